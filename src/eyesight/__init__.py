@@ -1,0 +1,70 @@
+"""eyesight: pictures in, a judged and usable image classifier out.
+
+    import eyesight
+
+    data = eyesight.load_data("digits")
+    run = eyesight.train(data, epochs=5)
+    print(run.evaluate())
+    print(run.classifier.predict("seven.png"))
+
+Importing this is cheap; torch is loaded by what needs it.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from .api import Evaluation as Evaluation
+    from .api import Run as Run
+    from .api import load_classifier as load_classifier
+    from .api import load_data as load_data
+    from .api import open_run as open_run
+    from .api import resume as resume
+    from .api import summary as summary
+    from .api import train as train
+    from .classifier import Classifier as Classifier
+    from .classifier import Prediction as Prediction
+    from .data.dataset import Dataset as Dataset
+    from .data.dataset import Split as Split
+    from .data.dataset import from_arrays as from_arrays
+    from .errors import EyesightError as EyesightError
+    from .evaluation.judge import Report as Report
+    from .predictions import Predictions as Predictions
+
+_HOMES = {
+    "Classifier": "classifier",
+    "Dataset": "data.dataset",
+    "Evaluation": "api",
+    "EyesightError": "errors",
+    "Prediction": "classifier",
+    "Predictions": "predictions",
+    "Report": "evaluation.judge",
+    "Run": "api",
+    "Split": "data.dataset",
+    "from_arrays": "data.dataset",
+    "load_classifier": "api",
+    "load_data": "api",
+    "open_run": "api",
+    "resume": "api",
+    "summary": "api",
+    "train": "api",
+}
+
+__all__ = [  # noqa: PLE0604 - filled from the table above, in its order
+    "__version__",
+    *_HOMES,
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'eyesight' has no attribute {name!r}")
+    return getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,424 @@
+"""What `import eyesight` offers: the steps of the project, put together.
+
+In: names, arrays, paths. Out: `Dataset`, `Run`, `Classifier`, `Evaluation`, `Summary`. The command line calls these
+and prints.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from .classifier import Classifier, class_path
+from .data import catalog
+from .data.dataset import Dataset, from_arrays
+from .errors import FormatError, RunError, UsageError
+from .evaluation import figures
+from .evaluation.judge import Report, judge
+from .formats import write_json
+from .models import default_network, network_spec
+from .models.summary import Summary, summarise
+from .predictions import Predictions, predict_split
+from .run import (
+    CONFIG_FORMAT,
+    CONFIG_VERSION,
+    PREDICTIONS_FILE,
+    REPORT_FILE,
+    RunFolder,
+    next_run_path,
+    read_config_file,
+)
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from .training.events import Listener
+    from .training.recipe import Config
+
+DEFAULT_RUNS = Path("runs")
+
+
+def load_data(
+    data: str | tuple[Any, Any],
+    *,
+    data_dir: str | Path | None = None,
+    validation: float | Literal["test"] = 0.1,
+    split_seed: int = 0,
+    test: tuple[Any, Any] | None = None,
+    classes: list[str] | None = None,
+) -> Dataset:
+    """Load a dataset by name, or make one of arrays.
+
+    Args:
+        data: "digits", "mnist", "fashion-mnist", "cifar10", "cifar100"; or a pair (pictures, labels), see
+            `eyesight.from_arrays`.
+        data_dir: folder with the files of named datasets; $EYESIGHT_DATA where not given.
+        validation: share of the training pictures to hold out for choices, or "test".
+        split_seed: of the draw of those.
+        test, classes: only with arrays: pictures and labels to judge on, and class names.
+
+    Raises:
+        UnknownNameError, DataNotFoundError, DataError, UsageError: see `catalog.load` and `from_arrays`.
+    """
+    if not isinstance(data, str):
+        return from_arrays(data, test=test, classes=classes, validation=validation)
+    if test is not None or classes is not None:
+        raise UsageError(f"test, classes: only for arrays; {data} has its own")
+    return catalog.load(data, data_dir=data_dir, validation=validation, seed=split_seed)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What judging a run on one split gave.
+
+    Attributes:
+        report: the numbers.
+        predictions: what they were computed from.
+        folder: where report, predictions and figures lie.
+        figures: PNG files by name.
+    """
+
+    report: Report
+    predictions: Predictions
+    folder: Path
+    figures: dict[str, Path]
+
+    @property
+    def accuracy(self) -> float:
+        """Share of right answers."""
+        return self.report.accuracy
+
+    def __repr__(self) -> str:
+        low, high = self.report.accuracy_interval
+        return (
+            f"Evaluation({self.report.split}: accuracy {self.accuracy:.4f} [{low:.4f}, {high:.4f}], "
+            f"loss {self.report.loss:.4f}, n = {self.report.n:,})"
+        )
+
+    def _repr_html_(self) -> str:
+        return self.report._repr_html_() + "".join(_image(path.read_bytes()) for path in self.figures.values())
+
+
+class Run(RunFolder):
+    """A training run: its folder, and what can be done with it."""
+
+    _module: nn.Module | None = None
+    _data: Dataset | None = None
+
+    @cached_property
+    def classifier(self) -> Classifier:
+        """The classifier that the run kept.
+
+        Raises:
+            RunError: the run has none, because it is not complete.
+        """
+        return self._load(self.model_file)
+
+    def _load(self, path: Path) -> Classifier:
+        if not path.is_file():
+            raise RunError(
+                f"{self.path}: has no model (it is {self.status}); go on with: eyesight train --resume {self.path}"
+            )
+        return Classifier.load(path, module=self._module)
+
+    def data(self, data_dir: str | Path | None = None) -> Dataset:
+        """Return the dataset that the run was trained on, split as it was.
+
+        Raises:
+            DataNotFoundError: the files are no longer where they were.
+            UsageError: it was trained on arrays, which only the Python that trained it has.
+        """
+        if self._data is not None:
+            return self._data
+        config = self.read_config()["data"]
+        if config["kind"] == "arrays":
+            raise UsageError(f"{self.path}: was trained on arrays; pass them as data=")
+        folder = data_dir or _recorded_folder(self)
+        return catalog.load(config["name"], data_dir=folder, validation=config["validation"], seed=config["split_seed"])
+
+    def evaluate(
+        self,
+        split: str | None = None,
+        *,
+        data: Dataset | None = None,
+        data_dir: str | Path | None = None,
+        weights: Literal["kept", "last"] = "kept",
+    ) -> Evaluation:
+        """Judge the run's classifier and write report, predictions and figures into the run's folder.
+
+        Args:
+            split: "test" (the default where there is one), "validation" or "train".
+            data: the dataset, where the run was trained on arrays or should be judged on other data.
+            data_dir: folder with the dataset's files.
+            weights: "kept" or "last"; they differ where the best epoch was not the last.
+        """
+        data = data or self.data(data_dir)
+        chosen = data.split(split or ("test" if data.test else "validation" if data.validation else "train"))
+        use_last = weights == "last" and self.last_model_file.is_file()
+        classifier = self._load(self.last_model_file) if use_last else self.classifier
+        if classifier.classes != data.classes:
+            raise UsageError(f"data: {data.name} has other classes than {self.path} was trained on")
+        predictions = predict_split(classifier, chosen, model=classifier.checksum or "")
+        report = judge(predictions, source=chosen.source, notes=_notes(classifier, data, chosen.name))
+        key = hashlib.sha256(f"{predictions.model}{predictions.data}".encode()).hexdigest()
+        folder = self.evaluation_folder(chosen.name, key)
+        predictions.save(folder / PREDICTIONS_FILE)
+        write_json(folder / REPORT_FILE, report.to_json())
+        drawn = {
+            "curves": figures.curves(
+                self.metrics(), validation="test" if data.protocol == "test-as-validation" else "validation"
+            )
+            if self.metrics()
+            else None,
+            "confusion": figures.confusion(report),
+            "samples": figures.sample_predictions(predictions, chosen),
+            "mistakes": figures.confident_mistakes(report, predictions, chosen),
+            "label-counts": figures.label_counts(data),
+        }
+        paths = {name: figures.save(f, folder / f"{name}.png") for name, f in drawn.items() if f is not None}
+        return Evaluation(report, predictions, folder, paths)
+
+    def __repr__(self) -> str:
+        about = self.about()
+        return f"Run({str(self.path)!r}: {about['data']}, {about['model']}, {about['status']})"
+
+    def _repr_html_(self) -> str:
+        about = self.about()
+        text = f"<p><b>{self.path}</b>: {about['model']} on {about['data']}, {about['status']}</p>"
+        return text + (_image(figures.png(figures.curves(self.metrics()))) if self.metrics() else "")
+
+
+def train(
+    data: str | Dataset | tuple[Any, Any] | None = None,
+    *,
+    model: str | nn.Module | None = None,
+    output: str | Path | None = None,
+    seed: int | None = None,
+    config: str | Path | Mapping[str, Any] | None = None,
+    settings: Mapping[str, Any] | None = None,
+    data_dir: str | Path | None = None,
+    validation: float | Literal["test"] | None = None,
+    device: str | None = None,
+    precision: str | None = None,
+    threads: int | None = None,
+    overwrite: bool = False,
+    progress: bool = True,
+    checkpoint_every: float = 30.0,
+    listeners: Sequence[Listener] = (),
+    **recipe: Any,
+) -> Run:
+    """Train a network and return the run.
+
+    Args:
+        data: a name, a `Dataset`, or a pair of arrays (pictures, labels); "digits" where neither this nor a
+            configuration names one.
+        model: a network's name (default: one that fits the pictures), or your own `nn.Module`, which is trained in
+            place and must map (N, C, H, W) to logits (N, K).
+        output: the run's folder; runs/DATA-MODEL-1, -2, … where not given.
+        seed: of first weights and order (default 0). The same seed on the same machine gives the same weights, bit
+            for bit.
+        config: a config.yaml, or its contents, to start from; other arguments override it.
+        settings: dotted configuration keys and values, such as {"recipe.label_smoothing": 0.1}.
+        data_dir, validation: see `load_data`.
+        device, precision, threads: "cpu", "cuda", …; "auto", "fp32" or "bf16"; number of CPU threads.
+        overwrite: replace an older run in `output`.
+        progress: report on stderr.
+        checkpoint_every: seconds between saved states.
+        listeners: called with every event; see `eyesight.training.events`.
+        **recipe: fields of the recipe: epochs, batch_size, lr, optimizer, schedule, early_stopping, …
+
+    Raises:
+        UsageError: something asked for does not exist or does not fit; nothing has been written then.
+        RunError: `output` exists.
+        TrainingError: training could not go on.
+        InterruptedRun: Ctrl-C or SIGTERM; the state is saved, and `eyesight.resume` goes on.
+    """
+    from .training import trainer
+
+    module = None if model is None or isinstance(model, str) else model
+    given = {f"recipe.{key}": value for key, value in recipe.items()} | {
+        "machine.device": device,
+        "machine.precision": precision,
+        "machine.threads": threads,
+        "model.name": class_path(module) if module else model,
+        "model.kind": "module" if module else "registry" if model else None,
+        "seed": seed,
+        "data.validation": validation,
+    }
+    if isinstance(data, str):
+        given |= {"data.name": data, "data.kind": "catalog"}
+    parsed = _configuration(config, given, settings or {})
+    if output:
+        RunFolder(output).check_free(overwrite=overwrite)
+    dataset = _dataset(data, parsed, data_dir, validation)
+    parsed = _completed(parsed, dataset, module)
+    label = parsed.model.name.rpartition(".")[2].lower()
+    path = Path(output) if output else next_run_path(DEFAULT_RUNS, f"{dataset.name}-{label}")
+    trainer.start(
+        dataset,
+        parsed,
+        path,
+        module=module,
+        overwrite=overwrite,
+        listeners=_listeners(listeners, progress=progress),
+        checkpoint_every=checkpoint_every,
+    )
+    return open_run(path, data=dataset, module=module)
+
+
+def resume(
+    run: str | Path | Run,
+    *,
+    data: Dataset | None = None,
+    model: nn.Module | None = None,
+    data_dir: str | Path | None = None,
+    progress: bool = True,
+    checkpoint_every: float = 30.0,
+    listeners: Sequence[Listener] = (),
+) -> Run:
+    """Go on with an interrupted run; its weights end as if it had never stopped. See `trainer.resume`.
+
+    Args:
+        run: the run or its folder.
+        data: the dataset, where the run was trained on arrays.
+        model: an instance of your own network, where it was trained on one.
+        data_dir, progress, checkpoint_every, listeners: see `train`.
+    """
+    from .training import trainer
+
+    found = open_run(run.path if isinstance(run, RunFolder) else run, data=data, module=model)
+    if model is None and found.read_config().get("model", {}).get("kind") == "module":
+        raise UsageError(f"{found.path}: its network is your own class; pass an instance as model=")
+    dataset = found.data(data_dir)
+    trainer.resume(
+        found.path,
+        dataset,
+        module=model,
+        listeners=_listeners(listeners, progress=progress),
+        checkpoint_every=checkpoint_every,
+    )
+    return open_run(found.path, data=dataset, module=model)
+
+
+def open_run(path: str | Path, *, data: Dataset | None = None, module: nn.Module | None = None) -> Run:
+    """Open an existing run.
+
+    Args:
+        path: its folder.
+        data: the dataset, where it was trained on arrays.
+        module: an instance of your own network, where it was trained on one.
+    """
+    run = Run(RunFolder.open(path).path)
+    run._data, run._module = data, module
+    return run
+
+
+def load_classifier(path: str | Path, *, module: nn.Module | None = None) -> Classifier:
+    """Load a classifier from a model file or from a run's folder."""
+    return open_run(path, module=module).classifier if Path(path).is_dir() else Classifier.load(path, module=module)
+
+
+def summary(model: str, *, input: tuple[int, int, int], classes: int) -> Summary:
+    """Return the layer table of a network.
+
+    Args:
+        model: a network's name.
+        input: (H, W, C) of the pictures.
+        classes: number of classes.
+
+    >>> summary("lenet5", input=(32, 32, 1), classes=10).parameters
+    61706
+    """
+    return summarise(network_spec(model, shape=input, classes=classes))
+
+
+def _configuration(
+    config: str | Path | Mapping[str, Any] | None, given: Mapping[str, Any], settings: Mapping[str, Any]
+) -> Config:
+    """Return the checked configuration: file or mapping, then arguments, then settings."""
+    from .training.recipe import parse_config, set_values
+
+    base: Mapping[str, Any] = {}
+    if isinstance(config, Mapping):
+        base = {"format": CONFIG_FORMAT, "version": CONFIG_VERSION, **config}
+    elif config is not None:
+        base = read_config_file(Path(config))
+    values = set_values(base, {key: value for key, value in given.items() if value is not None})
+    return parse_config(
+        set_values(values, settings), str(config) if isinstance(config, str | Path) else "configuration"
+    )
+
+
+def _dataset(
+    data: str | Dataset | tuple[Any, Any] | None,
+    config: Config,
+    data_dir: str | Path | None,
+    validation: float | Literal["test"] | None,
+) -> Dataset:
+    """Return the dataset that the arguments or the configuration mean."""
+    if isinstance(data, Dataset):
+        return data if validation is None else data.with_validation(validation, seed=data.split_seed)
+    if data is not None and not isinstance(data, str):
+        return from_arrays(data, validation=config.data.validation)
+    if config.data.kind == "arrays":
+        raise UsageError("data: the configuration was made for arrays; pass them")
+    wanted = config.data
+    return catalog.load(wanted.name, data_dir=data_dir, validation=wanted.validation, seed=wanted.split_seed)
+
+
+def _completed(config: Config, data: Dataset, module: nn.Module | None) -> Config:
+    """Return the configuration with what only the data tells: its split, and the network that fits it."""
+    if config.model.kind == "module" and module is None:
+        raise UsageError(f"model: the configuration was made for {config.model.name}; pass an instance")
+    name = default_network(data.shape) if config.model.name == "auto" else config.model.name
+    changes = {
+        "name": data.name,
+        "kind": data.kind,
+        "validation": data.validation_share,
+        "split_seed": data.split_seed,
+    }
+    return config.model_copy(
+        update={
+            "data": config.data.model_copy(update=changes),
+            "model": config.model.model_copy(update={"name": name}),
+        }
+    )
+
+
+def _listeners(given: Sequence[Listener], *, progress: bool) -> list[Listener]:
+    from .progress import ProgressReport
+
+    return [*([ProgressReport()] if progress else []), *given]
+
+
+def _recorded_folder(run: RunFolder) -> str | None:
+    """Return where the run's data lay, if it is still there and the user named no other place."""
+    if os.environ.get("EYESIGHT_DATA"):
+        return None
+    try:
+        folder = run.read_environment().get("data_folder")
+    except FormatError:
+        return None
+    return folder if folder and Path(folder).is_dir() else None
+
+
+def _notes(classifier: Classifier, data: Dataset, split: str) -> tuple[str, ...]:
+    """Return what a reader must know to read the numbers right."""
+    notes = []
+    if split == "test" and data.protocol == "test-as-validation":
+        notes.append("the test set was validation data in every epoch, as in the tutorials")
+    if split == "train":
+        notes.append("these pictures were learned from; the accuracy on new ones is lower")
+    if split == "validation" and classifier.training and classifier.training.weights == "best":
+        notes.append("the epoch was chosen on these pictures; the accuracy on new ones is a little lower")
+    return tuple(notes)
+
+
+def _image(data: bytes) -> str:
+    return f'<img style="max-width:100%" src="data:image/png;base64,{base64.b64encode(data).decode()}">'

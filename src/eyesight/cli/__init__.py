@@ -1,0 +1,3 @@
+"""The command line: parse, one call, print. Commands are a file each; nothing imports this package."""
+
+from .app import main as main

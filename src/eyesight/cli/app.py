@@ -1,0 +1,97 @@
+"""The `eyesight` program: its commands, and what becomes of errors.
+
+In: argv. Out: an exit code: 0, 1 failure, 2 usage, 130 or 143 interrupted. Every error is one line on stderr; with
+--debug the traceback as well. Importing this loads neither torch nor NumPy, so that --help answers at once.
+"""
+
+from __future__ import annotations
+
+import errno
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from .. import __version__
+from ..errors import EyesightError
+from . import data, evaluate, predict, runs, summary, train
+
+app = typer.Typer(
+    name="eyesight",
+    help="Pictures in, a judged and usable image classifier out.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("train")(train.train)
+app.command("evaluate")(evaluate.evaluate)
+app.command("predict")(predict.predict)
+app.command("runs")(runs.runs)
+app.command("summary")(summary.summary)
+app.add_typer(data.app, name="data")
+
+# Typer brings its own copy of click; only these two of its exceptions are public, and they lead to their base.
+_UsageProblem = typer.BadParameter.__mro__[1]
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"eyesight {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of errors.")] = False,
+) -> None:
+    """Take the options before the command."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the program and return its exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    debug = "--debug" in arguments
+    arguments = [argument for argument in arguments if argument != "--debug"]
+    try:
+        return int(app(arguments, prog_name="eyesight", standalone_mode=False) or 0)
+    except (Exception, KeyboardInterrupt) as error:
+        if debug:
+            raise
+        message, code = explain(error)
+        if message:
+            print(f"eyesight: error: {message}", file=sys.stderr)
+        return code
+
+
+def explain(error: BaseException) -> tuple[str, int]:
+    """Return the line and the exit code for an error; an empty line says nothing."""
+    if isinstance(error, EyesightError):
+        return one_line(str(error)), error.exit_code
+    if isinstance(error, _UsageProblem):
+        return one_line(getattr(error, "format_message", error.__str__)()), 2
+    if isinstance(error, KeyboardInterrupt | typer.Abort):
+        return "interrupted", 130
+    if isinstance(error, BrokenPipeError):
+        sys.stdout = None  # whoever read the output has gone; nothing is left to flush
+        return "", 1
+    if isinstance(error, OSError):
+        place = f"{error.filename}: " if error.filename else ""
+        reason = "no space left on the disk" if error.errno == errno.ENOSPC else (error.strerror or str(error)).lower()
+        return f"{place}{reason}", 1
+    if isinstance(error, MemoryError):
+        return "out of memory", 1
+    return (
+        f"{one_line(str(error)) or type(error).__name__} (a fault in eyesight: run again with --debug and report it)",
+        1,
+    )
+
+
+def one_line(text: str) -> str:
+    """Return the text without line breaks."""
+    return " ".join(text.split())

@@ -1,0 +1,70 @@
+"""Values on the command line that are more than a word or a number.
+
+In: text. Out: the value, or `UsageError` naming the option.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any, Literal
+
+import yaml
+
+from ..errors import UsageError
+
+_UNITS = {"s": 1, "m": 60, "h": 3600}
+
+
+def parse_duration(text: str, option: str) -> float:
+    """Return seconds.
+
+    >>> [parse_duration(text, "--every") for text in ("30s", "2m", "0.5h")]
+    [30.0, 120.0, 1800.0]
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", text.strip())
+    if not match or float(match[1]) <= 0:
+        raise UsageError(f"{option}: expected a time such as 30s, 2m or 1h; received: {text!r}")
+    return float(match[1]) * _UNITS[match[2]]
+
+
+def parse_setting(text: str) -> tuple[str, Any]:
+    """Return key and value of KEY=VALUE; the value is read as YAML, so numbers are numbers and null is nothing.
+
+    >>> parse_setting("recipe.lr=1e-3")
+    ('recipe.lr', 0.001)
+    """
+    key, sign, value = text.partition("=")
+    if not sign or not re.fullmatch(r"[a-z_]+(\.[a-z_]+)*", key):
+        raise UsageError(f"--set: expected KEY=VALUE such as recipe.label_smoothing=0.1; received: {text!r}")
+    try:
+        return key, float(value) if re.fullmatch(r"[+-]?\d+(\.\d*)?e[+-]?\d+", value) else yaml.safe_load(value)
+    except yaml.YAMLError:
+        raise UsageError(f"--set: the value of {key} is not YAML; received: {value!r}") from None
+
+
+def parse_validation(text: str | None) -> float | Literal["test"] | None:
+    """Return a share, or "test"."""
+    if text is None or text == "test":
+        return text  # type: ignore[return-value] # mypy does not narrow to the literal
+    try:
+        share = float(text)
+    except ValueError:
+        share = math.nan
+    if not 0 <= share <= 0.5:
+        raise UsageError(f"--validation: expected a share from 0 to 0.5, or 'test'; received: {text!r}")
+    return share
+
+
+def parse_size(text: str) -> tuple[int, int, int]:
+    """Return (H, W, C) of HEIGHTxWIDTHxCHANNELS.
+
+    >>> parse_size("32x32x3")
+    (32, 32, 3)
+    """
+    match = re.fullmatch(r"(\d{1,5})x(\d{1,5})(?:x([13]))?", text.strip().lower())
+    if not match or not int(match[1]) or not int(match[2]):
+        raise UsageError(
+            f"--input: expected HEIGHTxWIDTHxCHANNELS with 1 or 3 channels, such as 32x32x3; received: {text!r}"
+        )
+    return int(match[1]), int(match[2]), int(match[3] or 3)

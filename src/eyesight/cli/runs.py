@@ -1,0 +1,64 @@
+"""`eyesight runs`: what has been trained."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ..errors import EyesightError, RunError
+
+
+def runs(
+    folder: Annotated[Path, typer.Argument(help="Folder that holds the runs.")] = Path("runs"),
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """List runs: data, network, how far, and how good."""
+    from ..run import list_runs
+
+    if not folder.is_dir():
+        raise RunError(f"{folder}: no such folder")
+    rows = [row for run in list_runs(folder) if (row := describe(run))]
+    if as_json:
+        typer.echo(json.dumps(rows, indent=2))
+        return
+    if not rows:
+        typer.echo(f"{folder}: no runs yet; make one with: eyesight train", err=True)
+        return
+    from .tables import print_table
+
+    columns = ("run", "data", "model", "seed", "status", "epochs", "validation", "test", "time", "started")
+    table = [[show(row[column]) for column in columns] for row in rows]
+    print_table(columns, table, numbers=("seed", "epochs", "validation", "test", "time"))
+
+
+def describe(run: Any) -> dict[str, Any] | None:
+    """Return what there is to say of one run; one that cannot be read is told on stderr and left out."""
+    from ..progress import duration
+
+    try:
+        about, metrics = run.about(), run.metrics()
+    except EyesightError as error:
+        typer.echo(f"eyesight: skipped: {error}", err=True)
+        return None
+    tests = [report["accuracy"] for report in run.reports() if report["split"] == "test"]
+    figures = [row["val_accuracy"] for row in metrics if "val_accuracy" in row]
+    return {
+        "run": str(run.path),
+        "data": about["data"],
+        "model": about["model"],
+        "seed": about["seed"],
+        "status": about["status"],
+        "epochs": len(metrics),
+        "validation": max(figures, default=None),
+        "test": tests[-1] if tests else None,
+        "time": duration(metrics[-1]["seconds"]) if metrics else None,
+        "started": about["created"][:16].replace("T", " "),
+    }
+
+
+def show(value: Any) -> str:
+    """Return a cell's text."""
+    return "–" if value is None else f"{value:.4f}" if isinstance(value, float) else str(value)

@@ -1,0 +1,86 @@
+"""`eyesight train`: a new run, or going on with one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ..errors import UsageError
+from .arguments import parse_duration, parse_setting, parse_validation
+
+Option = typer.Option
+
+
+def train(
+    context: typer.Context,
+    data: Annotated[str | None, typer.Argument(help="digits, mnist, fashion-mnist, cifar10 or cifar100.", show_default="digits")] = None,
+    model: Annotated[str | None, Option(help="Network: lenet5, small-cnn, small-cnn-same, …", show_default="one that fits")] = None,
+    epochs: Annotated[int | None, Option(min=1, help="Times through the training pictures.", show_default="10")] = None,
+    batch_size: Annotated[int | None, Option("--batch-size", "-b", min=1, help="Pictures for one update.", show_default="64")] = None,
+    lr: Annotated[float | None, Option(help="Learning rate.", show_default="1e-3; sgd 0.05")] = None,
+    optimizer: Annotated[str | None, Option(help="adam, adamw, sgd (Nesterov) or rmsprop.", show_default="adam")] = None,
+    schedule: Annotated[str | None, Option(help="constant, step, cosine or one-cycle.", show_default="cosine")] = None,
+    patience: Annotated[int | None, Option(min=1, help="Stop after so many epochs without a lower validation loss.", show_default="never")] = None,
+    validation: Annotated[str | None, Option(help="Share of the training pictures to choose on, or 'test'.", show_default="0.1")] = None,
+    seed: Annotated[int | None, Option(min=0, help="Of first weights and order.", show_default="0")] = None,
+    output: Annotated[Path | None, Option("--output", "-o", help="Folder of the run.", show_default="runs/DATA-MODEL-N")] = None,
+    overwrite: Annotated[bool, Option("--overwrite", help="Replace an older run in --output.")] = False,
+    resume: Annotated[Path | None, Option(help="Go on with this run instead; takes no other option but --data-dir and --checkpoint-every.")] = None,
+    config: Annotated[Path | None, Option(help="Start from this config.yaml, for example a run's.")] = None,
+    settings: Annotated[list[str] | None, Option("--set", metavar="KEY=VALUE", help="Any other setting: recipe.label_smoothing=0.1.")] = None,
+    data_dir: Annotated[Path | None, Option(help="Folder with the datasets.", show_default="$EYESIGHT_DATA")] = None,
+    device: Annotated[str | None, Option(help="auto, cpu, cuda, …", show_default="auto")] = None,
+    precision: Annotated[str | None, Option(help="auto, fp32 or bf16.", show_default="auto")] = None,
+    threads: Annotated[int | None, Option(min=1, help="CPU threads.", show_default="all cores")] = None,
+    checkpoint_every: Annotated[str, Option(help="Time between saved states: 30s, 2m.")] = "30s",
+) -> None:  # fmt: skip
+    """Train a network on labelled pictures; the result is a run folder with the classifier in it."""
+    every = parse_duration(checkpoint_every, "--checkpoint-every")
+    if resume is not None:
+        allowed = {"resume", "data_dir", "checkpoint_every"}
+        extra = [name for name, value in context.params.items() if value and name not in allowed]
+        if extra:
+            received = "DATA" if extra[0] == "data" else "--" + extra[0].replace("_", "-")
+            raise UsageError(f"--resume: goes on with what the run was started with; received: {received}")
+        from .. import api
+
+        report(api.resume(resume, data_dir=data_dir, checkpoint_every=every))
+        return
+    recipe: dict[str, Any] = {
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "lr": lr,
+        "optimizer": optimizer,
+        "schedule": schedule,
+        "early_stopping": {"patience": patience} if patience else None,
+    }
+    from .. import api
+
+    run = api.train(
+        data,
+        model=model,
+        output=output,
+        seed=seed,
+        config=config,
+        settings=dict(parse_setting(setting) for setting in settings or ()),
+        data_dir=data_dir,
+        validation=parse_validation(validation),
+        device=device,
+        precision=precision,
+        threads=threads,
+        overwrite=overwrite,
+        checkpoint_every=every,
+        **recipe,
+    )
+    report(run)
+
+
+def report(run: Any) -> None:
+    """Print what was made and what to do next."""
+    classifier, rows = run.classifier, run.metrics()
+    row = rows[classifier.training.epoch - 1]
+    figure = f", validation accuracy {row['val_accuracy']:.4f}" if "val_accuracy" in row else ""
+    typer.echo(f"model: {run.model_file} (epoch {row['epoch']} of {len(rows)}{figure})")
+    typer.echo(f"next:  eyesight evaluate {run.path}")

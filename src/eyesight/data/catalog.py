@@ -1,0 +1,254 @@
+"""Datasets by name: which files each one is, where they are looked for, and its class names.
+
+In: a name and the folders to look in. Out: a `Dataset`. A file that a user already has is accepted when it parses
+and its counts and shapes are right; checksums belong to downloads.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from ..errors import DataError, DataNotFoundError, UnknownNameError, UsageError
+from .binary import read_cifar, read_idx
+from .dataset import Dataset, Ints, Pixels, Split, whole_split
+from .split import hold_out
+
+_DIGITS = tuple("0123456789")
+_FASHION = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
+_CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+_CIFAR100 = tuple(
+    """
+    apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly camel can castle
+    caterpillar cattle chair chimpanzee clock cloud cockroach couch crab crocodile cup dinosaur dolphin elephant
+    flatfish forest fox girl hamster house kangaroo keyboard lamp lawn_mower leopard lion lizard lobster man
+    maple_tree motorcycle mountain mouse mushroom oak_tree orange orchid otter palm_tree pear pickup_truck pine_tree
+    plain plate poppy porcupine possum rabbit raccoon ray road rocket rose sea seal shark shrew skunk skyscraper
+    snail snake spider squirrel streetcar sunflower sweet_pepper table tank telephone television tiger tractor train
+    trout tulip turtle wardrobe whale willow_tree wolf woman worm
+    """.split()
+)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One named dataset.
+
+    Attributes:
+        title: what it is, in a few words.
+        classes: the class names.
+        size: of the pictures, as width x height x channels.
+        counts: training and test pictures.
+        files: what to put where, for the message when it is not found.
+        find: given a data folder, the place of the files in it, or None.
+        read: given that place, the training and test splits.
+    """
+
+    title: str
+    classes: tuple[str, ...]
+    size: str
+    counts: tuple[int, int]
+    files: str
+    find: Callable[[Path], Path | None]
+    read: Callable[[Path], tuple[Split, Split]]
+
+
+def names() -> list[str]:
+    """Return the names of all datasets, the embedded one first."""
+    return list(_CATALOG)
+
+
+def entry(name: str) -> Entry:
+    """Return the description of a dataset; an unknown name is refused with the nearest one."""
+    if name not in _CATALOG:
+        raise UnknownNameError("dataset", name, _CATALOG)
+    return _CATALOG[name]
+
+
+def data_folders(data_dir: str | Path | None = None) -> list[Path]:
+    """Return the folders in which datasets are looked for: `data_dir`, else $EYESIGHT_DATA, else none.
+
+    Raises:
+        UsageError: the folder named does not exist.
+    """
+    origin, named = ("--data-dir", data_dir) if data_dir else ("$EYESIGHT_DATA", os.environ.get("EYESIGHT_DATA"))
+    if not named:
+        return []
+    folder = Path(named).expanduser()
+    if not folder.is_dir():
+        raise UsageError(f"{origin}: no such folder: {folder}")
+    return [folder]
+
+
+def locate(name: str, folders: Sequence[Path]) -> Path | None:
+    """Return where the files of a dataset lie, or None."""
+    return next((place for folder in folders if (place := entry(name).find(folder))), None)
+
+
+def load(
+    name: str,
+    *,
+    data_dir: str | Path | None = None,
+    validation: float | Literal["test"] = 0.1,
+    seed: int = 0,
+) -> Dataset:
+    """Load a dataset by name.
+
+    Args:
+        name: one of `names()`.
+        data_dir: folder to look in; $EYESIGHT_DATA where not given. `digits` needs none.
+        validation: share of the training pictures held out, or "test"; see `Dataset.with_validation`.
+        seed: of that draw.
+
+    Raises:
+        UnknownNameError: no dataset of that name.
+        DataNotFoundError: its files are not there; says which to put where.
+        DataError: a file is corrupt or has the wrong counts.
+    """
+    found = entry(name)
+    folders = data_folders(data_dir)
+    place = Path() if name == "digits" else locate(name, folders)
+    if place is None:
+        where = f"not found in {folders[0]}" if folders else "no data folder given"
+        raise DataNotFoundError(
+            f"{name}: {where}; put {found.files} into a folder and name it with --data-dir or $EYESIGHT_DATA"
+        )
+    train, test = found.read(place)
+    folder = str(folders[0].resolve()) if folders and name != "digits" else None
+    data = Dataset(name=name, classes=found.classes, train=train, test=test, folder=folder)
+    return data.with_validation(validation, seed=seed)
+
+
+def _idx_files(folder: Path) -> dict[str, Path] | None:
+    """Return the four IDX files of a folder by their standard names, gzipped or not; None when any is missing."""
+    found = {}
+    for stem in ("train-images", "train-labels", "t10k-images", "t10k-labels"):
+        rank = 3 if stem.endswith("images") else 1
+        candidates = [f"{stem}{dot}idx{rank}-ubyte{suffix}" for suffix in ("", ".gz") for dot in ("-", ".")]
+        path = next((folder / name for name in candidates if (folder / name).is_file()), None)
+        if path is None:
+            return None
+        found[stem] = path
+    return found
+
+
+def _find_idx(name: str) -> Callable[[Path], Path | None]:
+    def find(folder: Path) -> Path | None:
+        candidates = (folder / name, folder / name / "raw", *([folder] if folder.name == name else []))
+        return next((place for place in candidates if _idx_files(place)), None)
+
+    return find
+
+
+def _read_idx_dataset(place: Path) -> tuple[Split, Split]:
+    files = _idx_files(place)
+    if files is None:
+        raise DataError(f"{place}: the four IDX files are no longer all there")
+    splits = []
+    for split, stem, count in (("train", "train", 60_000), ("test", "t10k", 10_000)):
+        pictures, labels = files[f"{stem}-images"], files[f"{stem}-labels"]
+        splits.append(
+            _split(
+                split,
+                read_idx(pictures, shape=(count, 28, 28))[..., None],
+                read_idx(labels, shape=(count,)).astype(np.int64),
+                classes=10,
+                files=((0, str(pictures)),),
+            )
+        )
+    return splits[0], splits[1]
+
+
+def _find_cifar(folder_name: str, unpacked: str, archives: Sequence[str], proof: str) -> Callable[[Path], Path | None]:
+    """Return a finder for an unpacked folder holding the file `proof`, or else one of the archives."""
+
+    def find(folder: Path) -> Path | None:
+        for place in (folder / folder_name, folder):
+            for candidate in (place / unpacked, place):
+                if (candidate / proof).is_file():
+                    return candidate
+            for archive in archives:
+                if (place / archive).is_file():
+                    return place / archive
+        return None
+
+    return find
+
+
+def _read_cifar10(place: Path) -> tuple[Split, Split]:
+    train = [(f"data_batch_{i}.bin", 10_000) for i in range(1, 6)]
+    return _read_cifar_dataset(place, train, [("test_batch.bin", 10_000)], classes=10)
+
+
+def _read_cifar100(place: Path) -> tuple[Split, Split]:
+    return _read_cifar_dataset(place, [("train.bin", 50_000)], [("test.bin", 10_000)], classes=100)
+
+
+def _read_cifar_dataset(
+    place: Path, train: list[tuple[str, int]], test: list[tuple[str, int]], *, classes: int
+) -> tuple[Split, Split]:
+    pictures, labels = read_cifar(place, train + test, label_bytes=1 if classes == 10 else 2)
+    count = sum(n for _, n in train)
+    starts = np.cumsum([0, *(n for _, n in train)]).tolist()
+    files = tuple((start, f"{place}/{name}") for start, (name, _) in zip(starts, train, strict=False))
+    return (
+        _split("train", pictures[:count], labels[:count], classes=classes, files=files),
+        _split("test", pictures[count:], labels[count:], classes=classes, files=((0, f"{place}/{test[0][0]}"),)),
+    )
+
+
+def _split(name: str, pictures: Pixels, labels: Ints, *, classes: int, files: tuple[tuple[int, str], ...]) -> Split:
+    if labels.max() >= classes:
+        row = int(labels.argmax())
+        raise DataError(f"{files[-1][1]}: expected labels from 0 to {classes - 1}; received: {labels[row]} at {row}")
+    return whole_split(name, pictures, labels, files=files)
+
+
+def _read_digits(_: Path) -> tuple[Split, Split]:
+    """Read scikit-learn's 1,797 digits; a fifth of them, drawn once and for all, is the test set."""
+    from sklearn.datasets import load_digits
+
+    images, labels = load_digits(return_X_y=True)
+    pictures = np.round(images * (255 / 16)).astype(np.uint8).reshape(-1, 8, 8, 1)  # published values: 0 to 16
+    source = ((0, "sklearn.datasets.load_digits"),)
+    whole = whole_split("digits", pictures, labels.astype(np.int64), files=source)
+    rest, test = hold_out(whole, 0.2, seed=0, name="test")
+    return rest.select(np.arange(len(rest)), name="train"), test
+
+
+_CATALOG = {
+    "digits": Entry(
+        "handwritten digits, embedded", _DIGITS, "8x8x1", (1_438, 359),
+        "nothing (it comes with scikit-learn)", lambda _: None, _read_digits,
+    ),
+    "mnist": Entry(
+        "handwritten digits", _DIGITS, "28x28x1", (60_000, 10_000),
+        "{train,t10k}-{images-idx3,labels-idx1}-ubyte (or .gz) as mnist/", _find_idx("mnist"), _read_idx_dataset,
+    ),
+    "fashion-mnist": Entry(
+        "pieces of clothing", _FASHION, "28x28x1", (60_000, 10_000),
+        "{train,t10k}-{images-idx3,labels-idx1}-ubyte (or .gz) as fashion-mnist/",
+        _find_idx("fashion-mnist"), _read_idx_dataset,
+    ),
+    "cifar10": Entry(
+        "small photos of ten things", _CIFAR10, "32x32x3", (50_000, 10_000),
+        "cifar-10-binary.tar.gz (or its cifar-10-batches-bin/) as cifar-10/",
+        _find_cifar(
+            "cifar-10", "cifar-10-batches-bin", ("cifar-10-binary.tar.gz", "cifar-10-binary.tar"), "data_batch_1.bin"
+        ),
+        _read_cifar10,
+    ),
+    "cifar100": Entry(
+        "small photos of a hundred things", _CIFAR100, "32x32x3", (50_000, 10_000),
+        "cifar-100-binary.tar.gz (or its cifar-100-binary/) as cifar-100/",
+        _find_cifar(
+            "cifar-100", "cifar-100-binary", ("cifar-100-binary.tar.gz", "cifar-100-binary.tar"), "train.bin"
+        ),
+        _read_cifar100,
+    ),
+}  # fmt: skip

@@ -1,0 +1,317 @@
+"""What the rest of the project knows of data: named splits of labelled pictures.
+
+In: decoded pictures (from `catalog` or a user's arrays). Out: `Dataset` and `Split`, whose `gather` hands out uint8
+batches. It does not know where pictures came from or what is done with them.
+
+Letters: N pictures, H height, W width, C channels (1 or 3), K classes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import DataError, UsageError
+
+Pixels = npt.NDArray[np.uint8]
+Ints = npt.NDArray[np.int64]
+
+# holdout: validation pictures are taken out of the training set; test-as-validation: the tutorials' way, where the
+# test set is looked at every epoch; no-validation: none are used
+DataProtocol = Literal["holdout", "test-as-validation", "no-validation"]
+
+
+class Store(Protocol):
+    """Where pictures lie: anything that can hand out rows of them."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(H, W, C) of every picture."""
+
+    def gather(self, rows: Ints) -> Pixels:
+        """Return the pictures in these rows, as a new array (N, H, W, C)."""
+
+    def source(self, row: int) -> str:
+        """Say where the picture in this row came from: a file, or a place in one."""
+
+
+@dataclass(frozen=True)
+class ArrayStore:
+    """Pictures in memory: uint8 (N, H, W, C), with the files they came from as (first row, file name)."""
+
+    pictures: Pixels
+    files: tuple[tuple[int, str], ...]
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(H, W, C) of every picture."""
+        return self.pictures.shape[1], self.pictures.shape[2], self.pictures.shape[3]
+
+    def gather(self, rows: Ints) -> Pixels:
+        """Return the pictures in these rows, as a new array (N, H, W, C)."""
+        return self.pictures.take(rows, axis=0)
+
+    def source(self, row: int) -> str:
+        """Return "file[place in the file]"."""
+        start, name = next(entry for entry in reversed(self.files) if entry[0] <= row)
+        return f"{name}[{row - start}]"
+
+
+@dataclass(frozen=True)
+class Split:
+    """Some pictures of a store, with their labels.
+
+    Attributes:
+        name: train, validation or test.
+        store: where the pictures lie.
+        rows: (N,) which of the store's pictures belong to this split.
+        labels: (N,) class numbers.
+        origin: the part of the dataset that the store holds; with the row it makes an example's stable id.
+        groups: (N,) optional: pictures of one group (a patient, a burst of photos) belong on one side of a split.
+    """
+
+    name: str
+    store: Store
+    rows: Ints
+    labels: Ints
+    origin: str
+    groups: Ints | None = None
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def gather(self, ids: Ints | Sequence[int]) -> Pixels:
+        """Return the pictures at positions `ids` of this split: uint8 (len(ids), H, W, C)."""
+        return self.store.gather(self.rows[ids])
+
+    def batches(self, size: int) -> Iterator[Pixels]:
+        """Yield all pictures in order, `size` at a time."""
+        for start in range(0, len(self), size):
+            yield self.gather(np.arange(start, min(start + size, len(self))))
+
+    @property
+    def example_ids(self) -> list[str]:
+        """Ids that stay the same however the data is split, for example "train/17"."""
+        return [f"{self.origin}/{row}" for row in self.rows]
+
+    def source(self, i: int) -> str:
+        """Say which file (and which place in it) example `i` came from."""
+        return self.store.source(int(self.rows[i]))
+
+    def label_counts(self, classes: int) -> Ints:
+        """Return how many pictures each of the classes has: (K,)."""
+        return np.bincount(self.labels, minlength=classes).astype(np.int64)
+
+    def select(self, positions: Ints, *, name: str) -> Split:
+        """Return a split of the pictures at `positions`; the pictures themselves are not copied."""
+        groups = None if self.groups is None else self.groups[positions]
+        return replace(self, name=name, rows=self.rows[positions], labels=self.labels[positions], groups=groups)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Labelled pictures, split for training and judging.
+
+    Attributes:
+        name: the name it was asked for by, or "arrays".
+        classes: (K,) the class names.
+        train: what the network learns from.
+        validation: what choices are made on; None where there are none.
+        test: what the result is judged on; None where there is none.
+        protocol: where the validation pictures come from.
+        kind: `catalog` when the name alone brings it back, `arrays` when it lives only in this process.
+        validation_share, split_seed: what `with_validation` was asked for last.
+        folder: the data folder it was found in, if any.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    train: Split
+    validation: Split | None = None
+    test: Split | None = None
+    protocol: DataProtocol = "no-validation"
+    kind: Literal["catalog", "arrays"] = "catalog"
+    validation_share: float | Literal["test"] = 0
+    split_seed: int = 0
+    folder: str | None = None
+    _whole_train: Split | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        for split in self.splits().values():
+            if len(split) and not 0 <= split.labels.min() <= split.labels.max() < len(self.classes):
+                raise DataError(
+                    f"{self.name}: labels of the {split.name} split should be from 0 to {len(self.classes) - 1}; "
+                    f"received: {split.labels.min()} to {split.labels.max()}"
+                )
+        if not len(self.train):
+            raise DataError(f"{self.name}: no training pictures")
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(H, W, C) of every picture."""
+        return self.train.store.shape
+
+    def splits(self) -> dict[str, Split]:
+        """Return the splits that exist, by name."""
+        found = {"train": self.train, "validation": self.validation, "test": self.test}
+        return {name: split for name, split in found.items() if split is not None}
+
+    def split(self, name: str) -> Split:
+        """Return one split by name.
+
+        Raises:
+            UsageError: this dataset has no such split.
+        """
+        splits = self.splits()
+        if name not in splits:
+            raise UsageError(f"{self.name} has no split {name!r}; it has: {', '.join(splits)}")
+        return splits[name]
+
+    def with_validation(self, validation: float | Literal["test"], *, seed: int = 0) -> Dataset:
+        """Return this dataset with its validation pictures chosen anew.
+
+        Args:
+            validation: a share of the training pictures (0 for none), held out stratified by class; or "test" to
+                validate on the test set in every epoch, as the tutorials do.
+            seed: of the draw. It belongs to the data, not to the training run, so that runs stay comparable.
+
+        Raises:
+            UsageError: a share outside 0 … 0.5, or "test" where there is no test set.
+        """
+        from .split import hold_out
+
+        whole = self._whole_train or self.train
+        held_out: Split | None = None
+        train = whole
+        protocol: DataProtocol = "no-validation"
+        if validation == "test":
+            if self.test is None:
+                raise UsageError(f"validation: {self.name} has no test set to validate on")
+            held_out, protocol = self.test, "test-as-validation"
+        elif not isinstance(validation, int | float) or not 0 <= validation <= 0.5:
+            raise UsageError(f'validation: expected a share from 0 to 0.5, or "test"; received: {validation!r}')
+        elif validation > 0:
+            train, held_out = hold_out(whole, validation, seed=seed, name="validation")
+            protocol = "holdout"
+        return replace(
+            self,
+            train=train,
+            validation=held_out,
+            protocol=protocol,
+            validation_share=validation,
+            split_seed=seed,
+            _whole_train=whole,
+        )
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 (64 hexadecimal digits) of every picture, label, class name and split: what a run was trained on."""
+        digest = hashlib.sha256(repr((self.classes, self.shape, self.protocol)).encode())
+        for name, split in self.splits().items():
+            digest.update(f"{name}:{split.origin}".encode())
+            digest.update(split.rows.tobytes())
+            digest.update(split.labels.tobytes())
+            digest.update(split_fingerprint(split).encode())
+        return digest.hexdigest()
+
+    def __repr__(self) -> str:
+        height, width, channels = self.shape
+        sizes = ", ".join(f"{len(split):,} {name}" for name, split in self.splits().items())
+        return f"Dataset({self.name!r}: {sizes}; {width}x{height}x{channels}; {len(self.classes)} classes)"
+
+
+def split_fingerprint(split: Split) -> str:
+    """SHA-256 of a split's pictures and labels, in order."""
+    digest = hashlib.sha256(split.labels.tobytes())
+    for batch in split.batches(8192):
+        digest.update(batch.data)
+    return digest.hexdigest()
+
+
+def from_arrays(
+    train: tuple[Any, Any],
+    *,
+    test: tuple[Any, Any] | None = None,
+    classes: Sequence[str] | None = None,
+    validation: float | Literal["test"] = 0.1,
+    name: str = "arrays",
+) -> Dataset:
+    """Make a dataset of arrays.
+
+    Args:
+        train: pictures and labels. Pictures: uint8, or floats from 0 to 1 (stored as 8 bits), of shape (N, H, W) or
+            (N, H, W, C) with C 1 or 3. Labels: (N,) or (N, 1) whole numbers from 0.
+        test: the same, for judging.
+        classes: K names; numbers from "0" where not given.
+        validation: share of the training pictures to hold out, or "test"; see `Dataset.with_validation`.
+        name: what to call it.
+
+    Raises:
+        DataError: arrays of another shape, type or range, named by the argument.
+
+    >>> data = from_arrays((np.zeros((20, 8, 8), np.uint8), np.arange(20) % 2), classes=["cat", "dog"])
+    >>> data
+    Dataset('arrays': 18 train, 2 validation; 8x8x1; 2 classes)
+    """
+    pictures, labels = _checked(train, "train")
+    parts = [(pictures, labels)]
+    if test is not None:
+        parts.append(_checked(test, "test"))
+        if parts[1][0].shape[1:] != pictures.shape[1:]:
+            expected, received = pictures.shape[1:], parts[1][0].shape[1:]
+            raise DataError(f"test: expected pictures of shape {expected} as in train; received: {received}")
+    count = max(int(part[1].max()) + 1 for part in parts)
+    names = tuple(map(str, classes)) if classes is not None else tuple(map(str, range(count)))
+    data = Dataset(
+        name=name,
+        classes=names,
+        train=whole_split("train", pictures, labels),
+        test=whole_split("test", *parts[1]) if test is not None else None,
+        kind="arrays",
+    )
+    return data.with_validation(validation)
+
+
+def whole_split(
+    name: str, pictures: Pixels, labels: Ints, *, files: tuple[tuple[int, str], ...] | None = None
+) -> Split:
+    """Return a split of all the pictures of one part ("train", "test") of a dataset."""
+    return Split(name, ArrayStore(pictures, files or ((0, name),)), np.arange(len(labels)), labels, origin=name)
+
+
+def _checked(pair: tuple[Any, Any], argument: str) -> tuple[Pixels, Ints]:
+    """Return pictures as uint8 (N, H, W, C) and labels as int64 (N,), or say what is wrong with them."""
+    if not isinstance(pair, tuple | list) or len(pair) != 2:
+        raise DataError(f"{argument}: expected a pair (pictures, labels); received: {type(pair).__name__}")
+    pictures, labels = np.asarray(pair[0]), np.asarray(pair[1])
+    if pictures.ndim == 3:
+        pictures = pictures[..., None]
+    if pictures.ndim != 4 or pictures.shape[3] not in (1, 3) or 0 in pictures.shape:
+        hint = " (channels come last here)" if pictures.ndim == 4 and pictures.shape[1] in (1, 3) else ""
+        raise DataError(
+            f"{argument}: expected pictures of shape (N, H, W), (N, H, W, 1) or (N, H, W, 3); "
+            f"received: {tuple(np.shape(pair[0]))}{hint}"
+        )
+    if np.issubdtype(pictures.dtype, np.floating):
+        if not (pictures.min() >= 0 and pictures.max() <= 1):
+            low, high = pictures.min(), pictures.max()
+            raise DataError(f"{argument}: expected float pictures from 0 to 1; received: {low:.4g} to {high:.4g}")
+        pictures = np.round(pictures * 255).astype(np.uint8)
+    if pictures.dtype != np.uint8:
+        raise DataError(f"{argument}: expected uint8 pictures, or floats from 0 to 1; received: {pictures.dtype}")
+    if labels.shape == (len(pictures), 1):
+        labels = labels[:, 0]
+    if labels.shape != (len(pictures),) or not np.issubdtype(labels.dtype, np.integer):
+        raise DataError(
+            f"{argument}: expected {len(pictures)} whole-number labels, one for each picture; "
+            f"received: {labels.dtype} of shape {labels.shape}"
+        )
+    if labels.min() < 0:
+        raise DataError(f"{argument}: expected labels from 0; received: {labels.min()}")
+    return np.ascontiguousarray(pictures), labels.astype(np.int64)

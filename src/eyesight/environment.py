@@ -1,0 +1,35 @@
+"""What a run was made with: versions, machine, settings. What a bug report and a repetition need.
+
+In: nothing. Out: plain data.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+_PACKAGES = ("eyesight", "torch", "numpy", "pillow", "safetensors", "scikit-learn", "pydantic")
+
+
+def describe_environment() -> dict[str, Any]:
+    """Return versions of Python and packages, the platform, the processor and its number of cores."""
+    return {
+        "python": platform.python_version(),
+        "packages": {name: version(name) for name in _PACKAGES},
+        "platform": platform.platform(),
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+    }
+
+
+def _processor() -> str:
+    """Return the processor's model name; Linux tells it only in a file."""
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        for line in cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

@@ -1,0 +1,1 @@
+"""Judging: figures of merit and pictures, from saved predictions."""

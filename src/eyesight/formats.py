@@ -1,0 +1,241 @@
+"""Files that survive a crash and cannot lie: how everything the project writes is written and read.
+
+In: bytes, JSON values, named arrays. Out: files that appear whole or not at all, each saying its `format` and
+`version`, and tensor files (safetensors) whose every byte is covered by a checksum. It knows no particular format:
+callers give the name, the current version and the steps that upgrade older ones. No pickle anywhere.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import struct
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .errors import FormatError
+
+Upgrade = Callable[[dict[str, Any]], dict[str, Any]]
+Arrays = dict[str, np.ndarray[Any, Any]]
+
+_DTYPES: dict[str, np.dtype[Any]] = {
+    "F64": np.dtype("<f8"), "F32": np.dtype("<f4"), "F16": np.dtype("<f2"), "I64": np.dtype("<i8"),
+    "I32": np.dtype("<i4"), "I16": np.dtype("<i2"), "I8": np.dtype("i1"), "U8": np.dtype("u1"), "BOOL": np.dtype("?"),
+}  # fmt: skip
+_BLANK = "0" * 64  # stands where the checksum goes while the checksum is computed
+_MAX_HEADER = 64 << 20  # bytes; the largest header a real file of ours comes near is a few MB of example ids
+
+
+@contextlib.contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; on success it is synced and renamed onto `path`, on failure removed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        sync_file(temporary)
+        temporary.chmod(0o666 & ~_umask())  # mkstemp makes files private; a result is as shareable as any file
+        temporary.replace(path)
+        sync_folder(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def sync_file(path: Path) -> None:
+    """Wait until the contents of `path` are on the disk."""
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def _umask() -> int:
+    current = os.umask(0o022)
+    os.umask(current)
+    return current
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename in `folder` durable (a no-op where folders cannot be opened, as on Windows)."""
+    if os.name != "posix":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write `data` to `path`: temporary file, sync, read back and compare, rename."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(data)
+        sync_file(temporary)
+        if temporary.read_bytes() != data:
+            raise FormatError(f"{path}: what was read back differs from what was written; is the disk failing?")
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Write `value` as indented UTF-8 JSON, atomically."""
+    write_bytes(path, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
+
+
+def read_json(path: Path, *, name: str, version: int, upgrades: Mapping[int, Upgrade] | None = None) -> dict[str, Any]:
+    """Read a JSON file of format `name`, upgraded to `version`.
+
+    Raises:
+        FormatError: missing, not JSON, another format, or a newer version.
+    """
+    try:
+        value = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise FormatError(f"{path}: no such file") from None
+    except (ValueError, RecursionError):
+        raise FormatError(f"{path}: not a JSON file, or cut off") from None
+    return upgrade(value, path, name=name, version=version, upgrades=upgrades or {})
+
+
+def upgrade(
+    value: Any, source: Path | str, *, name: str, version: int, upgrades: Mapping[int, Upgrade]
+) -> dict[str, Any]:
+    """Bring the description `value` of a file up to `version`, one step at a time.
+
+    Args:
+        value: what the file says of itself; `format` and `version` are looked at.
+        source: the file's name, for messages.
+        name: the format expected, for example "eyesight-model".
+        version: the version this program writes.
+        upgrades: for every older version, the function that returns the next one.
+    """
+    if not isinstance(value, dict) or value.get("format") != name:
+        received = value.get("format") if isinstance(value, dict) else None
+        raise FormatError(f"{source}: not a {name} file (received: format {received!r})")
+    found = value.get("version")
+    if not isinstance(found, int) or isinstance(found, bool) or found < 1:
+        raise FormatError(f"{source}: {name} version should be a whole number from 1 to {version}; received: {found!r}")
+    if found > version:
+        raise FormatError(
+            f"{source}: {name} version {found} is newer than this eyesight reads (up to {version}); update eyesight"
+        )
+    while found < version:
+        found += 1
+        value = upgrades[found - 1](value) | {"version": found}
+    return dict(value)
+
+
+def write_tensors(path: Path, arrays: Mapping[str, np.ndarray[Any, Any]], description: Mapping[str, Any]) -> str:
+    """Write named arrays and a JSON `description` as one checksummed safetensors file, atomically.
+
+    The description lies under `eyesight` in the safetensors metadata, so any safetensors reader opens the file.
+    `checksum` in the metadata is the SHA-256 of the whole file with the checksum's own 64 characters as zeros.
+
+    Returns:
+        The checksum, as 64 hexadecimal digits.
+    """
+    data, checksum = pack_tensors(arrays, description)
+    write_bytes(path, data)
+    return checksum
+
+
+def pack_tensors(arrays: Mapping[str, np.ndarray[Any, Any]], description: Mapping[str, Any]) -> tuple[bytes, str]:
+    """Return the bytes that `write_tensors` writes, and their checksum."""
+    from safetensors.numpy import save
+
+    metadata = {"eyesight": json.dumps(description, ensure_ascii=False), "checksum": _BLANK}
+    data = save({key: np.asarray(value, order="C") for key, value in arrays.items()}, metadata=metadata)
+    checksum = hashlib.sha256(data).hexdigest()
+    head, body = _split_header(data)
+    return head.replace(_BLANK.encode(), checksum.encode(), 1) + body, checksum
+
+
+def _split_header(data: bytes) -> tuple[bytes, bytes]:
+    end = 8 + struct.unpack("<Q", data[:8])[0]
+    return data[:end], data[end:]
+
+
+def read_description(path: Path) -> dict[str, Any]:
+    """Read only the JSON description of a tensor file: cheap, and not covered by the checksum."""
+    try:
+        with path.open("rb") as file:
+            size = _header_size(file.read(8), path)
+            header = file.read(size)
+    except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
+        raise FormatError(f"{path}: {(error.strerror or 'cannot be read').lower()}") from None
+    return _parse_header(header, size, path)[1]
+
+
+def read_tensors(path: Path) -> tuple[Arrays, dict[str, Any], str]:
+    """Read a file written by `write_tensors`, checking every byte of it.
+
+    Returns:
+        The arrays (copies, writable), the description, and the checksum.
+
+    Raises:
+        FormatError: missing, not such a file, cut off, altered, or with a header that does not fit its contents.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise FormatError(f"{path}: {(error.strerror or 'cannot be read').lower()}") from None
+    return unpack_tensors(data, path)
+
+
+def unpack_tensors(data: bytes, source: Path | str) -> tuple[Arrays, dict[str, Any], str]:
+    """Take apart the bytes of a tensor file; see `read_tensors`."""
+    size = _header_size(data[:8], source)
+    table, description, checksum = _parse_header(data[8 : 8 + size], size, source)
+    head = data[: 8 + size].replace(checksum.encode(), _BLANK.encode(), 1)
+    digest = hashlib.sha256(head)
+    digest.update(memoryview(data)[8 + size :])
+    if digest.hexdigest() != checksum:
+        raise FormatError(f"{source}: damaged or cut off (its checksum does not match its contents)")
+    body = memoryview(data)[8 + size :]
+    arrays = {key: _array(key, entry, body, source) for key, entry in table.items()}
+    if sum(array.nbytes for array in arrays.values()) != len(body):
+        raise FormatError(f"{source}: its header and its size do not agree")
+    return arrays, description, checksum
+
+
+def _header_size(prefix: bytes, source: Path | str) -> int:
+    if len(prefix) < 8:
+        raise FormatError(f"{source}: not a safetensors file, or cut off")
+    size: int = struct.unpack("<Q", prefix)[0]
+    if not 2 <= size <= _MAX_HEADER:
+        raise FormatError(f"{source}: not a safetensors file (it claims a header of {size} bytes)")
+    return size
+
+
+def _parse_header(header: bytes, size: int, source: Path | str) -> tuple[dict[str, Any], dict[str, Any], str]:
+    """Return the tensor table, the description and the checksum that a header holds."""
+    if len(header) < size:
+        raise FormatError(f"{source}: not a safetensors file, or cut off in its header")
+    try:
+        table = json.loads(header)
+        metadata = table.pop("__metadata__")
+        description, checksum = json.loads(metadata["eyesight"]), metadata["checksum"]
+        usable = isinstance(description, dict) and re.fullmatch("[0-9a-f]{64}", checksum) is not None
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        usable = False
+    if not usable:
+        raise FormatError(f"{source}: not a file that eyesight wrote (its header has no description)")
+    return table, description, checksum
+
+
+def _array(key: str, entry: Any, body: memoryview, source: Path | str) -> np.ndarray[Any, Any]:
+    """Return one tensor, after checking that its header entry is true."""
+    try:
+        kind, shape, (start, end) = _DTYPES[entry["dtype"]], [int(n) for n in entry["shape"]], entry["data_offsets"]
+        count = int(np.prod(shape, dtype=object)) if shape else 1
+        if min(shape, default=0) < 0 or not 0 <= start <= end <= len(body) or count * kind.itemsize != end - start:
+            raise ValueError
+        array: np.ndarray[Any, Any] = np.frombuffer(body[start:end], kind).reshape(shape).copy()
+    except (KeyError, TypeError, ValueError, OverflowError):
+        raise FormatError(f"{source}: the header entry of tensor {key!r} does not fit the file") from None
+    return array

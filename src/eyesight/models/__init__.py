@@ -1,0 +1,45 @@
+"""Networks by name, as trees of layers that a file can hold and a program can walk."""
+
+from __future__ import annotations
+
+from ..registry import Registry
+from .network import NetworkSpec
+
+NETWORKS = Registry(
+    "network",
+    {
+        "lenet5": "eyesight.models.tutorial:lenet5",
+        "small-cnn": "eyesight.models.tutorial:small_cnn",
+        "small-cnn-same": "eyesight.models.tutorial:small_cnn_same",
+        "small-cnn-3pool": "eyesight.models.tutorial:small_cnn_3pool",
+        "small-cnn-1pool": "eyesight.models.tutorial:small_cnn_1pool",
+        "mlp": "eyesight.models.tutorial:mlp",
+    },
+    group="eyesight.models",
+)
+
+
+def network_spec(name: str, *, shape: tuple[int, int, int], classes: int) -> NetworkSpec:
+    """Describe the network of a given name for pictures of a given size.
+
+    Args:
+        name: one of `NETWORKS`.
+        shape: (H, W, C) of the pictures.
+        classes: number of classes, K.
+
+    Raises:
+        UnknownNameError: no network of that name.
+        UsageError: the pictures are too small for it.
+    """
+    height, width, channels = shape
+    spec: NetworkSpec = NETWORKS.load(name)((channels, height, width), classes)
+    spec.check_size()
+    return spec
+
+
+def default_network(shape: tuple[int, int, int]) -> str:
+    """Return the network for pictures of this size (H, W, C) when none is named.
+
+    Below 16 pixels a second pooling layer would leave next to nothing to look at, so such pictures get one.
+    """
+    return "small-cnn-1pool" if min(shape[:2]) < 16 else "small-cnn-same"

@@ -1,0 +1,276 @@
+"""The layer types that networks are made of, as data.
+
+In: sizes and options. Out: for every layer its output shape, parameters, operations, and a torch module. A tree of
+these is what a model file stores; each type carries a version, so that old files keep their meaning. Torch is
+imported only to build. It knows nothing of whole networks.
+
+Shapes are (C, H, W), or (F,) after flatten, always without the batch dimension. One multiply-add is 2 FLOPs.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ..errors import UsageError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Shape = tuple[int, ...]
+Count = Annotated[int, Field(ge=1, le=1 << 20)]
+
+
+class Layer(BaseModel, ABC):
+    """What every layer type answers. `version` grows when the meaning of its fields changes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: Literal[1] = 1
+
+    @abstractmethod
+    def output_shape(self, shape: Shape) -> Shape:
+        """Return the shape that comes out for `shape`; raise `UsageError` where it does not fit."""
+
+    @abstractmethod
+    def build(self, shape: Shape) -> nn.Module:
+        """Return the torch module for inputs of `shape`, on torch's current default device."""
+
+    @abstractmethod
+    def describe(self) -> str:
+        """Say what the layer is, for a table: "conv 3x3 valid"."""
+
+    def parameters(self, shape: Shape) -> int:  # noqa: ARG002 - most layers have none, whatever comes in
+        """Return how many parameters the layer has for inputs of `shape`."""
+        return 0
+
+    def flops(self, shape: Shape) -> int:
+        """Return the floating-point operations for one picture."""
+        return math.prod(self.output_shape(shape))
+
+
+class Conv(Layer):
+    """2-D convolution with stride 1 and a bias."""
+
+    type: Literal["conv"] = "conv"
+    out: Count
+    kernel: Annotated[int, Field(ge=1, le=255)]
+    padding: Literal["valid", "same"] = "valid"
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """`valid` loses kernel − 1 pixels, `same` keeps the size."""
+        channels_height_width(self, shape)
+        lost = 0 if self.padding == "same" else self.kernel - 1
+        if min(shape[1:]) <= lost:
+            raise UsageError(f"a {self.kernel}x{self.kernel} convolution does not fit {shape[1]}x{shape[2]} pixels")
+        return self.out, shape[1] - lost, shape[2] - lost
+
+    def parameters(self, shape: Shape) -> int:
+        """Weights and biases."""
+        return self.out * (shape[0] * self.kernel**2 + 1)
+
+    def flops(self, shape: Shape) -> int:
+        """Two for each weight at each output pixel, and one to add the bias."""
+        return math.prod(self.output_shape(shape)) * (2 * shape[0] * self.kernel**2 + 1)
+
+    def build(self, shape: Shape) -> nn.Module:
+        """`same` pads kernel − 1 zeros in all, the odd one at the bottom right, as Keras does."""
+        from torch import nn
+
+        # an integer padding is the fast path; torch's own "same" pads in a separate step for even kernels
+        padding: int | str = 0
+        if self.padding == "same":
+            padding = self.kernel // 2 if self.kernel % 2 else "same"
+        return nn.Conv2d(shape[0], self.out, self.kernel, padding=padding)
+
+    def describe(self) -> str:
+        """Kind, kernel and padding."""
+        return f"conv {self.kernel}x{self.kernel} {self.padding}"
+
+
+class MaxPool(Layer):
+    """Max pooling whose stride is its size; `same` keeps an incomplete window at the edge, `valid` drops it."""
+
+    type: Literal["max-pool"] = "max-pool"
+    size: Annotated[int, Field(ge=1, le=255)] = 2
+    padding: Literal["valid", "same"] = "valid"
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """Height and width divided by the size, rounded down (`valid`) or up (`same`)."""
+        channels_height_width(self, shape)
+        up = self.size - 1 if self.padding == "same" else 0
+        height, width = ((n + up) // self.size for n in shape[1:])
+        if min(height, width) < 1:
+            raise UsageError(f"{self.size}x{self.size} pooling does not fit {shape[1]}x{shape[2]} pixels")
+        return shape[0], height, width
+
+    def flops(self, shape: Shape) -> int:
+        """One comparison for each input."""
+        return math.prod(shape)
+
+    def build(self, shape: Shape) -> nn.Module:  # noqa: ARG002
+        """A torch pooling layer; its ceil mode is `same` when stride and size are equal."""
+        from torch import nn
+
+        return nn.MaxPool2d(self.size, ceil_mode=self.padding == "same")
+
+    def describe(self) -> str:
+        """Kind and size."""
+        return f"max pool {self.size}x{self.size}" + (" same" if self.padding == "same" else "")
+
+
+class Pad(Layer):
+    """Zeros around the picture."""
+
+    type: Literal["pad"] = "pad"
+    left: Annotated[int, Field(ge=0, le=4096)]
+    right: Annotated[int, Field(ge=0, le=4096)]
+    top: Annotated[int, Field(ge=0, le=4096)]
+    bottom: Annotated[int, Field(ge=0, le=4096)]
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """Grown by the padding."""
+        channels_height_width(self, shape)
+        return shape[0], shape[1] + self.top + self.bottom, shape[2] + self.left + self.right
+
+    def build(self, shape: Shape) -> nn.Module:  # noqa: ARG002
+        """A torch padding layer."""
+        from torch import nn
+
+        return nn.ZeroPad2d((self.left, self.right, self.top, self.bottom))
+
+    def describe(self) -> str:
+        """The four widths, or the one they share."""
+        widths = (self.left, self.right, self.top, self.bottom)
+        return f"pad {widths[0]}" if len(set(widths)) == 1 else "pad " + ",".join(map(str, widths))
+
+
+class Flatten(Layer):
+    """From (C, H, W) to (C·H·W,), in that order whatever the memory format."""
+
+    type: Literal["flatten"] = "flatten"
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """All in one dimension."""
+        return (math.prod(shape),)
+
+    def flops(self, shape: Shape) -> int:  # noqa: ARG002
+        """None."""
+        return 0
+
+    def build(self, shape: Shape) -> nn.Module:  # noqa: ARG002
+        """A torch flatten."""
+        from torch import nn
+
+        return nn.Flatten()
+
+    def describe(self) -> str:
+        """Kind."""
+        return "flatten"
+
+
+class Linear(Layer):
+    """A dense layer with a bias."""
+
+    type: Literal["linear"] = "linear"
+    out: Count
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """(out,)."""
+        if len(shape) != 1:
+            raise UsageError(f"a dense layer needs a flat input; received: {shape}")
+        return (self.out,)
+
+    def parameters(self, shape: Shape) -> int:
+        """Weights and biases."""
+        return self.out * (shape[0] + 1)
+
+    def flops(self, shape: Shape) -> int:
+        """Two for each weight, and one to add the bias."""
+        return self.out * (2 * shape[0] + 1)
+
+    def build(self, shape: Shape) -> nn.Module:
+        """A torch linear layer."""
+        from torch import nn
+
+        return nn.Linear(shape[0], self.out)
+
+    def describe(self) -> str:
+        """Kind."""
+        return "dense"
+
+
+class Activation(Layer):
+    """An element-wise function."""
+
+    type: Literal["activation"] = "activation"
+    function: Literal["relu", "tanh"]
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """Unchanged."""
+        return shape
+
+    def build(self, shape: Shape) -> nn.Module:  # noqa: ARG002
+        """The torch module of the function."""
+        from torch import nn
+
+        return nn.ReLU() if self.function == "relu" else nn.Tanh()
+
+    def describe(self) -> str:
+        """The function's name."""
+        return self.function
+
+
+class Chain(Layer):
+    """Named layers, one after the other: the combinator that all others are leaves of."""
+
+    type: Literal["chain"] = "chain"
+    layers: tuple[tuple[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,40}$")], AnyLayer], ...]
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """What the last layer gives."""
+        for _, layer in self.layers:
+            shape = layer.output_shape(shape)
+        return shape
+
+    def inputs(self, shape: Shape) -> list[tuple[str, Layer, Shape]]:
+        """Return every child with its name and the shape that reaches it."""
+        found: list[tuple[str, Layer, Shape]] = []
+        for name, layer in self.layers:
+            found.append((name, layer, shape))
+            shape = layer.output_shape(shape)
+        return found
+
+    def parameters(self, shape: Shape) -> int:
+        """Sum over the children."""
+        return sum(layer.parameters(given) for _, layer, given in self.inputs(shape))
+
+    def flops(self, shape: Shape) -> int:
+        """Sum over the children."""
+        return sum(layer.flops(given) for _, layer, given in self.inputs(shape))
+
+    def build(self, shape: Shape) -> nn.Module:
+        """A module with the children under their names."""
+        from .modules import ChainModule
+
+        return ChainModule({name: layer.build(given) for name, layer, given in self.inputs(shape)})
+
+    def describe(self) -> str:
+        """Kind and length."""
+        return f"chain of {len(self.layers)}"
+
+
+AnyLayer = Annotated[
+    Conv | MaxPool | Pad | Flatten | Linear | Activation | Chain,
+    Field(discriminator="type"),
+]
+Chain.model_rebuild()
+
+
+def channels_height_width(layer: Layer, shape: Shape) -> None:
+    """Raise `UsageError` when `shape` is not (C, H, W)."""
+    if len(shape) != 3:
+        raise UsageError(f"{layer.describe()} needs pictures (C, H, W); received: {shape}")

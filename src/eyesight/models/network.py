@@ -1,0 +1,126 @@
+"""A network as data, and the module it becomes.
+
+In: a tree of layers, the input shape, the number of classes. Out: `NetworkSpec` (what a model file holds, JSON both
+ways) and `Network` (a torch module that returns logits). It does not know any network by name.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ..errors import UsageError
+from .layers import Chain, Conv, Layer, Linear, Shape
+
+if TYPE_CHECKING:
+    from .torch_network import Network
+
+_LARGEST_MIN_SIZE = 512
+
+
+class NetworkSpec(BaseModel):
+    """A network described completely: enough to build it, count it and draw it.
+
+    Attributes:
+        name: the registered name it came from; only a label, the tree is what counts.
+        input: (C, H, W).
+        classes: number of classes, K.
+        features: from pictures to features; its children are the stages.
+        head: from features to logits (K,).
+        initialisation: how fresh weights are drawn. `glorot-uniform` with zero biases is Keras' default.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    type: Literal["tree"] = "tree"
+    version: Literal[1] = 1
+    name: str
+    input: tuple[
+        Annotated[int, Field(ge=1, le=16)],
+        Annotated[int, Field(ge=1, le=16384)],
+        Annotated[int, Field(ge=1, le=16384)],
+    ]
+    classes: Annotated[int, Field(ge=1, le=1 << 20)]
+    features: Chain
+    head: Chain
+    initialisation: Literal["glorot-uniform"] = "glorot-uniform"
+
+    @property
+    def whole(self) -> Chain:
+        """Features and head as one chain; parameter names are paths in it."""
+        return Chain(layers=(("features", self.features), ("head", self.head)))
+
+    def check_size(self) -> None:
+        """Raise `UsageError` unless the input is large enough and the head gives one logit for every class."""
+        try:
+            out = self.whole.output_shape(self.input)
+        except UsageError:
+            _, height, width = self.input
+            smallest = self.min_size()
+            raise UsageError(
+                f"{self.name} needs pictures of at least {smallest}x{smallest} pixels; received: {width}x{height}"
+            ) from None
+        if out != (self.classes,):
+            raise UsageError(f"{self.name}: expected {self.classes} logits; its head gives {out}")
+
+    def min_size(self) -> int:
+        """Return the side in pixels of the smallest square picture that fits."""
+        for side in range(1, _LARGEST_MIN_SIZE):
+            try:
+                self.whole.output_shape((self.input[0], side, side))
+            except UsageError:
+                continue
+            return side
+        raise UsageError(f"{self.name}: no picture up to {_LARGEST_MIN_SIZE} pixels fits")
+
+    def parameters(self) -> int:
+        """Return the number of parameters."""
+        return self.whole.parameters(self.input)
+
+    def flops(self) -> int:
+        """Return the floating-point operations of one forward pass for one picture."""
+        return self.whole.flops(self.input)
+
+    def stages(self) -> list[str]:
+        """Return the names of the stages, from pixels to features."""
+        return [f"features.{name}" for name, _ in self.features.layers]
+
+    def gradcam_layer(self) -> str | None:
+        """Return the path of the last convolution; None for a network without any."""
+        convolutions = [path for path, layer, _ in leaves(self.whole, self.input) if isinstance(layer, Conv)]
+        return convolutions[-1] if convolutions else None
+
+    def build(self) -> Network:
+        """Return the torch module, on torch's current default device, with weights not yet drawn."""
+        from .torch_network import Network
+
+        self.check_size()
+        return Network(self)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the JSON form, as a model file holds it."""
+        return self.model_dump(mode="json")
+
+
+def leaves(chain: Chain, shape: Shape, prefix: str = "") -> list[tuple[str, Layer, Shape]]:
+    """Return every layer that is not a chain, with its path and the shape that reaches it, in order."""
+    found: list[tuple[str, Layer, Shape]] = []
+    for name, layer, given in chain.inputs(shape):
+        path = f"{prefix}{name}"
+        found += leaves(layer, given, f"{path}.") if isinstance(layer, Chain) else [(path, layer, given)]
+    return found
+
+
+def glorot_limit(layer: Layer, shape: Shape) -> float:
+    """Return the limit a of Glorot's uniform distribution U(−a, a) for a layer's weights.
+
+    a = √(6 / (fan in + fan out)). Source: Glorot & Bengio, "Understanding the difficulty of training deep
+    feedforward neural networks", AISTATS 2010.
+    """
+    if isinstance(layer, Conv):
+        return math.sqrt(6 / (layer.kernel**2 * (shape[0] + layer.out)))
+    if isinstance(layer, Linear):
+        return math.sqrt(6 / (shape[0] + layer.out))
+    raise TypeError(f"{layer.describe()} has no weights")

@@ -1,0 +1,121 @@
+"""What a classifier said of every example of a split, as one file: all that judging needs.
+
+In: ids, labels, logits. Out: `Predictions` and its `.safetensors` file. Judging, comparing and calibrating are
+functions of it. It knows neither networks nor pictures.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from .classifier import Predictor
+from .data.dataset import Split, split_fingerprint
+from .errors import FormatError
+from .formats import read_tensors, upgrade, write_tensors
+from .metrics import softmax
+
+PREDICTIONS_FORMAT, PREDICTIONS_VERSION = "eyesight-predictions", 1
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Logits for a split.
+
+    Attributes:
+        example_ids: (N,) stable ids, for example "test/17".
+        labels: (N,) true classes.
+        logits: (N, K) float32.
+        classes: (K,) names.
+        split: its name.
+        fold: which fold of a cross-validation, if any.
+        model: checksum of the model file.
+        data: fingerprint of the split's pictures and labels.
+    """
+
+    example_ids: tuple[str, ...]
+    labels: npt.NDArray[np.int64]
+    logits: npt.NDArray[np.float32]
+    classes: tuple[str, ...]
+    split: str
+    model: str
+    data: str
+    fold: int | None = None
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def predicted(self) -> npt.NDArray[np.int64]:
+        """(N,) the class of the largest logit."""
+        return np.asarray(self.logits.argmax(axis=1), np.int64)
+
+    @property
+    def probabilities(self) -> npt.NDArray[np.float64]:
+        """(N, K) softmax of the logits."""
+        return softmax(self.logits)
+
+    def save(self, path: str | Path) -> None:
+        """Write the predictions to one `.safetensors` file, atomically."""
+        description = {
+            "format": PREDICTIONS_FORMAT,
+            "version": PREDICTIONS_VERSION,
+            "split": self.split,
+            "fold": self.fold,
+            "model": self.model,
+            "data": self.data,
+            "classes": list(self.classes),
+        }
+        ids = np.frombuffer("\n".join(self.example_ids).encode(), np.uint8)
+        write_tensors(Path(path), {"example_ids": ids, "labels": self.labels, "logits": self.logits}, description)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Predictions:
+        """Read predictions from their file.
+
+        Raises:
+            FormatError: not a predictions file, cut off, altered, newer, or not consistent with itself.
+        """
+        path = Path(path)
+        arrays, description, _ = read_tensors(path)
+        description = upgrade(description, path, name=PREDICTIONS_FORMAT, version=PREDICTIONS_VERSION, upgrades={})
+        try:
+            found = cls(
+                example_ids=tuple(arrays["example_ids"].tobytes().decode().split("\n")),
+                labels=arrays["labels"],
+                logits=arrays["logits"],
+                classes=tuple(description["classes"]),
+                split=description["split"],
+                fold=description["fold"],
+                model=description["model"],
+                data=description["data"],
+            )
+        except (KeyError, ValueError, TypeError):
+            raise FormatError(f"{path}: an entry of its description is missing or wrong") from None
+        if found.logits.shape != (len(found.example_ids), len(found.classes)) or len(found.labels) != len(found.logits):
+            raise FormatError(f"{path}: its ids, labels and logits do not fit together")
+        return found
+
+
+def predict_split(predictor: Predictor, split: Split, *, model: str, batch_size: int = 4096) -> Predictions:
+    """Classify every example of a split.
+
+    Args:
+        predictor: a classifier, or anything with its protocol.
+        split: the pictures.
+        model: checksum of the model file, to be noted.
+        batch_size: pictures gathered at a time.
+    """
+    logits = np.concatenate([predictor.logits(batch) for batch in split.batches(batch_size)])
+    return Predictions(
+        example_ids=tuple(split.example_ids),
+        labels=split.labels,
+        logits=logits,
+        classes=predictor.classes,
+        split=split.name,
+        model=model,
+        data=split_fingerprint(split),
+    )

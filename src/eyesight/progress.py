@@ -1,0 +1,105 @@
+"""Training as a person follows it: a bar on a terminal, plain lines elsewhere.
+
+In: events. Out: text on stderr. It changes nothing.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import IO
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+
+from .training.events import Ended, EpochEnded, Event, Started, Warned
+from .training.events import Progress as ProgressEvent
+
+_QUIET_SECONDS = 10  # without a terminal, long epochs get a line this often
+
+
+class ProgressReport:
+    """A listener that shows loss, accuracy, pictures per second and the time left."""
+
+    def __init__(self, stream: IO[str] | None = None) -> None:
+        self.console = Console(file=stream or sys.stderr, highlight=False, soft_wrap=True)
+        self.bar: Progress | None = None
+        self.task = TaskID(0)
+        self.epochs = self.steps = 0
+        self.spoke = time.monotonic()
+
+    def __call__(self, event: Event) -> None:
+        """Show one event."""
+        match event:
+            case Started():
+                self._start(event)
+            case ProgressEvent():
+                text = progress_text(event, self.epochs)
+                if self.bar:
+                    self.bar.update(self.task, completed=event.step, status=text)
+                elif time.monotonic() - self.spoke >= _QUIET_SECONDS:
+                    self._say(text)
+            case EpochEnded():
+                self._say(epoch_text(event.row, self.epochs))
+                if self.bar:
+                    self.bar.update(self.task, completed=event.row["step"])
+            case Warned():
+                self.console.print(f"warning: {event.message}")
+            case Ended():
+                self._end(event)
+            case _:
+                pass
+
+    def _say(self, text: str) -> None:
+        self.console.print(text)
+        self.spoke = time.monotonic()
+
+    def _start(self, event: Started) -> None:
+        self.epochs, self.steps = event.epochs, event.epochs * event.steps_per_epoch
+        self.console.print(
+            f"{event.examples:,} training pictures, {event.epochs} epochs of {event.steps_per_epoch:,} updates, "
+            f"{event.device}, {event.precision}" + (f"; going on at step {event.step:,}" if event.step else "")
+        )
+        if self.console.is_terminal:
+            columns = (
+                BarColumn(bar_width=24),
+                TextColumn("{task.percentage:>3.0f} %"),
+                TextColumn("{task.fields[status]}"),
+            )
+            self.bar = Progress(*columns, console=self.console, transient=True)
+            self.bar.start()
+            self.task = self.bar.add_task("", total=self.steps, completed=event.step, status="")
+
+    def _end(self, event: Ended) -> None:
+        if self.bar:
+            self.bar.stop()
+        if event.status == "complete":
+            self.console.print(f"done in {duration(event.seconds)} ({event.reason})")
+
+
+def progress_text(event: ProgressEvent, epochs: int) -> str:
+    """Return what stands beside the bar."""
+    return (
+        f"epoch {event.epoch}/{epochs}  loss {event.loss:.4f}  accuracy {event.accuracy:.4f}  "
+        f"{event.rate:,.0f} pictures/s  {duration(event.seconds_left)} left"
+    )
+
+
+def epoch_text(row: dict[str, float], epochs: int) -> str:
+    """Return the line of one epoch."""
+    text = f"epoch {row['epoch']:>{len(str(epochs))}}/{epochs}  loss {row['loss']:.4f}  accuracy {row['accuracy']:.4f}"
+    if "val_loss" in row:
+        text += f"  val_loss {row['val_loss']:.4f}  val_accuracy {row['val_accuracy']:.4f}"
+    return f"{text}  {duration(row['seconds'])}"
+
+
+def duration(seconds: float) -> str:
+    """Return a time in words.
+
+    >>> [duration(s) for s in (4.26, 75, 7384)]
+    ['4.3 s', '1 min 15 s', '2 h 3 min']
+    """
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

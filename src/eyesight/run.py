@@ -1,0 +1,247 @@
+"""The folder of one training run: its paths, its state, its lock. Only this file knows the names in it.
+
+In: a path. Out: reading and writing of what a run holds. It does not train, judge or predict, and knows what the
+configuration and the checkpoints contain only as plain data.
+
+    run.json            format, version, status, what was trained on what, when
+    config.yaml         everything that repeats the run
+    environment.json    versions, device, threads, precision, dataset fingerprint, timings
+    metrics.jsonl       a line for every epoch
+    events.jsonl        a line for everything that happened
+    model.safetensors   the classifier; last.safetensors beside it where the best weights are not the last
+    checkpoints/        the state of the training, the last two
+    evaluation/         one folder for each split and model: predictions, report, figures
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import yaml
+
+from .errors import FormatError, RunError
+from .formats import read_json, upgrade, write_bytes, write_json
+
+RUN_FORMAT, RUN_VERSION = "eyesight-run", 1
+CONFIG_FORMAT: Final = "eyesight-config"
+CONFIG_VERSION: Final = 1
+
+REPORT_FORMAT, REPORT_VERSION = "eyesight-report", 1
+PREDICTIONS_FILE, REPORT_FILE = "predictions.safetensors", "report.json"  # in an evaluation's folder
+
+_LOCK, _LOCK_ATTEMPTS = "lock", 5
+
+Status = Literal["running", "complete", "interrupted", "failed"]
+
+
+class RunFolder:
+    """Paths and plain reading and writing in one run's folder."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+
+    @classmethod
+    def create(cls, path: str | Path, about: dict[str, Any], *, overwrite: bool = False) -> RunFolder:
+        """Make the folder of a new run.
+
+        Args:
+            path: where; must not exist, or be empty.
+            about: what `runs` lists: data, model, seed.
+            overwrite: replace an older run that lies there. Anything else that lies there is never touched.
+
+        Raises:
+            RunError: something lies there already.
+        """
+        run = cls(path)
+        run.check_free(overwrite=overwrite)
+        if run._run_file.is_file():
+            with run.lock():  # refuses when somebody trains there
+                shutil.rmtree(run.path)
+        run.path.mkdir(parents=True, exist_ok=True)
+        created = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
+        about = {"format": RUN_FORMAT, "version": RUN_VERSION, "status": "running", "created": created, **about}
+        write_json(run._run_file, about)
+        return run
+
+    def check_free(self, *, overwrite: bool = False) -> None:
+        """Raise `RunError` unless a new run may be made here; see `create`."""
+        if not self.path.exists() or (self.path.is_dir() and not any(self.path.iterdir())):
+            return
+        if not self._run_file.is_file():
+            raise RunError(f"{self.path}: exists and is not a run; choose another --output")
+        if not overwrite:
+            raise RunError(f"{self.path}: exists; choose another --output, go on with --resume, or pass --overwrite")
+
+    @classmethod
+    def open(cls, path: str | Path) -> RunFolder:
+        """Open an existing run.
+
+        Raises:
+            RunError: no such folder, or not a run.
+            FormatError: a run of a newer version.
+        """
+        run = cls(path)
+        if not run.path.is_dir():
+            raise RunError(f"{path}: no such run")
+        if not run._run_file.is_file():
+            raise RunError(f"{path}: not a run (it has no {run._run_file.name})")
+        run.about()
+        return run
+
+    @property
+    def _run_file(self) -> Path:
+        return self.path / "run.json"
+
+    @property
+    def model_file(self) -> Path:
+        """The classifier that the run kept."""
+        return self.path / "model.safetensors"
+
+    @property
+    def last_model_file(self) -> Path:
+        """The classifier with the last weights, where those are not the ones kept."""
+        return self.path / "last.safetensors"
+
+    @property
+    def checkpoints_folder(self) -> Path:
+        """Where the states of the training lie."""
+        return self.path / "checkpoints"
+
+    def evaluation_folder(self, split: str, fingerprint: str) -> Path:
+        """Where what was derived from one split lies; `fingerprint` tells models and data apart."""
+        return self.path / "evaluation" / f"{split}-{fingerprint[:8]}"
+
+    def reports(self) -> list[dict[str, Any]]:
+        """Return the reports of all evaluations as plain data, oldest first; unreadable ones are left out."""
+        found = sorted((self.path / "evaluation").glob(f"*/{REPORT_FILE}"), key=lambda path: path.stat().st_mtime)
+        reports = []
+        for path in found:
+            with contextlib.suppress(FormatError):
+                reports.append(read_json(path, name=REPORT_FORMAT, version=REPORT_VERSION))
+        return reports
+
+    def about(self) -> dict[str, Any]:
+        """Return what `run.json` says, with the true status: a run whose process died is interrupted."""
+        about = read_json(self._run_file, name=RUN_FORMAT, version=RUN_VERSION)
+        if about.get("status") == "running" and not self.is_locked():
+            about["status"] = "interrupted"
+        return about
+
+    @property
+    def status(self) -> Status:
+        """How far the run is."""
+        status: Status = self.about().get("status", "interrupted")
+        return status
+
+    def update(self, **changes: Any) -> None:
+        """Change entries of `run.json`."""
+        write_json(self._run_file, read_json(self._run_file, name=RUN_FORMAT, version=RUN_VERSION) | changes)
+
+    def write_config(self, config: dict[str, Any]) -> None:
+        """Write `config.yaml`."""
+        text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
+        write_bytes(self.path / "config.yaml", text.encode())
+
+    def read_config(self) -> dict[str, Any]:
+        """Return the contents of `config.yaml`, at the current version."""
+        return read_config_file(self.path / "config.yaml")
+
+    def write_environment(self, environment: dict[str, Any]) -> None:
+        """Write `environment.json`."""
+        write_json(self.path / "environment.json", {"format": "eyesight-environment", "version": 1, **environment})
+
+    def read_environment(self) -> dict[str, Any]:
+        """Return the contents of `environment.json`."""
+        return read_json(self.path / "environment.json", name="eyesight-environment", version=1)
+
+    def append_event(self, event: dict[str, Any]) -> None:
+        """Add a line to `events.jsonl`."""
+        with (self.path / "events.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(event, ensure_ascii=False) + "\n")
+
+    def write_metrics(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Write `metrics.jsonl`: a line for every epoch."""
+        write_bytes(self.path / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in rows).encode())
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """Return one row for every epoch; none before the first has ended."""
+        path = self.path / "metrics.jsonl"
+        if not path.is_file():
+            return []
+        try:
+            return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        except ValueError:
+            raise FormatError(f"{path}: a line is not JSON, or cut off") from None
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the run for this process; the system lets go of it when the process ends, however it ends.
+
+        Raises:
+            RunError: another process holds it.
+        """
+        import fcntl
+
+        handle = os.open(self.path / _LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            for attempt in range(_LOCK_ATTEMPTS):
+                try:
+                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if attempt == _LOCK_ATTEMPTS - 1:
+                        raise RunError(f"{self.path}: another process is using this run") from None
+                    time.sleep(0.05)  # it may only be `is_locked` of another process, which lets go at once
+            yield
+        finally:
+            os.close(handle)
+
+    def is_locked(self) -> bool:
+        """Tell whether a process holds the run."""
+        import fcntl
+
+        try:
+            with (self.path / _LOCK).open("rb") as file:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:  # never locked, or not to be read
+            return False
+        return False
+
+
+def read_config_file(path: Path) -> dict[str, Any]:
+    """Return the contents of a configuration file, at the current version.
+
+    Raises:
+        FormatError: missing, not YAML, another format, or newer.
+    """
+    try:
+        value = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise FormatError(f"{path}: {(error.strerror or 'cannot be read').lower()}") from None
+    except (yaml.YAMLError, UnicodeDecodeError):
+        raise FormatError(f"{path}: not a YAML file") from None
+    return upgrade(value, path, name=CONFIG_FORMAT, version=CONFIG_VERSION, upgrades={})
+
+
+def list_runs(folder: str | Path) -> list[RunFolder]:
+    """Return the runs directly in a folder, oldest first."""
+    found = [RunFolder(path.parent) for path in Path(folder).glob("*/run.json")]
+    return sorted(found, key=lambda run: (run._run_file.stat().st_mtime, run.path.name))
+
+
+def next_run_path(folder: str | Path, name: str) -> Path:
+    """Return a path that does not exist yet: folder/name-1, folder/name-2 and so on."""
+    number = 1
+    while (path := Path(folder) / f"{name}-{number}").exists():
+        number += 1
+    return path

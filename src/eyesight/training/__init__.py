@@ -1,0 +1,1 @@
+"""Training: from a dataset and a configuration to a run folder."""

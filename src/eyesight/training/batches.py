@@ -1,0 +1,69 @@
+"""The training pictures in the order of a seed, a batch at a time.
+
+In: a split and a seed. Out: `batch(step)`, normalised and on the device. The order of an epoch is a permutation that
+depends on seed and epoch alone, so any batch can be asked for at any time, in any process.
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from ..data.dataset import Split
+from ..preprocess import Preprocessing, adapt
+
+
+def stream(seed: int, purpose: str, *numbers: int) -> np.random.Generator:
+    """Return the random generator of one purpose at one moment: a function of its arguments alone.
+
+    >>> stream(0, "order", 3).integers(100) == stream(0, "order", 3).integers(100)
+    True
+    """
+    return np.random.default_rng([seed, zlib.crc32(purpose.encode()), *numbers])
+
+
+class Batches:
+    """Batches of a split.
+
+    Args:
+        split: the training pictures.
+        preprocessing: how they are normalised.
+        batch_size: pictures for one update; the last batch of an epoch has what is left.
+        seed: of the order.
+        device, dtype: where batches go, and as what.
+    """
+
+    def __init__(
+        self,
+        split: Split,
+        preprocessing: Preprocessing,
+        *,
+        batch_size: int,
+        seed: int,
+        device: torch.device,
+        dtype: torch.dtype,
+    ) -> None:
+        self.split = split
+        self.preprocessing = preprocessing
+        self.batch_size = batch_size
+        self.seed = seed
+        self.device = device
+        self.dtype = dtype
+        self.steps_per_epoch = math.ceil(len(split) / batch_size)
+        self.order = lru_cache(maxsize=1)(self._order)
+
+    def _order(self, epoch: int) -> npt.NDArray[np.int64]:
+        return stream(self.seed, "order", epoch).permutation(len(self.split))
+
+    def batch(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the pictures (N, C, H, W) and labels (N,) of update `step`, counted from 0 over all epochs."""
+        epoch, index = divmod(step, self.steps_per_epoch)
+        ids = self.order(epoch)[index * self.batch_size : (index + 1) * self.batch_size]
+        pictures = torch.from_numpy(self.split.gather(ids)).to(self.device, non_blocking=True)
+        labels = torch.from_numpy(self.split.labels[ids]).to(self.device, non_blocking=True)
+        return adapt(pictures, self.preprocessing, self.dtype), labels

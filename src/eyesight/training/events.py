@@ -1,0 +1,111 @@
+"""What happens during training, as typed events, and the one control that is asked.
+
+In: nothing. Out: event types, and `Control`. The loop emits events and polls the control; a file, a progress bar or a
+page are listeners. Nobody changes the training through an event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Started:
+    """Training begins, or goes on after an interruption.
+
+    Attributes:
+        step: updates already done.
+        epochs: number planned.
+        steps_per_epoch: updates in each.
+        examples: training pictures.
+        device, precision: where and how the network computes.
+    """
+
+    step: int
+    epochs: int
+    steps_per_epoch: int
+    examples: int
+    device: str
+    precision: str
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Some time has passed within an epoch; loss and accuracy are means over the epoch so far.
+
+    Attributes:
+        rate: training pictures per second since the last of these events.
+        seconds_left: of training and validation, estimated.
+    """
+
+    epoch: int
+    step: int
+    position: int
+    loss: float
+    accuracy: float
+    rate: float
+    seconds_left: float
+
+
+@dataclass(frozen=True)
+class EpochEnded:
+    """An epoch and its validation are over; `row` is what metrics.jsonl holds of it."""
+
+    row: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class CheckpointSaved:
+    """The state of the training is on disk.
+
+    Attributes:
+        seconds: that saving took.
+    """
+
+    step: int
+    file: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Warned:
+    """Something a person should know; training goes on."""
+
+    message: str
+
+
+@dataclass(frozen=True)
+class Ended:
+    """Training is over.
+
+    Attributes:
+        status: complete, interrupted or failed.
+        reason: why, in words.
+        seconds: of training and validation, over all sittings.
+    """
+
+    status: str
+    reason: str
+    seconds: float
+
+
+Event = Started | Progress | EpochEnded | CheckpointSaved | Warned | Ended
+Listener = Callable[[Event], None]
+
+
+def event_to_json(event: Event) -> dict[str, Any]:
+    """Return the event as plain data, with its type's name under `event`."""
+    return {"event": type(event).__name__, **asdict(event)}
+
+
+@dataclass
+class Control:
+    """What the loop asks between steps.
+
+    Attributes:
+        stop_signal: number of the signal that asked to stop, or None to go on.
+    """
+
+    stop_signal: int | None = field(default=None)

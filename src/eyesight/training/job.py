@@ -1,0 +1,140 @@
+"""What stays the same throughout one training: prepared once, before the first update.
+
+In: a dataset, a configuration, perhaps a user's module. Out: `Job` and a fresh `TrainState`. All checks that can be
+made before training are made here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from ..classifier import Classifier, InferenceSpec, Training
+from ..data.dataset import Dataset
+from ..device import Precision, choose_device, choose_precision, input_dtype, keep_freed_memory
+from ..errors import UsageError
+from ..models import network_spec
+from ..models.torch_network import Network, channels_last, check_user_module
+from ..preprocess import Preprocessing, pixel_statistics
+from . import optimizers
+from .batches import Batches, stream
+from .recipe import Config, Recipe
+from .schedules import SCHEDULES
+from .state import TrainState
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training.
+
+    Attributes:
+        data: what is learned.
+        config: how; `auto` choices already made.
+        preprocessing: of the pictures, saved with the model.
+        batches: the training pictures in order.
+        schedule: factor on the learning rate for a progress from 0 to 1.
+        device, precision: where and how the network computes.
+    """
+
+    data: Dataset
+    config: Config
+    preprocessing: Preprocessing
+    batches: Batches
+    schedule: Callable[[float], float]
+    device: torch.device
+    precision: Precision
+
+    @property
+    def recipe(self) -> Recipe:
+        """The training part of the configuration."""
+        return self.config.recipe
+
+    @property
+    def total_steps(self) -> int:
+        """Updates in all epochs."""
+        return self.recipe.epochs * self.batches.steps_per_epoch
+
+    @property
+    def config_hash(self) -> str:
+        """SHA-256 of the configuration."""
+        return hashlib.sha256(json.dumps(self.config.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()
+
+    @property
+    def keeps_best(self) -> bool:
+        """Whether the best weights by validation become the model, rather than the last."""
+        if self.data.validation is None:
+            return False
+        return self.recipe.keep == "best" or (self.recipe.keep == "auto" and self.data.protocol != "test-as-validation")
+
+    def classifier(self, network: nn.Module, *, training: Training | None = None) -> Classifier:
+        """Return a classifier around the network as it is; the network is put into evaluation mode."""
+        inference = InferenceSpec(preprocessing=self.preprocessing)
+        return Classifier(network, inference, self.data.classes, training=training, device=str(self.device))
+
+
+def prepare(data: Dataset, config: Config, module: nn.Module | None = None) -> tuple[Job, TrainState]:
+    """Make everything ready for the first update.
+
+    Args:
+        data: the dataset.
+        config: the configuration; its `auto` choices are replaced by what this machine has.
+        module: the user's own network, which is trained in place; None for one of the registry.
+
+    Raises:
+        UsageError: what was asked for does not fit the data or the machine.
+    """
+    keep_freed_memory()
+    if config.machine.threads is not None:
+        torch.set_num_threads(config.machine.threads)
+    device = choose_device(config.machine.device)
+    precision = choose_precision(config.machine.precision, device)
+    machine = {"device": str(device), "precision": precision, "threads": torch.get_num_threads()}
+    config = config.model_copy(update={"machine": config.machine.model_copy(update=machine)})
+    if config.recipe.keep == "best" and data.validation is None:
+        raise UsageError("recipe.keep: best weights need validation pictures; received: validation 0")
+    if config.recipe.early_stopping and data.validation is None:
+        raise UsageError("recipe.early_stopping: needs validation pictures; received: validation 0")
+    network = channels_last(_network(data, config, module).to(device))
+    preprocessing = _preprocessing(data, config.recipe)
+    batches = Batches(
+        data.train,
+        preprocessing,
+        batch_size=config.recipe.batch_size,
+        seed=config.seed,
+        device=device,
+        dtype=input_dtype(precision) if module is None else torch.float32,
+    )
+    schedule = SCHEDULES.load(config.recipe.schedule)
+    job = Job(data, config, preprocessing, batches, schedule, device, precision)
+    optimizer = optimizers.build(network.named_parameters(), config.recipe)
+    return job, TrainState(network, optimizer, torch.zeros(3, dtype=torch.float64, device=device))
+
+
+def _network(data: Dataset, config: Config, module: nn.Module | None) -> nn.Module:
+    """Return the network with its first weights; a user's module keeps those it came with."""
+    if module is not None:
+        if not any(parameter.requires_grad for parameter in module.parameters()):
+            raise UsageError(f"model: {type(module).__name__} has no parameters to train")
+        check_user_module(module, shape=data.shape, classes=len(data.classes))
+        return module
+    spec = network_spec(config.model.name, shape=data.shape, classes=len(data.classes))
+    with torch.device("meta"):
+        blank = spec.build()
+    network: Network = blank.to_empty(device="cpu")
+    seed = int(stream(config.seed, "weights").integers(1 << 63))
+    network.initialise(torch.Generator().manual_seed(seed))
+    return network
+
+
+def _preprocessing(data: Dataset, recipe: Recipe) -> Preprocessing:
+    height, width, channels = data.shape
+    if recipe.normalize == "standard":
+        mean, std = pixel_statistics(data.train.batches(4096))
+    else:
+        mean, std = (0.5 if recipe.normalize == "centered" else 0.0,) * channels, (1.0,) * channels
+    return Preprocessing(height=height, width=width, channels=1 if channels == 1 else 3, mean=mean, std=std)

@@ -1,0 +1,175 @@
+"""The configuration of a run: one frozen, checked object behind flags, file and saved run alike.
+
+In: keyword arguments, `--set` pairs, or a config.yaml. Out: `Config`. An unknown key is refused with the nearest
+name. It knows which names exist, not what they do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from ..errors import UsageError, nearest_name
+from ..models import NETWORKS
+from ..run import CONFIG_FORMAT, CONFIG_VERSION
+from .optimizers import OPTIMIZERS
+from .schedules import SCHEDULES
+
+# Each is the common choice for small networks at batch sizes of 32 to 128.
+DEFAULT_LR = {"adam": 1e-3, "adamw": 1e-3, "sgd": 0.05, "rmsprop": 1e-3}
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class DataConfig(_Part):
+    """Which data, and how it is split."""
+
+    name: str = "digits"
+    kind: Literal["catalog", "arrays"] = "catalog"
+    # a tenth is enough to choose between epochs (±1.3 % at 5,000 pictures) and leaves nearly all to learn from
+    validation: Annotated[float, Field(ge=0, le=0.5)] | Literal["test"] = 0.1
+    split_seed: Annotated[int, Field(ge=0)] = (
+        0  # apart from the run's seed, so that runs are compared on the same split
+    )
+
+
+class ModelConfig(_Part):
+    """Which network: a registered name, `auto` for one that fits the pictures, or the class of a user's module."""
+
+    name: str = "auto"
+    kind: Literal["registry", "module"] = "registry"
+
+    @model_validator(mode="after")
+    def _known(self) -> ModelConfig:
+        if self.kind == "registry" and self.name != "auto":
+            NETWORKS.check(self.name)
+        return self
+
+
+class EarlyStopping(_Part):
+    """Stop when the validation figure has not improved for `patience` epochs."""
+
+    monitor: Literal["val_loss", "val_accuracy"] = "val_loss"
+    patience: Annotated[int, Field(ge=1)] = 3
+
+
+class Recipe(_Part):
+    """How the network is trained. Every default carries its reason."""
+
+    method: Literal["gradient"] = "gradient"
+    epochs: Annotated[int, Field(ge=1, le=100_000)] = 10  # the tutorials' number, and enough for their networks
+    batch_size: Annotated[int, Field(ge=1, le=1_000_000)] = 64  # as accurate as 32 here, in two thirds of the time
+    accumulate: Annotated[int, Field(ge=1)] = 1  # split every batch in so many parts: less memory, the same update
+    optimizer: str = "adam"  # works untuned
+    lr: Annotated[float, Field(gt=0)] = 1e-3
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9  # of sgd only
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    schedule: str = "cosine"  # ends at zero, so that the last epoch is about the best one
+    clip_norm: Annotated[float, Field(gt=0)] | None = None  # largest norm of the whole gradient
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    normalize: Literal["standard", "unit", "centered"] = "standard"  # per-channel mean 0 and deviation 1; 0–1; −0.5–0.5
+    early_stopping: EarlyStopping | None = None
+    # which weights become the model: the best on validation pictures, or the last. auto: best, except where the
+    # validation pictures are the test set, as choosing on that would flatter the result
+    keep: Literal["auto", "best", "last"] = "auto"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _default_rate(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("lr") is None:
+            values = {key: value for key, value in values.items() if key != "lr"}
+            optimizer = values.get("optimizer", "adam")
+            values["lr"] = DEFAULT_LR.get(optimizer, 1e-3) if isinstance(optimizer, str) else 1e-3
+        return values
+
+    @field_validator("optimizer")
+    @classmethod
+    def _known_optimizer(cls, name: str) -> str:
+        return OPTIMIZERS.check(name)
+
+    @field_validator("schedule")
+    @classmethod
+    def _known_schedule(cls, name: str) -> str:
+        return SCHEDULES.check(name)
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Recipe:
+        if self.accumulate > self.batch_size:
+            raise ValueError(f"accumulate: {self.accumulate} parts of a batch of {self.batch_size} would be empty")
+        return self
+
+
+class Machine(_Part):
+    """Where and how precisely the run computes; `auto` is replaced by what was found when the run starts."""
+
+    device: str = "auto"
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    threads: Annotated[int, Field(ge=1, le=1024)] | None = None
+
+
+class Config(_Part):
+    """Everything that repeats a run: the contents of config.yaml."""
+
+    format: Literal["eyesight-config"] = CONFIG_FORMAT
+    version: Literal[1] = CONFIG_VERSION
+    data: DataConfig = DataConfig()
+    model: ModelConfig = ModelConfig()
+    recipe: Recipe = Recipe()
+    machine: Machine = Machine()
+    seed: Annotated[int, Field(ge=0, lt=1 << 63)] = 0
+
+
+def parse_config(values: Mapping[str, Any], source: str = "configuration") -> Config:
+    """Return the checked configuration.
+
+    Raises:
+        UsageError: naming the field, what was expected, and what was received.
+    """
+    try:
+        return Config.model_validate(dict(values))
+    except ValidationError as error:
+        raise UsageError(f"{source}: {_first_problem(error)}") from None
+
+
+def _first_problem(error: ValidationError) -> str:
+    problem = error.errors()[0]
+    path = [str(part) for part in problem["loc"]]
+    field = ".".join(path)
+    if problem["type"] == "extra_forbidden":
+        return f"unknown key {field!r}" + _suggestion(path)
+    message = problem["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    return f"{field or 'value'}: {message}; received: {problem['input']!r}"
+
+
+def _suggestion(path: list[str]) -> str:
+    """Return the nearest known key beside the unknown one at `path`."""
+    part: type[BaseModel] = Config
+    for name in path[:-1]:
+        annotation = part.model_fields[name].annotation
+        options = [annotation, *getattr(annotation, "__args__", ())]
+        part = next(o for o in options if isinstance(o, type) and issubclass(o, BaseModel))
+    nearest = nearest_name(path[-1], part.model_fields)
+    prefix = "".join(f"{name}." for name in path[:-1])
+    return f"; did you mean {prefix + nearest!r}?" if nearest else f"; known: {', '.join(part.model_fields)}"
+
+
+def set_values(values: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return nested `values` with dotted keys replaced.
+
+    >>> set_values({"recipe": {"epochs": 10}}, {"recipe.epochs": 3})
+    {'recipe': {'epochs': 3}}
+    """
+    result = {key: dict(value) if isinstance(value, Mapping) else value for key, value in values.items()}
+    for key, value in settings.items():
+        place = result
+        *path, last = key.split(".")
+        for part in path:
+            inner = place.get(part)
+            place[part] = dict(inner) if isinstance(inner, Mapping) else {}
+            place = place[part]
+        place[last] = value
+    return result

@@ -1,0 +1,90 @@
+"""Everything that a training must remember to go on as if it had never stopped.
+
+In: a network, its optimizer, and what has happened so far. Out: `TrainState`, which turns into named arrays and plain
+data and back. It does not know files.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+
+from ..formats import Arrays
+from ..models.torch_network import load_arrays, tensor_to_array, to_arrays
+from . import optimizers
+
+
+@dataclass
+class Best:
+    """The best weights so far, by the validation figure: by name, and the epoch that reached it (from 1)."""
+
+    epoch: int = 0
+    weights: Arrays = field(default_factory=dict)
+
+
+@dataclass
+class TrainState:
+    """The state between two updates.
+
+    Attributes:
+        network, optimizer: what is being trained, and with what.
+        step: updates done.
+        seconds: of training and validation so far, over all sittings.
+        sums: (3,) float64 on the device: loss × pictures, right answers and pictures of the epoch so far.
+        history: a row for every epoch.
+        best: see `Best`.
+        stopped: why early stopping ended the training, or "".
+        good: weights that were last known to be finite, and their step; not saved.
+    """
+
+    network: nn.Module
+    optimizer: torch.optim.Optimizer
+    sums: torch.Tensor
+    step: int = 0
+    seconds: float = 0.0
+    history: list[dict[str, Any]] = field(default_factory=list)
+    best: Best = field(default_factory=Best)
+    stopped: str = ""
+    good: tuple[int, Arrays] = (0, {})
+
+    def arrays(self) -> Arrays:
+        """Return all tensors by name: network/…, optimizer/…, best/…, sums."""
+        memory = optimizers.state(self.optimizer, self.network.named_parameters())
+        return {
+            **{f"network/{name}": array for name, array in to_arrays(self.network).items()},
+            **{f"optimizer/{name}": tensor_to_array(value) for name, value in memory.items()},
+            **{f"best/{name}": array for name, array in self.best.weights.items()},
+            "sums": tensor_to_array(self.sums),
+        }
+
+    def facts(self) -> dict[str, Any]:
+        """Return all that is not a tensor, as plain data."""
+        return {
+            "step": self.step,
+            "seconds": self.seconds,
+            "history": self.history,
+            "best_epoch": self.best.epoch,
+            "stopped": self.stopped,
+        }
+
+    def load(self, arrays: Arrays, facts: dict[str, Any], source: str) -> None:
+        """Restore what `arrays` and `facts` gave.
+
+        Raises:
+            FormatError: the tensors do not fit the network.
+        """
+        parts: dict[str, Arrays] = {"network": {}, "optimizer": {}, "best": {}}
+        for name, array in arrays.items():
+            part, _, rest = name.partition("/")
+            if rest:
+                parts[part][rest] = array
+        load_arrays(self.network, parts["network"], source)
+        memory = {name: torch.from_numpy(array) for name, array in parts["optimizer"].items()}
+        optimizers.load(self.optimizer, self.network.named_parameters(), memory)
+        self.sums.copy_(torch.from_numpy(arrays["sums"]))
+        self.step, self.seconds = facts["step"], facts["seconds"]
+        self.history, self.stopped = facts["history"], facts["stopped"]
+        self.best = Best(facts["best_epoch"], parts["best"])
