@@ -35,9 +35,10 @@ if TYPE_CHECKING:
     from .evaluation.judge import Report as Report
     from .predictions import Predictions as Predictions
 
+# Dataset and from_arrays come by way of api, which gives datasets their pictures in a notebook.
 _HOMES = {
     "Classifier": "classifier",
-    "Dataset": "data.dataset",
+    "Dataset": "api",
     "Evaluation": "api",
     "EyesightError": "errors",
     "Prediction": "classifier",
@@ -45,7 +46,7 @@ _HOMES = {
     "Report": "evaluation.judge",
     "Run": "api",
     "Split": "data.dataset",
-    "from_arrays": "data.dataset",
+    "from_arrays": "api",
     "load_classifier": "api",
     "load_data": "api",
     "open_run": "api",

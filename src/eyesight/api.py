@@ -12,6 +12,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -67,7 +68,8 @@ def load_data(
         UnknownNameError, DataNotFoundError, DataError, UsageError: see `catalog.load` and `from_arrays`.
     """
     if not isinstance(data, str):
-        return from_arrays(data, test=test, classes=classes, validation=validation)
+        arrays = from_arrays(data, test=test, classes=classes, validation=0)
+        return arrays.with_validation(validation, seed=split_seed)
     if test is not None or classes is not None:
         raise UsageError(f"test, classes: only for arrays; {data} has its own")
     return catalog.load(data, data_dir=data_dir, validation=validation, seed=split_seed)
@@ -138,7 +140,9 @@ class Run(RunFolder):
             return self._data
         config = self.read_config()["data"]
         if config["kind"] == "arrays":
-            raise UsageError(f"{self.path}: was trained on arrays; pass them as data=")
+            raise UsageError(
+                f"{self.path}: was trained on arrays, which only Python can pass: data=eyesight.from_arrays(…)"
+            )
         folder = data_dir or _recorded_folder(self)
         return catalog.load(config["name"], data_dir=folder, validation=config["validation"], seed=config["split_seed"])
 
@@ -158,6 +162,8 @@ class Run(RunFolder):
             data_dir: folder with the dataset's files.
             weights: "kept" or "last"; they differ where the best epoch was not the last.
         """
+        if weights not in ("kept", "last"):
+            raise UsageError(f"weights: expected kept or last; received: {weights!r}")
         data = data or self.data(data_dir)
         chosen = data.split(split or ("test" if data.test else "validation" if data.validation else "train"))
         use_last = weights == "last" and self.last_model_file.is_file()
@@ -186,11 +192,12 @@ class Run(RunFolder):
 
     def __repr__(self) -> str:
         about = self.about()
-        return f"Run({str(self.path)!r}: {about['data']}, {about['model']}, {about['status']})"
+        return f"Run({str(self.path)!r}: {about.get('data')}, {about.get('model')}, {about.get('status')})"
 
     def _repr_html_(self) -> str:
         about = self.about()
-        text = f"<p><b>{self.path}</b>: {about['model']} on {about['data']}, {about['status']}</p>"
+        facts = f"{about.get('model')} on {about.get('data')}, {about.get('status')}"
+        text = f"<p><b>{escape(str(self.path))}</b>: {escape(facts)}</p>"
         return text + (_image(figures.png(figures.curves(self.metrics()))) if self.metrics() else "")
 
 
@@ -349,10 +356,9 @@ def _configuration(
         base = {"format": CONFIG_FORMAT, "version": CONFIG_VERSION, **config}
     elif config is not None:
         base = read_config_file(Path(config))
+        parse_config(base, str(config))  # first alone, so that a fault is told where it is
     values = set_values(base, {key: value for key, value in given.items() if value is not None})
-    return parse_config(
-        set_values(values, settings), str(config) if isinstance(config, str | Path) else "configuration"
-    )
+    return parse_config(set_values(values, settings))
 
 
 def _dataset(
@@ -365,7 +371,7 @@ def _dataset(
     if isinstance(data, Dataset):
         return data if validation is None else data.with_validation(validation, seed=data.split_seed)
     if data is not None and not isinstance(data, str):
-        return from_arrays(data, validation=config.data.validation)
+        return load_data(data, validation=config.data.validation, split_seed=config.data.split_seed)
     if config.data.kind == "arrays":
         raise UsageError("data: the configuration was made for arrays; pass them")
     wanted = config.data
@@ -376,11 +382,12 @@ def _completed(config: Config, data: Dataset, module: nn.Module | None) -> Confi
     """Return the configuration with what only the data tells: its split, and the network that fits it."""
     if config.model.kind == "module" and module is None:
         raise UsageError(f"model: the configuration was made for {config.model.name}; pass an instance")
+    share = data.validation_share
     name = default_network(data.shape) if config.model.name == "auto" else config.model.name
     changes = {
         "name": data.name,
         "kind": data.kind,
-        "validation": data.validation_share,
+        "validation": share if share == "test" else float(share),
         "split_seed": data.split_seed,
     }
     return config.model_copy(
@@ -406,6 +413,15 @@ def _recorded_folder(run: RunFolder) -> str | None:
     except FormatError:
         return None
     return folder if folder and Path(folder).is_dir() else None
+
+
+def _dataset_html(data: Dataset) -> str:
+    """Return a dataset's sizes and a picture of its classes, for notebooks."""
+    return f"<p>{escape(repr(data))}</p>" + _image(figures.png(figures.class_grid(data, data.train)))
+
+
+# Drawing lies to the right of data in the order of imports, so this method is bound here, where both are known.
+Dataset._repr_html_ = _dataset_html  # type: ignore[attr-defined]
 
 
 def _notes(classifier: Classifier, data: Dataset, split: str) -> tuple[str, ...]:

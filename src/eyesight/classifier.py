@@ -195,8 +195,13 @@ class Classifier:
         out = np.empty((len(pictures), len(self.classes)), np.float32)
         with torch.inference_mode():
             for start in range(0, len(pictures), _BATCH):
-                batch = torch.from_numpy(pictures[start : start + _BATCH]).to(self.device)
-                result = self.network(adapt(batch, preprocessing, torch.float32))
+                # a copy, as torch takes neither read-only nor reversed views, and computes in another order with the
+                # stride that `picture[None]` has
+                batch = torch.from_numpy(np.array(pictures[start : start + _BATCH], order="C"))
+                result = self.network(adapt(batch.to(self.device), preprocessing, torch.float32)).float()
+                if result.shape != (len(batch), len(self.classes)):
+                    expected, received = (len(batch), len(self.classes)), tuple(result.shape)
+                    raise UsageError(f"{self.spec.name}: expected logits of shape {expected}; received: {received}")
                 out[start : start + _BATCH] = (result / self.inference.temperature).cpu().numpy()
         return out
 
@@ -275,7 +280,7 @@ class Classifier:
 
         Raises:
             FormatError: not a model file, cut off, altered, newer, or not consistent with itself.
-            UsageError: the file holds a user's own network and no `module` was given.
+            UsageError: the file holds a user's own network, and no `module` or one that does not fit was given.
         """
         path = Path(path)
         arrays, description, checksum = read_tensors(path)
@@ -305,7 +310,7 @@ def parse_description(description: dict[str, Any], path: Path) -> ModelDescripti
                 raise FormatError(f"{path}: its network, picture size and class names do not fit together")
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
+        place = ".".join(map(str, first["loc"][:8]))  # of deep trees, the beginning
         raise FormatError(f"{path}: wrong entry in its description: {place}: {first['msg']}") from None
     except (UsageError, RecursionError) as error:
         raise FormatError(f"{path}: its network does not hold together: {error}") from None
@@ -316,21 +321,26 @@ def _network(parsed: ModelDescription, path: Path, module: nn.Module | None) -> 
     """Return the network a description stands for, its weights not yet loaded."""
     import torch
 
-    from .models.torch_network import channels_last
+    from .models.torch_network import channels_last, check_user_module
 
     spec = parsed.network
     if isinstance(spec, NetworkSpec):
-        with torch.device("meta"):
-            network = spec.build()
-        needed = sum(p.numel() * p.element_size() for p in network.parameters())
+        needed = 4 * spec.parameters()  # counted before torch sees any of it
         if needed > path.stat().st_size:
             raise FormatError(f"{path}: describes a network of {needed:,} bytes, more than the whole file")
+        try:
+            with torch.device("meta"):
+                network = spec.build()
+        except (UsageError, RecursionError) as error:
+            raise FormatError(f"{path}: its network does not hold together: {error}") from None
         return channels_last(network.to_empty(device="cpu"))
     if module is None:
         raise UsageError(
             f"{path}: its network is {spec.name}, which is not part of eyesight; pass an instance as module="
         )
-    return copy.deepcopy(module)
+    module = copy.deepcopy(module)
+    check_user_module(module, shape=parsed.inference.preprocessing.shape, classes=len(parsed.classes))
+    return module
 
 
 def class_path(module: nn.Module) -> str:
@@ -348,13 +358,14 @@ def named_pictures(inputs: Any) -> Iterable[tuple[str, Any]]:
     elif isinstance(inputs, Image.Image | bytes):
         yield "picture", inputs
     elif isinstance(inputs, np.ndarray):
-        if inputs.dtype != np.uint8 or not (inputs.ndim == 2 or (inputs.ndim == 3 and inputs.shape[2] in (1, 3, 4))):
+        fits = inputs.ndim == 2 or (inputs.ndim == 3 and inputs.shape[2] in (1, 3, 4))
+        if inputs.dtype != np.uint8 or not fits or not inputs.size:
             raise UsageError(
                 f"inputs: expected a uint8 array (H, W) or (H, W, C), or a list of them; "
                 f"received: {inputs.dtype} of shape {inputs.shape}"
             )
         yield "array", Image.fromarray(inputs[..., 0] if inputs.ndim == 3 and inputs.shape[2] == 1 else inputs)
-    elif isinstance(inputs, Iterable):
+    elif isinstance(inputs, Iterable) and getattr(inputs, "ndim", None) != 0:  # torch numbers claim to be iterable
         for i, item in enumerate(inputs):
             for name, picture in named_pictures(item):
                 yield (name if isinstance(item, str | Path) else f"{name} {i}"), picture

@@ -27,8 +27,10 @@ Arrays = dict[str, np.ndarray[Any, Any]]
 
 _DTYPES: dict[str, np.dtype[Any]] = {
     "F64": np.dtype("<f8"), "F32": np.dtype("<f4"), "F16": np.dtype("<f2"), "I64": np.dtype("<i8"),
-    "I32": np.dtype("<i4"), "I16": np.dtype("<i2"), "I8": np.dtype("i1"), "U8": np.dtype("u1"), "BOOL": np.dtype("?"),
+    "I32": np.dtype("<i4"), "I16": np.dtype("<i2"), "I8": np.dtype("i1"), "U64": np.dtype("<u8"),
+    "U32": np.dtype("<u4"), "U16": np.dtype("<u2"), "U8": np.dtype("u1"), "BOOL": np.dtype("?"),
 }  # fmt: skip
+_KINDS = {dtype: kind for kind, dtype in _DTYPES.items()}
 _BLANK = "0" * 64  # stands where the checksum goes while the checksum is computed
 _MAX_HEADER = 64 << 20  # bytes; the largest header a real file of ours comes near is a few MB of example ids
 
@@ -95,8 +97,8 @@ def read_json(path: Path, *, name: str, version: int, upgrades: Mapping[int, Upg
     """
     try:
         value = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        raise FormatError(f"{path}: no such file") from None
+    except OSError as error:
+        raise FormatError(f"{path}: {(error.strerror or 'cannot be read').lower()}") from None
     except (ValueError, RecursionError):
         raise FormatError(f"{path}: not a JSON file, or cut off") from None
     return upgrade(value, path, name=name, version=version, upgrades=upgrades or {})
@@ -145,19 +147,31 @@ def write_tensors(path: Path, arrays: Mapping[str, np.ndarray[Any, Any]], descri
 
 
 def pack_tensors(arrays: Mapping[str, np.ndarray[Any, Any]], description: Mapping[str, Any]) -> tuple[bytes, str]:
-    """Return the bytes that `write_tensors` writes, and their checksum."""
-    from safetensors.numpy import save
+    """Return the bytes that `write_tensors` writes, and their checksum.
 
-    metadata = {"eyesight": json.dumps(description, ensure_ascii=False), "checksum": _BLANK}
-    data = save({key: np.asarray(value, order="C") for key, value in arrays.items()}, metadata=metadata)
-    checksum = hashlib.sha256(data).hexdigest()
-    head, body = _split_header(data)
-    return head.replace(_BLANK.encode(), checksum.encode(), 1) + body, checksum
+    The same contents give the same bytes; the safetensors package's own writer orders its metadata by chance.
+    """
+    table: dict[str, Any] = {"__metadata__": {"checksum": _BLANK, "eyesight": json.dumps(description)}}
+    parts, end = [], 0
+    for key in sorted(arrays, key=lambda key: (-arrays[key].dtype.itemsize, key)):  # widest first: all stay aligned
+        array = np.asarray(arrays[key])
+        kind = _KINDS.get(array.dtype.newbyteorder("<"))
+        if kind is None:
+            raise FormatError(f"tensor {key!r}: cannot be saved (its type is {array.dtype})")
+        parts.append(array.astype(_DTYPES[kind], copy=False).tobytes())
+        start, end = end, end + array.nbytes
+        table[key] = {"dtype": kind, "shape": array.shape, "data_offsets": [start, end]}
+    header = json.dumps(table, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)
+    blank = b"".join((struct.pack("<Q", len(header)), header, *parts))
+    checksum = hashlib.sha256(blank).hexdigest()
+    end_of_header = 8 + len(header)
+    return _with_checksum(blank[:end_of_header], _BLANK, checksum) + blank[end_of_header:], checksum
 
 
-def _split_header(data: bytes) -> tuple[bytes, bytes]:
-    end = 8 + struct.unpack("<Q", data[:8])[0]
-    return data[:end], data[end:]
+def _with_checksum(head: bytes, old: str, new: str) -> bytes:
+    """Replace the checksum in a header; inside the JSON string of the description its quotes would be escaped."""
+    return head.replace(f'"checksum":"{old}"'.encode(), f'"checksum":"{new}"'.encode(), 1)
 
 
 def read_description(path: Path) -> dict[str, Any]:
@@ -166,7 +180,7 @@ def read_description(path: Path) -> dict[str, Any]:
         with path.open("rb") as file:
             size = _header_size(file.read(8), path)
             header = file.read(size)
-    except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
+    except OSError as error:
         raise FormatError(f"{path}: {(error.strerror or 'cannot be read').lower()}") from None
     return _parse_header(header, size, path)[1]
 
@@ -191,14 +205,14 @@ def unpack_tensors(data: bytes, source: Path | str) -> tuple[Arrays, dict[str, A
     """Take apart the bytes of a tensor file; see `read_tensors`."""
     size = _header_size(data[:8], source)
     table, description, checksum = _parse_header(data[8 : 8 + size], size, source)
-    head = data[: 8 + size].replace(checksum.encode(), _BLANK.encode(), 1)
-    digest = hashlib.sha256(head)
+    digest = hashlib.sha256(_with_checksum(data[: 8 + size], checksum, _BLANK))
     digest.update(memoryview(data)[8 + size :])
     if digest.hexdigest() != checksum:
         raise FormatError(f"{source}: damaged or cut off (its checksum does not match its contents)")
     body = memoryview(data)[8 + size :]
     arrays = {key: _array(key, entry, body, source) for key, entry in table.items()}
-    if sum(array.nbytes for array in arrays.values()) != len(body):
+    spans = sorted(entry["data_offsets"] for entry in table.values())
+    if [0, *(end for _, end in spans)] != [*(start for start, _ in spans), len(body)]:  # no gaps, no overlaps
         raise FormatError(f"{source}: its header and its size do not agree")
     return arrays, description, checksum
 

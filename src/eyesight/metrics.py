@@ -30,10 +30,8 @@ def softmax(logits: npt.NDArray[np.floating]) -> Floats:
 
 def cross_entropy(logits: npt.NDArray[np.floating], labels: Ints) -> Floats:
     """Return the loss of every example, −log p(label), in nats: shape (N,)."""
-    values = np.asarray(logits, np.float64)
-    top = values.max(axis=1)
-    log_sum = top + np.log(np.exp(values - top[:, None]).sum(axis=1))
-    return np.asarray(log_sum - values[np.arange(len(labels)), labels])
+    shifted = np.asarray(logits, np.float64) - np.max(logits, axis=1, keepdims=True)
+    return np.asarray(np.log(np.exp(shifted).sum(axis=1)) - shifted[np.arange(len(labels)), labels])
 
 
 def confusion_matrix(labels: Ints, predicted: Ints, classes: int) -> Ints:
@@ -42,14 +40,14 @@ def confusion_matrix(labels: Ints, predicted: Ints, classes: int) -> Ints:
     >>> confusion_matrix(np.array([0, 0, 1]), np.array([0, 1, 1]), 2).tolist()
     [[1, 1], [0, 1]]
     """
-    flat = np.bincount(labels * classes + predicted, minlength=classes * classes)
+    flat = np.bincount(np.asarray(labels, np.int64) * classes + predicted, minlength=classes * classes)
     return flat.reshape(classes, classes).astype(np.int64)
 
 
 def top_k_accuracy(logits: npt.NDArray[np.floating], labels: Ints, k: int) -> float:
-    """Return the share of examples whose label is among the `k` largest logits (ties count against the label)."""
+    """Return the share of examples whose label is among the `k` largest logits; ties and NaN count against it."""
     own = logits[np.arange(len(labels)), labels]
-    rank = (logits >= own[:, None]).sum(axis=1)  # 1 when no other class reaches the label's logit
+    rank = (~(logits < own[:, None])).sum(axis=1)  # 1 when no other class reaches the label's logit
     return float((rank <= k).mean())
 
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from .classifier import Predictor
 from .data.dataset import Split, split_fingerprint
@@ -69,7 +71,8 @@ class Predictions:
             "data": self.data,
             "classes": list(self.classes),
         }
-        ids = np.frombuffer("\n".join(self.example_ids).encode(), np.uint8)
+        # joined by the one character that no file name can have
+        ids = np.frombuffer("\0".join(self.example_ids).encode(), np.uint8)
         write_tensors(Path(path), {"example_ids": ids, "labels": self.labels, "logits": self.logits}, description)
 
     @classmethod
@@ -83,21 +86,32 @@ class Predictions:
         arrays, description, _ = read_tensors(path)
         description = upgrade(description, path, name=PREDICTIONS_FORMAT, version=PREDICTIONS_VERSION, upgrades={})
         try:
-            found = cls(
-                example_ids=tuple(arrays["example_ids"].tobytes().decode().split("\n")),
-                labels=arrays["labels"],
-                logits=arrays["logits"],
-                classes=tuple(description["classes"]),
-                split=description["split"],
-                fold=description["fold"],
-                model=description["model"],
-                data=description["data"],
-            )
-        except (KeyError, ValueError, TypeError):
+            about = _Description.model_validate(description)
+            labels, logits, ids = (arrays[name] for name in ("labels", "logits", "example_ids"))
+            example_ids = tuple(ids.tobytes().decode().split("\0")) if ids.size else ()
+        except (ValidationError, KeyError, UnicodeDecodeError):
             raise FormatError(f"{path}: an entry of its description is missing or wrong") from None
-        if found.logits.shape != (len(found.example_ids), len(found.classes)) or len(found.labels) != len(found.logits):
+        n, k = len(example_ids), len(about.classes)
+        if (labels.shape, labels.dtype) != ((n,), np.int64) or (logits.shape, logits.dtype) != ((n, k), np.float32):
             raise FormatError(f"{path}: its ids, labels and logits do not fit together")
-        return found
+        if n and not 0 <= labels.min() <= labels.max() < k:
+            raise FormatError(f"{path}: its labels should be from 0 to {k - 1}")
+        own = about.model_dump(exclude={"format", "version"})
+        return cls(example_ids=example_ids, labels=labels, logits=logits, **own)
+
+
+class _Description(BaseModel):
+    """What a predictions file says of itself, beside its arrays."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal["eyesight-predictions"]
+    version: Literal[1]
+    split: str
+    fold: int | None
+    model: str
+    data: str
+    classes: tuple[str, ...]
 
 
 def predict_split(predictor: Predictor, split: Split, *, model: str, batch_size: int = 4096) -> Predictions:
@@ -109,7 +123,8 @@ def predict_split(predictor: Predictor, split: Split, *, model: str, batch_size:
         model: checksum of the model file, to be noted.
         batch_size: pictures gathered at a time.
     """
-    logits = np.concatenate([predictor.logits(batch) for batch in split.batches(batch_size)])
+    none = np.empty((0, len(predictor.classes)), np.float32)
+    logits = np.concatenate([none, *(predictor.logits(batch) for batch in split.batches(batch_size))])
     return Predictions(
         example_ids=tuple(split.example_ids),
         labels=split.labels,

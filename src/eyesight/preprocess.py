@@ -9,6 +9,7 @@ Letters: N pictures, H height, W width, C channels (1 grey, 3 colour).
 
 from __future__ import annotations
 
+import contextlib
 import io
 import warnings
 from collections.abc import Iterable
@@ -33,6 +34,9 @@ PICTURE_SUFFIXES = frozenset(
     (".png", ".jpg", ".jpeg", ".jfif", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".pbm", ".pnm")
 )
 MAX_PIXELS = 100_000_000  # a 100-megapixel photo decodes to 300 MB; anything larger is more likely an attack
+
+_ORIENTATION = 0x0112  # the EXIF tag
+_TURNS = {2: 0, 3: 3, 4: 1, 5: 5, 6: 4, 7: 6, 8: 2}  # its value → PIL.Image.Transpose
 
 
 class Preprocessing(BaseModel):
@@ -87,30 +91,50 @@ def decode(source: str | Path | bytes | Image.Image, *, channels: int) -> Image.
         source: a path, the bytes of a file, or a Pillow image.
         channels: 1 or 3.
     """
-    from PIL import Image, ImageOps, UnidentifiedImageError
+    from PIL import Image, UnidentifiedImageError
 
     name = str(source) if isinstance(source, str | Path) else "picture"
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow warns of odd metadata; a picture that decodes is a picture
-            if isinstance(source, Image.Image):
-                picture = source
-            else:
-                opened = io.BytesIO(source) if isinstance(source, bytes) else Path(source)
-                picture = Image.open(opened, formats=PICTURE_FORMATS)
-            if picture.width * picture.height > MAX_PIXELS:
-                raise PictureError(f"{name}: {picture.width}x{picture.height} pixels; the limit is {MAX_PIXELS:,}")
+        # Pillow warns of odd metadata; a picture that decodes is a picture
+        with warnings.catch_warnings(action="ignore"), _opened(source) as picture:
+            if not 0 < picture.width * picture.height <= MAX_PIXELS:
+                limit = f"expected 1 to {MAX_PIXELS:,} pixels"
+                raise PictureError(f"{name}: {limit}; received: {picture.width}x{picture.height}")
             picture.load()
-            upright = ImageOps.exif_transpose(picture)
-        return _eight_bit(upright, name).convert("L" if channels == 1 else "RGB")
+            return _eight_bit(_upright(picture), name).convert("L" if channels == 1 else "RGB")
+    except PictureError:
+        raise
     except UnidentifiedImageError:
         raise PictureError(f"{name}: not a picture (readable: {', '.join(PICTURE_FORMATS)})") from None
-    except OSError as error:
-        raise PictureError(f"{name}: {(error.strerror or str(error)).lower()}") from None
-    except (ValueError, SyntaxError, EOFError, IndexError, KeyError, TypeError, OverflowError) as error:
-        raise PictureError(f"{name}: damaged picture ({error})") from None  # what Pillow's decoders raise on bad files
     except Image.DecompressionBombError as error:
         raise PictureError(f"{name}: {error}") from None
+    except OSError as error:
+        raise PictureError(f"{name}: {(error.strerror or str(error)).lower()}") from None
+    except Exception as error:  # on damaged files Pillow's decoders raise nearly anything
+        raise PictureError(f"{name}: damaged picture ({error})") from None
+
+
+def _opened(source: str | Path | bytes | Image.Image) -> contextlib.AbstractContextManager[Image.Image]:
+    """Open a picture, to be closed afterwards; a Pillow image is the caller's and stays open."""
+    from PIL import Image
+
+    if isinstance(source, Image.Image):
+        return contextlib.nullcontext(source)
+    return Image.open(io.BytesIO(source) if isinstance(source, bytes) else Path(source), formats=PICTURE_FORMATS)
+
+
+def _upright(picture: Image.Image) -> Image.Image:
+    """Apply the EXIF rotation; a picture whose EXIF data is damaged stays as it is.
+
+    Pillow's `exif_transpose` also writes the data anew, and fails on the slips that real cameras make in it.
+    """
+    from PIL import Image
+
+    try:
+        turn = _TURNS.get(picture.getexif().get(_ORIENTATION, 1))
+    except Exception:  # see `decode`
+        return picture
+    return picture if turn is None else picture.transpose(Image.Transpose(turn))
 
 
 def _eight_bit(picture: Image.Image, name: str) -> Image.Image:
@@ -118,10 +142,10 @@ def _eight_bit(picture: Image.Image, name: str) -> Image.Image:
     from PIL import Image
 
     if picture.mode.startswith("I"):  # 16-bit files open as I;16 or, from some formats, as 32-bit I
-        values = np.asarray(picture).astype(np.int64)
+        values = np.asarray(picture)
         if values.min() < 0 or values.max() > 65535:
             raise PictureError(f"{name}: 32-bit picture; expected values from 0 to 65535")
-        return Image.fromarray(((values + 128) // 257).astype(np.uint8))
+        return Image.fromarray(((np.arange(65536) + 128) // 257).astype(np.uint8)[values])
     if picture.mode == "F":
         raise PictureError(f"{name}: floating-point picture; its brightness has no defined range")
     if picture.has_transparency_data:
@@ -183,4 +207,5 @@ def pixel_statistics(batches: Iterable[Pixels]) -> tuple[tuple[float, ...], tupl
     values = np.arange(256) / 255
     mean = (total * values).sum(axis=1) / total.sum(axis=1)
     deviation = np.sqrt((total * (values - mean[:, None]) ** 2).sum(axis=1) / total.sum(axis=1))
-    return tuple(mean.tolist()), tuple(np.where(deviation > 0, deviation, 1.0).tolist())
+    varies = (total > 0).sum(axis=1) > 1  # the deviation of equal values is not always exactly 0
+    return tuple(mean.tolist()), tuple(np.where(varies, deviation, 1.0).tolist())

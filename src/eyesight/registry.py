@@ -7,6 +7,7 @@ what the objects are; nothing is imported before `load`, so listing names stays 
 from __future__ import annotations
 
 import importlib
+import operator
 from collections.abc import Iterator, Mapping
 from importlib.metadata import entry_points
 from typing import Any
@@ -39,9 +40,9 @@ class Registry(Mapping[str, str]):
 
     def _plug_ins(self) -> None:
         """Add what installed plug-ins offer; once, at the first look-up."""
-        group, self._group = self._group, None
-        for entry in entry_points(group=group) if group else ():
-            self.add(entry.name, entry.value)
+        for entry in entry_points(group=self._group) if self._group else ():
+            self.add(entry.name, f"{entry.module}:{entry.attr}")
+        self._group = None
 
     def __getitem__(self, name: str) -> str:
         self._plug_ins()
@@ -66,6 +67,11 @@ class Registry(Mapping[str, str]):
 
         Raises:
             UnknownNameError: no such name; the nearest one is suggested.
+            UsageError: a plug-in's name stands for something that cannot be imported.
         """
-        module, _, attribute = self[self.check(name)].partition(":")
-        return getattr(importlib.import_module(module), attribute)
+        target = self[self.check(name)]
+        module, _, attribute = target.partition(":")
+        try:
+            return operator.attrgetter(attribute)(importlib.import_module(module))
+        except (ImportError, AttributeError) as error:
+            raise UsageError(f"{self.kind} {name!r}: cannot load {target} ({error})") from error

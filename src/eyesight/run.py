@@ -23,7 +23,7 @@ import shutil
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 import yaml
 
@@ -64,7 +64,7 @@ class RunFolder:
         run.check_free(overwrite=overwrite)
         if run._run_file.is_file():
             with run.lock():  # refuses when somebody trains there
-                shutil.rmtree(run.path)
+                run._clear()
         run.path.mkdir(parents=True, exist_ok=True)
         created = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
         about = {"format": RUN_FORMAT, "version": RUN_VERSION, "status": "running", "created": created, **about}
@@ -77,8 +77,20 @@ class RunFolder:
             return
         if not self._run_file.is_file():
             raise RunError(f"{self.path}: exists and is not a run; choose another --output")
+        try:
+            self.about()
+        except FormatError as error:  # somebody else's run.json, or a newer program's: not ours to replace
+            raise RunError(f"{self.path}: exists, and cannot be replaced ({error}); choose another --output") from None
         if not overwrite:
             raise RunError(f"{self.path}: exists; choose another --output, go on with --resume, or pass --overwrite")
+
+    def _clear(self) -> None:
+        """Remove all that lies in the folder, the run file last: what is left of a run can be replaced again."""
+        for path in sorted(self.path.iterdir(), key=lambda path: path == self._run_file):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
 
     @classmethod
     def open(cls, path: str | Path) -> RunFolder:
@@ -131,14 +143,19 @@ class RunFolder:
     def about(self) -> dict[str, Any]:
         """Return what `run.json` says, with the true status: a run whose process died is interrupted."""
         about = read_json(self._run_file, name=RUN_FORMAT, version=RUN_VERSION)
-        if about.get("status") == "running" and not self.is_locked():
+        if about.get("status") not in get_args(Status):
+            expected = ", ".join(get_args(Status))
+            raise FormatError(
+                f"{self._run_file}: status should be one of {expected}; received: {about.get('status')!r}"
+            )
+        if about["status"] == "running" and not self.is_locked():
             about["status"] = "interrupted"
         return about
 
     @property
     def status(self) -> Status:
         """How far the run is."""
-        status: Status = self.about().get("status", "interrupted")
+        status: Status = self.about()["status"]
         return status
 
     def update(self, **changes: Any) -> None:
@@ -228,7 +245,7 @@ def read_config_file(path: Path) -> dict[str, Any]:
         value = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise FormatError(f"{path}: {(error.strerror or 'cannot be read').lower()}") from None
-    except (yaml.YAMLError, UnicodeDecodeError):
+    except (yaml.YAMLError, ValueError, RecursionError):  # a date that is none is a ValueError
         raise FormatError(f"{path}: not a YAML file") from None
     return upgrade(value, path, name=CONFIG_FORMAT, version=CONFIG_VERSION, upgrades={})
 

@@ -20,10 +20,12 @@ def picture_files(inputs: Iterable[str | Path]) -> list[Path]:
     the files it matches. A file is taken as named, whether or not it exists: reading it will say what is wrong.
 
     Raises:
-        UsageError: a folder without pictures, or a pattern that matches no file.
+        UsageError: an empty name, a folder without pictures, or a pattern that matches no file.
     """
     found: list[Path] = []
     for item in inputs:
+        if not str(item):  # a shell variable that is not set; as a path it would mean the current folder
+            raise UsageError("pictures: expected a file, folder or pattern; received an empty name")
         path = Path(item)
         if path.is_dir():
             inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in PICTURE_SUFFIXES and p.is_file())

@@ -7,7 +7,9 @@ In: argv. Out: an exit code: 0, 1 failure, 2 usage, 130 or 143 interrupted. Ever
 from __future__ import annotations
 
 import errno
+import os
 import sys
+import traceback
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -59,10 +61,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     debug = "--debug" in arguments
     arguments = [argument for argument in arguments if argument != "--debug"]
     try:
-        return int(app(arguments, prog_name="eyesight", standalone_mode=False) or 0)
+        code = int(app(arguments, prog_name="eyesight", standalone_mode=False) or 0)
+        sys.stdout.flush()  # here, where a full disk or a closed pipe can still be told
+        return code
     except (Exception, KeyboardInterrupt) as error:
         if debug:
-            raise
+            traceback.print_exc()
+        if isinstance(error, OSError):
+            _drop_output()
+        if type(error).__name__ == "NoArgsIsHelpError":  # a command that wants another word shows its help
+            print(str(error), file=sys.stderr)
+            return 2
         message, code = explain(error)
         if message:
             print(f"eyesight: error: {message}", file=sys.stderr)
@@ -74,12 +83,12 @@ def explain(error: BaseException) -> tuple[str, int]:
     if isinstance(error, EyesightError):
         return one_line(str(error)), error.exit_code
     if isinstance(error, _UsageProblem):
-        return one_line(getattr(error, "format_message", error.__str__)()), 2
+        text = one_line(getattr(error, "format_message", error.__str__)())
+        return text.replace("Value error, ", "").replace("Input should", "should"), 2
     if isinstance(error, KeyboardInterrupt | typer.Abort):
         return "interrupted", 130
     if isinstance(error, BrokenPipeError):
-        sys.stdout = None  # whoever read the output has gone; nothing is left to flush
-        return "", 1
+        return "", 1  # whoever read the output has gone
     if isinstance(error, OSError):
         place = f"{error.filename}: " if error.filename else ""
         reason = "no space left on the disk" if error.errno == errno.ENOSPC else (error.strerror or str(error)).lower()
@@ -90,6 +99,14 @@ def explain(error: BaseException) -> tuple[str, int]:
         f"{one_line(str(error)) or type(error).__name__} (a fault in eyesight: run again with --debug and report it)",
         1,
     )
+
+
+def _drop_output() -> None:
+    """Let what stdout could not take go nowhere, so that Python does not try, and complain, once more at its end."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def one_line(text: str) -> str:

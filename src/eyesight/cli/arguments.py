@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Collection
 from typing import Any, Literal
 
 import yaml
@@ -14,6 +15,19 @@ import yaml
 from ..errors import UsageError
 
 _UNITS = {"s": 1, "m": 60, "h": 3600}
+
+# the options that stand for an entry of the configuration, where errors name the entry
+_OPTIONS = {
+    "recipe.epochs": "--epochs",
+    "recipe.batch_size": "--batch-size",
+    "recipe.lr": "--lr",
+    "recipe.early_stopping": "--patience",
+    "recipe.early_stopping.patience": "--patience",
+    "machine.device": "--device",
+    "machine.precision": "--precision",
+    "machine.threads": "--threads",
+    "seed": "--seed",
+}
 
 
 def parse_duration(text: str, option: str) -> float:
@@ -41,6 +55,22 @@ def parse_setting(text: str) -> tuple[str, Any]:
         return key, float(value) if re.fullmatch(r"[+-]?\d+(\.\d*)?e[+-]?\d+", value) else yaml.safe_load(value)
     except yaml.YAMLError:
         raise UsageError(f"--set: the value of {key} is not YAML; received: {value!r}") from None
+
+
+def name_option(message: str, settings: Collection[str]) -> str:
+    """Return an error's text with the option that was typed in place of the configuration's entry.
+
+    Args:
+        message: "entry: what is wrong".
+        settings: the keys given with --set.
+
+    >>> name_option("recipe.lr: should be greater than 0", settings=[])
+    '--lr: should be greater than 0'
+    """
+    entry, colon, rest = message.partition(": ")
+    if message.startswith("unknown key ") or any(entry == key or key.startswith(f"{entry}.") for key in settings):
+        return f"--set: {message}"
+    return _OPTIONS.get(entry, entry) + colon + rest
 
 
 def parse_validation(text: str | None) -> float | Literal["test"] | None:

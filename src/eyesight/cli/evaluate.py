@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-
-from ..errors import UsageError
 
 if TYPE_CHECKING:
     from ..api import Evaluation
@@ -19,16 +17,14 @@ _LARGEST_MATRIX = 12  # classes whose confusion matrix still fits a terminal
 def evaluate(
     run: Annotated[Path, typer.Argument(help="Folder of the run.")],
     split: Annotated[str | None, typer.Option(help="test, validation or train.", show_default="test")] = None,
-    weights: Annotated[str, typer.Option(help="kept or last: they differ where the best epoch was not the last.")] = "kept",
+    weights: Annotated[Literal["kept", "last"], typer.Option(help="kept or last: they differ where the best epoch was not the last.")] = "kept",
     data_dir: Annotated[Path | None, typer.Option(help="Folder with the datasets.", show_default="$EYESIGHT_DATA, else where they were")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:  # fmt: skip
     """Judge a run on pictures it has not learned from; report, predictions and figures go into its folder."""
-    if weights not in ("kept", "last"):
-        raise UsageError(f"--weights: expected kept or last; received: {weights!r}")
     from .. import api
 
-    result = api.open_run(run).evaluate(split, data_dir=data_dir, weights="last" if weights == "last" else "kept")
+    result = api.open_run(run).evaluate(split, data_dir=data_dir, weights=weights)
     if as_json:
         typer.echo(json.dumps(result.report.to_json(), indent=2))
     else:

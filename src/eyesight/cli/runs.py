@@ -47,15 +47,15 @@ def describe(run: Any) -> dict[str, Any] | None:
     figures = [row["val_accuracy"] for row in metrics if "val_accuracy" in row]
     return {
         "run": str(run.path),
-        "data": about["data"],
-        "model": about["model"],
-        "seed": about["seed"],
-        "status": about["status"],
+        "data": about.get("data"),
+        "model": about.get("model"),
+        "seed": about.get("seed"),
+        "status": about.get("status"),
         "epochs": len(metrics),
         "validation": max(figures, default=None),
         "test": tests[-1] if tests else None,
         "time": duration(metrics[-1]["seconds"]) if metrics else None,
-        "started": about["created"][:16].replace("T", " "),
+        "started": str(about.get("created", ""))[:16].replace("T", " "),
     }
 
 

@@ -19,10 +19,10 @@ def summary(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Print a network's layers with output shapes (height, width, channels) and parameters."""
-    from ..models import network_spec
+    from ..models import NETWORKS, network_spec
     from ..models.summary import summarise
 
-    if Path(network).exists():
+    if network not in NETWORKS and Path(network).exists():
         from .. import api
         from ..models.network import NetworkSpec
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from ..errors import UsageError
-from .arguments import parse_duration, parse_setting, parse_validation
+from .arguments import name_option, parse_duration, parse_setting, parse_validation
 
 Option = typer.Option
 
@@ -17,14 +17,14 @@ def train(
     context: typer.Context,
     data: Annotated[str | None, typer.Argument(help="digits, mnist, fashion-mnist, cifar10 or cifar100.", show_default="digits")] = None,
     model: Annotated[str | None, Option(help="Network: lenet5, small-cnn, small-cnn-same, …", show_default="one that fits")] = None,
-    epochs: Annotated[int | None, Option(min=1, help="Times through the training pictures.", show_default="10")] = None,
-    batch_size: Annotated[int | None, Option("--batch-size", "-b", min=1, help="Pictures for one update.", show_default="64")] = None,
+    epochs: Annotated[int | None, Option(help="Times through the training pictures.", show_default="10")] = None,
+    batch_size: Annotated[int | None, Option("--batch-size", "-b", help="Pictures for one update.", show_default="64")] = None,
     lr: Annotated[float | None, Option(help="Learning rate.", show_default="1e-3; sgd 0.05")] = None,
     optimizer: Annotated[str | None, Option(help="adam, adamw, sgd (Nesterov) or rmsprop.", show_default="adam")] = None,
     schedule: Annotated[str | None, Option(help="constant, step, cosine or one-cycle.", show_default="cosine")] = None,
-    patience: Annotated[int | None, Option(min=1, help="Stop after so many epochs without a lower validation loss.", show_default="never")] = None,
+    patience: Annotated[int | None, Option(help="Stop after so many epochs without a lower validation loss.", show_default="never")] = None,
     validation: Annotated[str | None, Option(help="Share of the training pictures to choose on, or 'test'.", show_default="0.1")] = None,
-    seed: Annotated[int | None, Option(min=0, help="Of first weights and order.", show_default="0")] = None,
+    seed: Annotated[int | None, Option(help="Of first weights and order.", show_default="0")] = None,
     output: Annotated[Path | None, Option("--output", "-o", help="Folder of the run.", show_default="runs/DATA-MODEL-N")] = None,
     overwrite: Annotated[bool, Option("--overwrite", help="Replace an older run in --output.")] = False,
     resume: Annotated[Path | None, Option(help="Go on with this run instead; takes no other option but --data-dir and --checkpoint-every.")] = None,
@@ -33,16 +33,21 @@ def train(
     data_dir: Annotated[Path | None, Option(help="Folder with the datasets.", show_default="$EYESIGHT_DATA")] = None,
     device: Annotated[str | None, Option(help="auto, cpu, cuda, …", show_default="auto")] = None,
     precision: Annotated[str | None, Option(help="auto, fp32 or bf16.", show_default="auto")] = None,
-    threads: Annotated[int | None, Option(min=1, help="CPU threads.", show_default="all cores")] = None,
+    threads: Annotated[int | None, Option(help="CPU threads.", show_default="all cores")] = None,
     checkpoint_every: Annotated[str, Option(help="Time between saved states: 30s, 2m.")] = "30s",
 ) -> None:  # fmt: skip
     """Train a network on labelled pictures; the result is a run folder with the classifier in it."""
     every = parse_duration(checkpoint_every, "--checkpoint-every")
     if resume is not None:
         allowed = {"resume", "data_dir", "checkpoint_every"}
-        extra = [name for name, value in context.params.items() if value and name not in allowed]
-        if extra:
-            received = "DATA" if extra[0] == "data" else "--" + extra[0].replace("_", "-")
+        given = [
+            name
+            for name, value in context.params.items()
+            if name not in allowed and (value or type(value) in (int, float))  # a given 0 counts
+        ]
+        if given:
+            names = {"data": "DATA", "settings": "--set"}
+            received = names.get(given[0], "--" + given[0].replace("_", "-"))
             raise UsageError(f"--resume: goes on with what the run was started with; received: {received}")
         from .. import api
 
@@ -54,26 +59,31 @@ def train(
         "lr": lr,
         "optimizer": optimizer,
         "schedule": schedule,
-        "early_stopping": {"patience": patience} if patience else None,
+        "early_stopping": None if patience is None else {"patience": patience},
     }
+    pairs = dict(parse_setting(setting) for setting in settings or ())
+    share = parse_validation(validation)
     from .. import api
 
-    run = api.train(
-        data,
-        model=model,
-        output=output,
-        seed=seed,
-        config=config,
-        settings=dict(parse_setting(setting) for setting in settings or ()),
-        data_dir=data_dir,
-        validation=parse_validation(validation),
-        device=device,
-        precision=precision,
-        threads=threads,
-        overwrite=overwrite,
-        checkpoint_every=every,
-        **recipe,
-    )
+    try:
+        run = api.train(
+            data,
+            model=model,
+            output=output,
+            seed=seed,
+            config=config,
+            settings=pairs,
+            data_dir=data_dir,
+            validation=share,
+            device=device,
+            precision=precision,
+            threads=threads,
+            overwrite=overwrite,
+            checkpoint_every=every,
+            **recipe,
+        )
+    except UsageError as error:
+        raise UsageError(name_option(str(error), pairs)) from error
     report(run)
 
 

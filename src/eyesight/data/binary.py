@@ -8,13 +8,11 @@ Sources: http://yann.lecun.com/exdb/mnist (IDX), https://www.cs.toronto.edu/~kri
 
 from __future__ import annotations
 
-import gzip
 import math
 import tarfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +24,7 @@ Pixels = npt.NDArray[np.uint8]
 _IDX_UNSIGNED_BYTE = 0x08
 _CIFAR_SIDE = 32
 _CIFAR_PLANE = _CIFAR_SIDE * _CIFAR_SIDE
+_CHUNK = 1 << 20  # bytes
 
 
 def read_idx(path: Path, *, shape: tuple[int, ...]) -> Pixels:
@@ -43,6 +42,8 @@ def read_idx(path: Path, *, shape: tuple[int, ...]) -> Pixels:
     data = _read_at_most(path, size + 1)
     if len(data) < 4 or data[:2] != b"\0\0" or data[2] != _IDX_UNSIGNED_BYTE or data[3] != len(shape):
         raise DataError(f"{path}: not an IDX file of unsigned bytes in {len(shape)} dimensions")
+    if len(data) < header:
+        raise DataError(f"{path}: cut off in its header")
     found = tuple(int(n) for n in np.frombuffer(data[4:header], ">u4"))
     if found != shape:
         raise DataError(f"{path}: expected {_times(shape)} values; its header says: {_times(found)}")
@@ -91,44 +92,47 @@ def read_cifar(
     labels = np.empty(total, np.int64)
     starts = dict(zip((name for name, _ in files), np.cumsum([0, *(count for _, count in files)]), strict=False))
     counts, missing = dict(files), set(starts)
-    for name, file in _members(path, frozenset(counts)):
+    width = label_bytes + 3 * _CIFAR_PLANE
+    for name, data in _members(path, {name: count * width for name, count in files}):
         if name in missing:
             place = slice(starts[name], starts[name] + counts[name])
-            _read_records(file, f"{path}: {name}", label_bytes, pictures[place], labels[place])
+            _read_records(data, f"{path}: {name}", label_bytes, pictures[place], labels[place])
             missing.remove(name)
     if missing:
         raise DataError(f"{path}: has no {', '.join(sorted(missing))}")
     return pictures, labels
 
 
-def _members(path: Path, names: frozenset[str]) -> Iterator[tuple[str, IO[bytes]]]:
-    """Yield (name, open file) of the named files in a folder or tar archive. Nothing is ever unpacked to disk."""
-    if path.is_dir():
-        for name in sorted(names):
-            if (path / name).is_file():
-                with (path / name).open("rb") as batch:
-                    yield name, batch
-        return
+def _members(path: Path, sizes: Mapping[str, int]) -> Iterator[tuple[str, bytes]]:
+    """Yield (name, contents) of the named files in a folder or tar archive. Nothing is ever unpacked to disk.
+
+    At most one byte more than a file's size is read, enough to tell that it is too long.
+    """
     try:
+        if path.is_dir():
+            for name, size in sizes.items():
+                if (path / name).is_file():
+                    with (path / name).open("rb") as batch:
+                        yield name, batch.read(size + 1)
+            return
         with tarfile.open(path) as archive:
             for member in archive:
                 name = member.name.rpartition("/")[2]
-                file = archive.extractfile(member) if name in names and member.isreg() else None
+                file = archive.extractfile(member) if name in sizes and member.isreg() else None
                 if file is not None:
-                    yield name, file
-    except (tarfile.TarError, zlib.error, gzip.BadGzipFile, EOFError) as error:
-        raise DataError(f"{path}: not a tar archive, or damaged ({error})") from None
+                    yield name, file.read(sizes[name] + 1)
+            while archive.fileobj and archive.fileobj.read(_CHUNK):  # gzip's checksum is looked at only at the end
+                pass
     except OSError as error:
         raise DataError(f"{path}: {(error.strerror or str(error)).lower()}") from None
+    except (tarfile.TarError, zlib.error, EOFError, ValueError):
+        raise DataError(f"{path}: not a tar archive, or cut off or damaged") from None
 
 
-def _read_records(
-    file: IO[bytes], name: str, label_bytes: int, pictures: Pixels, labels: npt.NDArray[np.int64]
-) -> None:
-    """Read the records (labels, then a red, a green and a blue plane) of one batch file into `pictures`, `labels`."""
+def _read_records(data: bytes, name: str, label_bytes: int, pictures: Pixels, labels: npt.NDArray[np.int64]) -> None:
+    """Take apart the records (labels, then a red, a green and a blue plane) of one batch file."""
     width = label_bytes + 3 * _CIFAR_PLANE
     size = len(labels) * width
-    data = file.read(size + 1)
     if len(data) != size:
         found = f"{len(data):,}" if len(data) < size else "more"
         raise DataError(f"{name}: expected {size:,} bytes ({len(labels):,} pictures); received: {found}")

@@ -159,6 +159,7 @@ def _read_idx_dataset(place: Path) -> tuple[Split, Split]:
                 read_idx(labels, shape=(count,)).astype(np.int64),
                 classes=10,
                 files=((0, str(pictures)),),
+                label_file=labels,
             )
         )
     return splits[0], splits[1]
@@ -202,11 +203,21 @@ def _read_cifar_dataset(
     )
 
 
-def _split(name: str, pictures: Pixels, labels: Ints, *, classes: int, files: tuple[tuple[int, str], ...]) -> Split:
+def _split(
+    name: str,
+    pictures: Pixels,
+    labels: Ints,
+    *,
+    classes: int,
+    files: tuple[tuple[int, str], ...],
+    label_file: Path | None = None,
+) -> Split:
+    split = whole_split(name, pictures, labels, files=files)
     if labels.max() >= classes:
-        row = int(labels.argmax())
-        raise DataError(f"{files[-1][1]}: expected labels from 0 to {classes - 1}; received: {labels[row]} at {row}")
-    return whole_split(name, pictures, labels, files=files)
+        row = int((labels >= classes).argmax())
+        place = f"{label_file}[{row}]" if label_file else split.source(row)
+        raise DataError(f"{place}: expected a label from 0 to {classes - 1}; received: {labels[row]}")
+    return split
 
 
 def _read_digits(_: Path) -> tuple[Split, Split]:

@@ -26,6 +26,8 @@ Ints = npt.NDArray[np.int64]
 # test set is looked at every epoch; no-validation: none are used
 DataProtocol = Literal["holdout", "test-as-validation", "no-validation"]
 
+_MOST_UNNAMED = 100_000  # classes; labels above are ids of something else, or 2³² - 1 for "none"
+
 
 class Store(Protocol):
     """Where pictures lie: anything that can hand out rows of them."""
@@ -182,10 +184,12 @@ class Dataset:
             seed: of the draw. It belongs to the data, not to the training run, so that runs stay comparable.
 
         Raises:
-            UsageError: a share outside 0 … 0.5, or "test" where there is no test set.
+            UsageError: a share outside 0 … 0.5, "test" where there is no test set, or a negative seed.
         """
         from .split import hold_out
 
+        if seed < 0:
+            raise UsageError(f"seed: expected 0 or more; received: {seed}")
         whole = self._whole_train or self.train
         held_out: Split | None = None
         train = whole
@@ -267,6 +271,8 @@ def from_arrays(
             expected, received = pictures.shape[1:], parts[1][0].shape[1:]
             raise DataError(f"test: expected pictures of shape {expected} as in train; received: {received}")
     count = max(int(part[1].max()) + 1 for part in parts)
+    if classes is None and count > _MOST_UNNAMED:
+        raise DataError(f"labels: {count:,} classes without names; number them from 0, or pass classes")
     names = tuple(map(str, classes)) if classes is not None else tuple(map(str, range(count)))
     data = Dataset(
         name=name,
@@ -289,7 +295,10 @@ def _checked(pair: tuple[Any, Any], argument: str) -> tuple[Pixels, Ints]:
     """Return pictures as uint8 (N, H, W, C) and labels as int64 (N,), or say what is wrong with them."""
     if not isinstance(pair, tuple | list) or len(pair) != 2:
         raise DataError(f"{argument}: expected a pair (pictures, labels); received: {type(pair).__name__}")
-    pictures, labels = np.asarray(pair[0]), np.asarray(pair[1])
+    try:
+        pictures, labels = np.asarray(pair[0]), np.asarray(pair[1])
+    except (ValueError, TypeError, RuntimeError) as error:  # ragged lists; tensors on a GPU or with gradients
+        raise DataError(f"{argument}: expected arrays of pictures and labels ({error})") from None
     if pictures.ndim == 3:
         pictures = pictures[..., None]
     if pictures.ndim != 4 or pictures.shape[3] not in (1, 3) or 0 in pictures.shape:
@@ -312,6 +321,7 @@ def _checked(pair: tuple[Any, Any], argument: str) -> tuple[Pixels, Ints]:
             f"{argument}: expected {len(pictures)} whole-number labels, one for each picture; "
             f"received: {labels.dtype} of shape {labels.shape}"
         )
+    labels = labels.astype(np.int64)
     if labels.min() < 0:
         raise DataError(f"{argument}: expected labels from 0; received: {labels.min()}")
-    return np.ascontiguousarray(pictures), labels.astype(np.int64)
+    return np.ascontiguousarray(pictures), labels

@@ -6,6 +6,7 @@ In: arrays, rows, a report. Out: matplotlib figures, and PNG files of them. It c
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 BLUE, ORANGE, GREY = "#1f5fa8", "#d1600a", "#5f6368"
 _DPI = 110
 _LARGEST_ANNOTATED = 20  # classes; beyond that numbers in the cells of a confusion matrix are unreadable
+_LARGEST_COUNTED = 25  # classes; beyond that bars are too thin for numbers
 
 
 def save(figure: Figure, path: Path) -> Path:
@@ -35,9 +37,15 @@ def save(figure: Figure, path: Path) -> Path:
 
 
 def png(figure: Figure) -> bytes:
-    """Return a figure as the bytes of a PNG."""
+    """Return a figure as the bytes of a PNG, cut to what is drawn."""
+    from matplotlib.text import Text
+
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=_DPI)
+    for text in figure.findobj(Text):
+        text.set_parse_math(False)  # a class may be called "$5 to $10"
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")  # drawn as a box
+        figure.savefig(buffer, format="png", dpi=_DPI, bbox_inches="tight", pad_inches=0.12)
     return buffer.getvalue()
 
 
@@ -48,19 +56,27 @@ def _figure(width: float, height: float) -> Figure:
     return Figure(figsize=(width, height), layout="constrained")
 
 
+def _short(name: str, length: int = 20) -> str:
+    """Return a class name on one line, cut where it is too long to be drawn."""
+    name = " ".join(name.split())
+    return name if len(name) <= length else name[: length - 1].rstrip() + "…"
+
+
 def picture_grid(
     pictures: Pixels, titles: Sequence[str], *, columns: int = 5, colors: Sequence[str] | None = None, title: str = ""
 ) -> Figure:
     """Draw pictures (N, H, W, C) in a grid, each under its title."""
-    rows = -(-len(pictures) // columns)
+    rows = max(1, -(-len(pictures) // columns))
     longest = max((len(line) for text in titles for line in text.split("\n")), default=0)
-    width = max(1.5, 0.085 * longest)
-    figure = _figure(width * columns, 1.75 * rows + (0.4 if title else 0))
+    lines = max((text.count("\n") + 1 for text in titles), default=1)
+    width = max(1.5, 0.08 * longest)
+    figure = _figure(width * columns, (1.6 + 0.15 * lines) * rows + (0.4 if title else 0))
     for i, axes in enumerate(figure.subplots(rows, columns, squeeze=False).flat):
         axes.set_axis_off()
         if i < len(pictures):
             show_picture(axes, pictures[i])
-            axes.set_title(titles[i], fontsize=9, color=colors[i] if colors else "black")
+            blank = "\n" * (lines - 1 - titles[i].count("\n"))  # so that all rows are equally high
+            axes.set_title(blank + titles[i], fontsize=9, color=colors[i] if colors else "black")
     if title:
         figure.suptitle(title, fontsize=11)
     return figure
@@ -76,8 +92,10 @@ def class_grid(data: Dataset, split: Split, *, per_class: int = 2) -> Figure:
     """Draw the first pictures of every class, with class names; of at most 25 classes, the first ones."""
     shown = range(min(len(data.classes), 25))
     ids = [i for label in shown for i in np.flatnonzero(split.labels == label)[:per_class].tolist()]
-    titles = [data.classes[label] for label in split.labels[ids]]
-    return picture_grid(split.gather(ids), titles, columns=min(5 * per_class, max(1, len(ids))))
+    titles = [_short(data.classes[label]) for label in split.labels[ids]]
+    some = f"the first {len(shown)} of {len(data.classes)} classes" if len(shown) < len(data.classes) else "the classes"
+    columns = min(5 * per_class, max(1, len(ids)))
+    return picture_grid(split.gather(ids), titles, columns=columns, title=f"{data.name}: {some}")
 
 
 def label_counts(data: Dataset) -> Figure:
@@ -86,22 +104,25 @@ def label_counts(data: Dataset) -> Figure:
     if data.protocol == "test-as-validation":
         splits.pop("validation")
     classes = len(data.classes)
-    figure = _figure(8, max(2.5, 0.28 * classes + 1))
+    few = classes <= _LARGEST_COUNTED
+    figure = _figure(8, max(2.2, (0.28 if few else 0.15) * classes + 1.3))
     axes = figure.subplots()
+    most = np.sum([split.label_counts(classes) for split in splits.values()], axis=0).max()
     offset = np.zeros(classes)
     for (name, split), color in zip(splits.items(), (BLUE, ORANGE, "#9aa0a6"), strict=False):
         counts = split.label_counts(classes)
         bars = axes.barh(np.arange(classes), counts, left=offset, color=color, label=f"{name} ({len(split):,})")
-        if classes <= 25:
-            axes.bar_label(
-                bars, [f"{n:,}" if n else "" for n in counts], label_type="center", color="white", fontsize=8
-            )
+        if few:
+            wide_enough = [f"{n:,}" if n > 0.05 * most else "" for n in counts]
+            axes.bar_label(bars, wide_enough, label_type="center", color="white", fontsize=8)
         offset += counts
-    axes.set_yticks(np.arange(classes), data.classes, fontsize=9 if classes <= 25 else 5)
-    axes.invert_yaxis()
+    axes.set_yticks(np.arange(classes), [_short(name, 30) for name in data.classes], fontsize=9 if few else 7)
+    axes.set_ylim(classes - 0.4, -0.6)  # the first class at the top
+    axes.xaxis.set_major_formatter("{x:,.0f}")
+    _whole_numbers(axes)
     axes.set_xlabel("pictures")
-    axes.set_title(f"{data.name}: pictures of each class")
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14 if classes <= 25 else -0.03), ncols=3, frameon=False)
+    axes.set_title(f"{data.name}: pictures of each class", fontsize=11)
+    figure.legend(loc="outside lower center", ncols=3, frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
     return figure
 
@@ -122,11 +143,20 @@ def curves(rows: Sequence[dict[str, Any]], *, validation: str = "validation") ->
             axes.plot(epochs, values, "s--", color=ORANGE, markersize=4, label=validation)
         axes.set_xlabel("epoch")
         axes.set_title(key)
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        if len(rows) == 1:
+            axes.set_xlim(epochs[0] - 0.5, epochs[0] + 0.5)
+        _whole_numbers(axes)
         axes.grid(alpha=0.25)
         axes.legend(frameon=False)
         axes.spines[["top", "right"]].set_visible(False)
     return figure
+
+
+def _whole_numbers(axes: Axes) -> None:
+    """Let the horizontal axis show nothing between whole numbers."""
+    from matplotlib.ticker import MaxNLocator
+
+    axes.xaxis.set_major_locator(MaxNLocator(nbins="auto", steps=[1, 2, 5, 10], integer=True, min_n_ticks=1))
 
 
 def confusion(report: Report) -> Figure:
@@ -134,25 +164,32 @@ def confusion(report: Report) -> Figure:
 
     The colour is the share of the row, so that rare classes are as visible as frequent ones; the numbers are counts.
     """
-    names = [row.label for row in report.per_class]
+    names = [_short(row.label, 24) for row in report.per_class]
     counts = np.array(report.confusion_matrix)
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    side = max(4.0, min(0.55 * len(names) + 2, 14))
-    figure = _figure(side + 1, side)
+    small = len(names) <= _LARGEST_ANNOTATED
+    side = max(2.4, min(0.5 * len(names), 12))  # inches, of the matrix alone
+    size = min(9.0, 58 * side / len(names))  # points, of the names: they must fit their rows
+    margin = 0.8 + 0.009 * size * max(map(len, names))
+    figure = _figure(side + margin + 1, side + 0.8 * margin)
     axes = figure.subplots()
     image = axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
-    figure.colorbar(image, ax=axes, label="share of the true class", shrink=0.8)
-    small = len(names) <= _LARGEST_ANNOTATED
-    axes.set_xticks(np.arange(len(names)), names, rotation=90 if not small else 45, ha="right" if small else "center")
+    figure.colorbar(
+        image, ax=axes, label="share of the true class", fraction=0.04, pad=0.02, aspect=20 if small else 35
+    )
+    axes.set_xticks(np.arange(len(names)), names, rotation=45 if small else 90, ha="right" if small else "center")
+    if small:
+        for tick in axes.get_xticklabels():
+            tick.set_rotation_mode("anchor")
     axes.set_yticks(np.arange(len(names)), names)
-    axes.tick_params(labelsize=9 if small else 4, length=0)
+    axes.tick_params(labelsize=size, length=0)
     if small:
         for i, j in np.ndindex(*counts.shape):
             color = "white" if share[i, j] > 0.5 else "black" if counts[i, j] else "#bbbbbb"
             axes.text(j, i, f"{counts[i, j]}", ha="center", va="center", fontsize=8, color=color)
     axes.set_xlabel("predicted")
     axes.set_ylabel("true class")
-    axes.set_title(f"{report.split}: accuracy {report.accuracy:.4f}")
+    axes.set_title(f"{report.split}: accuracy {report.accuracy:.4f}", fontsize=11)
     return figure
 
 
@@ -173,8 +210,8 @@ def _marked(predictions: Predictions, split: Split, ids: npt.NDArray[np.int64], 
     predicted, probabilities = predictions.predicted, predictions.probabilities
     titles, colors = [], []
     for i in ids:
-        name, truth = predictions.classes[predicted[i]], predictions.classes[predictions.labels[i]]
-        right = name == truth
+        name, truth = (_short(predictions.classes[k]) for k in (predicted[i], predictions.labels[i]))
+        right = predicted[i] == predictions.labels[i]
         probability = f"{probabilities[i, predicted[i]]:.0%}"
         titles.append(f"✓ {name} {probability}" if right else f"✗ {name} {probability}\nis {truth}")
         colors.append(BLUE if right else ORANGE)

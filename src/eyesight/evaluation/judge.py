@@ -140,11 +140,15 @@ def judge(
         notes: to go into the report.
 
     Raises:
-        DataError: there are no examples.
+        DataError: there are no examples, or a logit is NaN or infinite.
     """
     if not len(predictions):
         raise DataError(f"{predictions.split}: no examples to judge")
     labels, logits, classes = predictions.labels, predictions.logits, predictions.classes
+    if bad := int((~np.isfinite(logits).all(axis=1)).sum()):
+        raise DataError(
+            f"{predictions.split}: the logits of {bad:,} of {len(logits):,} examples are not finite numbers"
+        )
     predicted = predictions.predicted
     confusion = confusion_matrix(labels, predicted, len(classes))
     scores = class_scores(confusion)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pydantic import ValidationError
+
+from ..errors import UsageError
 from ..registry import Registry
 from .network import NetworkSpec
 
@@ -29,10 +32,17 @@ def network_spec(name: str, *, shape: tuple[int, int, int], classes: int) -> Net
 
     Raises:
         UnknownNameError: no network of that name.
-        UsageError: the pictures are too small for it.
+        UsageError: the pictures are too small for it, or the sizes are not sizes.
     """
+    make = NETWORKS.load(name)
+    if len(shape) != 3:
+        raise UsageError(f"{name}: expected pictures of (height, width, channels); received: {shape}")
     height, width, channels = shape
-    spec: NetworkSpec = NETWORKS.load(name)((channels, height, width), classes)
+    try:
+        spec: NetworkSpec = make((channels, height, width), classes)
+    except ValidationError as error:
+        reason = error.errors()[0]["msg"].replace("Input should", "a size should")
+        raise UsageError(f"{name}: cannot take pictures of {shape} and {classes} classes: {reason}") from None
     spec.check_size()
     return spec
 

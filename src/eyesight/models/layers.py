@@ -13,7 +13,7 @@ import math
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ..errors import UsageError
 
@@ -230,6 +230,13 @@ class Chain(Layer):
     type: Literal["chain"] = "chain"
     layers: tuple[tuple[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,40}$")], AnyLayer], ...]
 
+    @model_validator(mode="after")
+    def _one_layer_per_name(self) -> Chain:
+        names = [name for name, _ in self.layers]
+        if len(set(names)) < len(names):
+            raise ValueError("two layers of a chain have the same name")
+        return self
+
     def output_shape(self, shape: Shape) -> Shape:
         """What the last layer gives."""
         for _, layer in self.layers:
@@ -256,7 +263,11 @@ class Chain(Layer):
         """A module with the children under their names."""
         from .modules import ChainModule
 
-        return ChainModule({name: layer.build(given) for name, layer, given in self.inputs(shape)})
+        children = {name: layer.build(given) for name, layer, given in self.inputs(shape)}
+        try:
+            return ChainModule(children)
+        except KeyError as error:  # torch's modules have attributes such as `train`
+            raise UsageError(f"a layer has a name that torch keeps for itself: {error.args[0]}") from None
 
     def describe(self) -> str:
         """Kind and length."""

@@ -119,7 +119,7 @@ def load_arrays(module: nn.Module, arrays: Arrays, source: Path | str) -> None:
     """Copy arrays into the weights and buffers of a module, keeping its memory format.
 
     Raises:
-        FormatError: names or shapes differ; nothing is copied then.
+        FormatError: names, shapes or kinds of number differ; nothing is copied then.
     """
     own = module.state_dict()
     if differing := own.keys() ^ arrays.keys():
@@ -128,5 +128,7 @@ def load_arrays(module: nn.Module, arrays: Arrays, source: Path | str) -> None:
         if tuple(tensor.shape) != arrays[name].shape:
             expected, found = tuple(tensor.shape), arrays[name].shape
             raise FormatError(f"{source}: tensor {name!r} should have shape {expected}; received: {found}")
+        if tensor.is_floating_point() != (arrays[name].dtype.kind == "f"):
+            raise FormatError(f"{source}: tensor {name!r} should hold {tensor.dtype}; received: {arrays[name].dtype}")
     for name, tensor in own.items():
         tensor.copy_(torch.from_numpy(arrays[name]))

@@ -8,6 +8,7 @@ Letters: N pictures in a batch, C channels, H height, W width, K classes.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from collections.abc import Sequence
@@ -28,6 +29,7 @@ from ..run import RunFolder, Status
 from . import checkpoint
 from .events import CheckpointSaved, Control, Ended, EpochEnded, Event, Listener, Progress, Started
 from .job import Job
+from .recipe import Recipe
 from .state import Best, TrainState
 
 _FLUSH_SECONDS = 0.25  # how often losses are fetched from the device, checked for NaN, and shown
@@ -117,7 +119,7 @@ class Loop:
             "step": state.step,
             "loss": loss,
             "accuracy": accuracy,
-            "lr": learning_rate(job, state),
+            "lr": state.optimizer.param_groups[0]["lr"],  # of the epoch's last update
         }
         if job.data.validation is not None:
             row["val_loss"], row["val_accuracy"] = validate(job, state.network, job.data.validation)
@@ -145,7 +147,9 @@ class Loop:
         stopping, history = self.job.recipe.early_stopping, self.state.history
         if stopping is None:
             return ""
-        waited = history[-1]["epoch"] - best_row(history, stopping.monitor)["epoch"]
+        sign = -1 if stopping.monitor == "val_accuracy" else 1
+        figures = [nan_last(sign * row[stopping.monitor]) for row in history]  # lower is better
+        waited = len(figures) - 1 - figures.index(min(figures))
         return f"no better {stopping.monitor} for {waited} epochs" if waited >= stopping.patience else ""
 
     def epoch_means(self) -> tuple[float, float]:
@@ -223,8 +227,10 @@ class Loop:
 
     def close(self, status: Status, reason: str) -> None:
         """Note how the run ended."""
-        self.run.update(status=status, reason=reason, seconds=self.seconds(), steps=self.state.step)
-        self.emit(Ended(status, reason, self.seconds()))
+        try:
+            self.run.update(status=status, reason=reason, seconds=self.seconds(), steps=self.state.step)
+        finally:  # a progress bar must let go of the terminal, even where the disk is full
+            self.emit(Ended(status, reason, self.seconds()))
 
     def emit(self, event: Event) -> None:
         """Tell every listener."""
@@ -257,11 +263,11 @@ def fit(
         except (RuntimeError, MemoryError) as error:
             loop.close("failed", str(error))
             if is_out_of_memory(error):
-                size = max(1, job.recipe.batch_size // 2)
-                raise TrainingError(
-                    f"out of memory at batch size {job.recipe.batch_size}; try --batch-size {size}, "
-                    f"or --set recipe.accumulate={2 * job.recipe.accumulate} for the same result in less memory"
-                ) from error
+                raise TrainingError(memory_advice(job.recipe)) from error
+            raise
+        except BaseException as error:  # a full disk, a second Ctrl-C, a fault in somebody's listener
+            with contextlib.suppress(OSError):
+                loop.close("interrupted" if isinstance(error, KeyboardInterrupt) else "failed", repr(error))
             raise
 
 
@@ -322,6 +328,15 @@ def best_row(history: Sequence[Row], monitor: Literal["val_loss", "val_accuracy"
 def nan_last(value: float) -> float:
     """Return infinity for NaN, so that it sorts last."""
     return math.inf if math.isnan(value) else value
+
+
+def memory_advice(recipe: Recipe) -> str:
+    """Return what to change when memory ran out."""
+    size, parts = recipe.batch_size, 2 * recipe.accumulate
+    if size == 1:
+        return "out of memory at batch size 1; this network needs smaller pictures or more memory"
+    split = f", or --set recipe.accumulate={parts} for the same result in less memory" if parts <= size else ""
+    return f"out of memory at batch size {size}; try --batch-size {size // 2}{split}"
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -99,7 +99,9 @@ class Recipe(_Part):
     @model_validator(mode="after")
     def _parts_fit(self) -> Recipe:
         if self.accumulate > self.batch_size:
-            raise ValueError(f"accumulate: {self.accumulate} parts of a batch of {self.batch_size} would be empty")
+            raise ValueError(
+                f"recipe.accumulate: should be at most the batch size, {self.batch_size}; received: {self.accumulate}"
+            )
         return self
 
 
@@ -123,8 +125,12 @@ class Config(_Part):
     seed: Annotated[int, Field(ge=0, lt=1 << 63)] = 0
 
 
-def parse_config(values: Mapping[str, Any], source: str = "configuration") -> Config:
+def parse_config(values: Mapping[str, Any], source: str = "") -> Config:
     """Return the checked configuration.
+
+    Args:
+        values: the nested entries; those left out get their defaults.
+        source: the file they came from, for messages.
 
     Raises:
         UsageError: naming the field, what was expected, and what was received.
@@ -132,17 +138,21 @@ def parse_config(values: Mapping[str, Any], source: str = "configuration") -> Co
     try:
         return Config.model_validate(dict(values))
     except ValidationError as error:
-        raise UsageError(f"{source}: {_first_problem(error)}") from None
+        raise UsageError((f"{source}: " if source else "") + _first_problem(error)) from None
 
 
 def _first_problem(error: ValidationError) -> str:
     problem = error.errors()[0]
     path = [str(part) for part in problem["loc"]]
+    if path[:2] == ["data", "validation"]:  # of two types; pydantic names the one that it tried
+        return f'data.validation: expected a share from 0 to 0.5, or "test"; received: {problem["input"]!r}'
     field = ".".join(path)
     if problem["type"] == "extra_forbidden":
         return f"unknown key {field!r}" + _suggestion(path)
-    message = problem["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    return f"{field or 'value'}: {message}; received: {problem['input']!r}"
+    if problem["type"] == "value_error":
+        return problem["msg"].removeprefix("Value error, ")  # ours, and complete
+    expected = "should be a mapping" if problem["type"] == "model_type" else problem["msg"].removeprefix("Input ")
+    return f"{field}: {expected}; received: {problem['input']!r}"
 
 
 def _suggestion(path: list[str]) -> str:

@@ -5,10 +5,12 @@ In: a dataset, a configuration, a path. Out: a run folder that is complete, inte
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import torch
 from torch import nn
 
 from ..data.dataset import Dataset
@@ -26,6 +28,18 @@ from .state import TrainState
 _LOGGED_EVERY = 10.0  # seconds between the `Progress` lines in a run's event file
 
 
+@contextlib.contextmanager
+def _threads_restored() -> Iterator[None]:
+    """Give torch its number of threads back, which a run may change."""
+    before = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        if torch.get_num_threads() != before:
+            torch.set_num_threads(before)
+
+
+@_threads_restored()
 def start(
     data: Dataset,
     config: Config,
@@ -47,6 +61,7 @@ def start(
     return run
 
 
+@_threads_restored()
 def resume(
     path: Path,
     data: Dataset,
@@ -94,7 +109,7 @@ def _train(job: Job, state: TrainState, run: RunFolder, listeners: Sequence[List
             job,
             state,
             run,
-            listeners=(EventFile(run), *listeners),
+            listeners=(*listeners, EventFile(run)),  # last: where the disk is full, the others are still told
             control=control,
             checkpoint_every=checkpoint_every,
         )
