@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pytest
@@ -355,12 +356,18 @@ def test_debug_adds_the_traceback_and_keeps_the_exit_code(capsys: pytest.Capture
     assert err.splitlines()[-1] == "eyesight: error: --lr: should be greater than 0; received: -1.0"
 
 
+def into(place: IO[bytes], *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    """Run the program with `place` as its output, which Python buffers as it does for users."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    return subprocess.run([*PROGRAM, *arguments], stdout=place, stderr=subprocess.PIPE, check=False, env=environment)
+
+
 def unread(*arguments: str) -> subprocess.CompletedProcess[bytes]:
     """Run the program with a pipe at its output that nobody reads."""
     read, write = os.pipe()
     os.close(read)
     with os.fdopen(write, "wb") as closed:
-        return subprocess.run([*PROGRAM, *arguments], stdout=closed, stderr=subprocess.PIPE, check=False)
+        return into(closed, *arguments)
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["summary", "lenet5"], ["data", "list", "--json"]])
@@ -376,7 +383,7 @@ def test_csv_is_written_to_the_end_or_not_called_done(digits_run: eyesight.Run, 
     result = unread(*arguments)
     assert (result.returncode, result.stderr) == (1, b"")
     with Path("/dev/full").open("wb") as full:
-        result = subprocess.run([*PROGRAM, *arguments], stdout=full, stderr=subprocess.PIPE, check=False)
+        result = into(full, *arguments)
     assert (result.returncode, result.stderr) == (1, b"eyesight: error: no space left on the disk\n")
 
 

@@ -66,6 +66,14 @@ def test_nobody_sees_a_file_before_it_is_whole(tmp_path):
     assert contents(path.parent) == {"result.bin"}
 
 
+def test_who_is_reading_the_old_file_goes_on_reading_it(tmp_path):
+    path = tmp_path / "result.bin"
+    path.write_bytes(b"old")
+    with path.open("rb") as reader:
+        formats.write_bytes(path, b"new")
+        assert (reader.read(), path.read_bytes()) == (b"old", b"new")
+
+
 def test_a_killed_writer_leaves_the_old_file(tmp_path):
     path = tmp_path / "result.bin"
     path.write_bytes(b"old")
@@ -273,6 +281,7 @@ def test_an_honest_header_made_by_hand_is_read():
         {"dtype": "F32", "shape": [2**62, 8], "data_offsets": [0, 8]},
         {"dtype": "F32", "shape": [0, 10**30], "data_offsets": [0, 0]},
         {"dtype": "F32", "shape": [1] * 70 + [2], "data_offsets": [0, 8]},
+        {"dtype": "F32", "shape": [float("inf")], "data_offsets": [0, 8]},
         {"dtype": "F32", "shape": ["x"], "data_offsets": [0, 8]},
         {"dtype": "F32", "shape": 2, "data_offsets": [0, 8]},
         {"dtype": "F32", "shape": [2], "data_offsets": [0.0, 8.0]},

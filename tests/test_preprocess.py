@@ -277,6 +277,12 @@ def test_a_decompression_bomb_is_refused_before_it_is_unpacked(tmp_path, size):
         decode(tmp_path / "bomb.png", channels=1)
 
 
+def test_a_picture_that_pillow_only_warns_of_is_read():
+    large = file(Image.new("1", (9_500, 9_900), 1))  # above Pillow's own limit, below ours
+    with warnings.catch_warnings(action="error"):
+        assert read_picture(large, preprocessing(2, 2, 1)).tolist() == [[[255]] * 2] * 2
+
+
 def test_an_image_without_pixels_is_refused():
     with pytest.raises(PictureError, match="received: 0x5"):
         read_picture(Image.new("RGB", (0, 5)), preprocessing())
@@ -448,6 +454,10 @@ def photos(tmp_path: Path) -> Path:
 
 def test_a_folder_stands_for_the_pictures_in_and_below_it_in_a_fixed_order(photos):
     assert picture_files([photos]) == [photos / "a.JPG", photos / "b.png", photos / "deep/er/c.webp"]
+    many = [photos / f"{i * 37 % 100:02}.png" for i in range(100)]
+    for path in many:
+        path.touch()
+    assert picture_files([photos])[:100] == sorted(many)
 
 
 def test_patterns_stand_for_the_files_they_match(photos):

@@ -111,15 +111,15 @@ def load(
         DataError: a file is corrupt or has the wrong counts.
     """
     found = entry(name)
-    folders = data_folders(data_dir)
-    place = Path() if name == "digits" else locate(name, folders)
+    folders = data_folders(data_dir) if name != "digits" else []
+    place = locate(name, folders) if name != "digits" else Path()
     if place is None:
         where = f"not found in {folders[0]}" if folders else "no data folder given"
         raise DataNotFoundError(
             f"{name}: {where}; put {found.files} into a folder and name it with --data-dir or $EYESIGHT_DATA"
         )
     train, test = found.read(place)
-    folder = str(folders[0].resolve()) if folders and name != "digits" else None
+    folder = str(folders[0].resolve()) if folders else None
     data = Dataset(name=name, classes=found.classes, train=train, test=test, folder=folder)
     return data.with_validation(validation, seed=seed)
 
@@ -137,9 +137,11 @@ def _idx_files(folder: Path) -> dict[str, Path] | None:
     return found
 
 
-def _find_idx(name: str) -> Callable[[Path], Path | None]:
+def _find_idx(name: str, torchvision: str) -> Callable[[Path], Path | None]:
+    """Return a finder for the four files in a folder of that name, or where torchvision puts them."""
+
     def find(folder: Path) -> Path | None:
-        candidates = (folder / name, folder / name / "raw", *([folder] if folder.name == name else []))
+        candidates = (folder / name, folder / torchvision / "raw", *([folder] if folder.name == name else []))
         return next((place for place in candidates if _idx_files(place)), None)
 
     return find
@@ -239,12 +241,12 @@ _CATALOG = {
     ),
     "mnist": Entry(
         "handwritten digits", _DIGITS, "28x28x1", (60_000, 10_000),
-        "{train,t10k}-{images-idx3,labels-idx1}-ubyte (or .gz) as mnist/", _find_idx("mnist"), _read_idx_dataset,
+        "{train,t10k}-{images-idx3,labels-idx1}-ubyte (or .gz) as mnist/", _find_idx("mnist", "MNIST"), _read_idx_dataset,
     ),
     "fashion-mnist": Entry(
         "pieces of clothing", _FASHION, "28x28x1", (60_000, 10_000),
         "{train,t10k}-{images-idx3,labels-idx1}-ubyte (or .gz) as fashion-mnist/",
-        _find_idx("fashion-mnist"), _read_idx_dataset,
+        _find_idx("fashion-mnist", "FashionMNIST"), _read_idx_dataset,
     ),
     "cifar10": Entry(
         "small photos of ten things", _CIFAR10, "32x32x3", (50_000, 10_000),
