@@ -241,7 +241,8 @@ _CATALOG = {
     ),
     "mnist": Entry(
         "handwritten digits", _DIGITS, "28x28x1", (60_000, 10_000),
-        "{train,t10k}-{images-idx3,labels-idx1}-ubyte (or .gz) as mnist/", _find_idx("mnist", "MNIST"), _read_idx_dataset,
+        "{train,t10k}-{images-idx3,labels-idx1}-ubyte (or .gz) as mnist/",
+        _find_idx("mnist", "MNIST"), _read_idx_dataset,
     ),
     "fashion-mnist": Entry(
         "pieces of clothing", _FASHION, "28x28x1", (60_000, 10_000),
