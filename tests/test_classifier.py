@@ -346,7 +346,7 @@ def test_a_newer_version_is_refused_by_name(saved):
 
 def test_another_format_of_ours_is_refused_by_name(saved):
     lie(saved, put("format", "eyesight-predictions"))
-    assert "not a eyesight-model file" in refusal(saved) or "not an eyesight-model file" in refusal(saved)
+    assert "expected a file of format eyesight-model" in refusal(saved)
 
 
 LAYERS = ("network", "features", "layers")

@@ -316,7 +316,7 @@ def test_files_that_are_no_models_are_refused(
     write_model(tmp_path / "other", digits_run.model_file, format="eyesight-predictions")
     for name, message in (
         ("cut", "cut off"), ("bit", "checksum"), ("empty", "not a safetensors file"), ("newer", "version 99 is newer"),
-        ("classes", "do not fit together"), ("other", "not a eyesight-model file"),
+        ("classes", "do not fit together"), ("other", "expected a file of format eyesight-model"),
     ):  # fmt: skip
         assert main(["predict", str(tmp_path / name), str(photos / "a.png")]) == 1
         out, err = capsys.readouterr()

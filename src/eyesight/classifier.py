@@ -340,7 +340,7 @@ def _network(parsed: ModelDescription, path: Path, module: nn.Module | None) -> 
         )
     module = copy.deepcopy(module)
     check_user_module(module, shape=parsed.inference.preprocessing.shape, classes=len(parsed.classes))
-    return module
+    return channels_last(module)
 
 
 def class_path(module: nn.Module) -> str:

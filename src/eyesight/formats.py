@@ -118,7 +118,7 @@ def upgrade(
     """
     if not isinstance(value, dict) or value.get("format") != name:
         received = value.get("format") if isinstance(value, dict) else None
-        raise FormatError(f"{source}: not a {name} file (received: format {received!r})")
+        raise FormatError(f"{source}: expected a file of format {name}; received: {received!r}")
     found = value.get("version")
     if not isinstance(found, int) or isinstance(found, bool) or found < 1:
         raise FormatError(f"{source}: {name} version should be a whole number from 1 to {version}; received: {found!r}")
