@@ -471,7 +471,7 @@ def test_a_users_network_comes_back_with_its_buffers(own, tmp_path):
 
 
 def test_a_users_network_needs_an_instance(own, tmp_path):
-    with pytest.raises(UsageError, match=r"own\.safetensors: its network is .*Own.*pass an instance as module="):
+    with pytest.raises(UsageError, match=r"own\.safetensors: its network is .*Own.*with an instance as module="):
         Classifier.load(tmp_path / "own.safetensors")
 
 

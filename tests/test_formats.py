@@ -155,7 +155,6 @@ def test_reading_what_is_not_a_file_names_it(tmp_path, make, says):
     for read in (
         lambda: formats.read_json(path, name="thing", version=1),
         lambda: formats.read_tensors(path),
-        lambda: formats.read_description(path),
     ):
         with pytest.raises(FormatError, match=f"thing: {says}"):
             read()
@@ -192,7 +191,6 @@ def test_any_arrays_and_description_come_back_and_any_safetensors_reader_opens_t
     checksum = formats.write_tensors(path, arrays, description)
     found, found_description, found_checksum = formats.read_tensors(path)
     assert (found_description, found_checksum) == (description, checksum)
-    assert formats.read_description(path) == description
     for table in (found, load_file(path)):
         assert table.keys() == arrays.keys()
         for key, array in arrays.items():
@@ -254,13 +252,6 @@ def test_every_truncation_and_every_appended_byte_is_noticed():
             formats.unpack_tensors(SMALL[:size], "file")
     with pytest.raises(FormatError):
         formats.unpack_tensors(SMALL + b"\0", "file")
-
-
-def test_a_cut_off_header_is_noticed_when_only_the_description_is_read(tmp_path):
-    header_end = 8 + struct.unpack("<Q", SMALL[:8])[0]
-    for size in (0, 7, 8, header_end - 1):
-        with pytest.raises(FormatError, match="cut off"):
-            formats.read_description(written(tmp_path / "a", SMALL[:size]))
 
 
 def test_an_honest_header_made_by_hand_is_read():
@@ -346,9 +337,8 @@ def test_a_safetensors_file_of_another_program_is_refused_by_name(tmp_path):
 @pytest.mark.parametrize("size", [0, 1, 64 * 2**20 + 1, 2**63, 2**64 - 1])
 def test_a_claimed_header_size_that_cannot_be_is_refused_before_it_is_read(tmp_path, size):
     path = written(tmp_path / "a", struct.pack("<Q", size) + b"{}" * 50)
-    for read in (formats.read_tensors, formats.read_description):
-        with pytest.raises(FormatError, match="not a safetensors file"):
-            read(path)
+    with pytest.raises(FormatError, match="not a safetensors file"):
+        formats.read_tensors(path)
 
 
 @settings(deadline=None, max_examples=200)

@@ -72,7 +72,7 @@ def put_array(key, value):
     [
         (put("version", 2), "version 2 is newer"),
         (put("version", 0), "version should be a whole number"),
-        (put("format", "eyesight-model"), "eyesight-predictions file"),
+        (put("format", "eyesight-model"), "expected a file of format eyesight-predictions"),
         (put("classes", "ab"), "missing or wrong"),
         (put("classes", [1, 2]), "missing or wrong"),
         (put("split", None), "missing or wrong"),
@@ -150,13 +150,13 @@ def test_a_run_is_replaced_only_when_asked(tmp_path):
     run = RunFolder.create(tmp_path / "r", ABOUT)
     (run.path / "checkpoints").mkdir()
     (run.path / "checkpoints" / "old").write_text("")
-    (run.path / "metrics.jsonl").write_text("{}\n")
+    (run.path / "metrics.jsonl").write_text("")
     with pytest.raises(RunError, match="r: exists; choose another --output, go on with --resume, or pass --overwrite"):
         RunFolder.create(run.path, ABOUT)
-    assert run.metrics() == [{}]
+    assert (run.path / "checkpoints" / "old").is_file()
     RunFolder.create(run.path, ABOUT | {"seed": 1}, overwrite=True)
     assert run.about()["seed"] == 1
-    assert {path.name for path in run.path.iterdir()} == {"run.json"}
+    assert {path.name for path in run.path.iterdir()} == {"run.json", "lock"}
 
 
 def test_what_a_link_in_a_replaced_run_leads_to_is_not_touched(tmp_path):
@@ -217,8 +217,8 @@ def test_what_is_no_run_cannot_be_opened(tmp_path):
     [
         ('{"format": "eyesight-run", "version": 2}', "eyesight-run version 2 is newer than this eyesight reads"),
         ('{"format": "eyesight-run", "ver', "not a JSON file, or cut off"),
-        ('{"format": "eyesight-report", "version": 1}', "eyesight-run file"),
-        ("[]", "eyesight-run file"),
+        ('{"format": "eyesight-report", "version": 1}', "expected a file of format eyesight-run"),
+        ("[]", "expected a file of format eyesight-run"),
         ('{"format": "eyesight-run", "version": 1, "status": "great"}', "status should be one of running, complete"),
         ('{"format": "eyesight-run", "version": 1}', "status should be one of"),
     ],
@@ -313,9 +313,9 @@ def test_config_and_environment_come_back(tmp_path):
     ("content", "message"),
     [
         (b"format: eyesight-config\nversion: 2", "eyesight-config version 2 is newer"),
-        (b"format: something\nversion: 1", "eyesight-config file"),
-        (b"- a list", "eyesight-config file"),
-        (b"", "eyesight-config file"),
+        (b"format: something\nversion: 1", "expected a file of format eyesight-config"),
+        (b"- a list", "expected a file of format eyesight-config"),
+        (b"", "expected a file of format eyesight-config"),
         (b"a: [1, 2", "not a YAML file"),
         (b"a: 2001-99-99", "not a YAML file"),
         (b"[" * 1500, "not a YAML file"),
@@ -342,7 +342,7 @@ def test_a_missing_configuration_is_refused(tmp_path):
 def test_metrics_come_back_and_a_cut_line_is_refused(tmp_path):
     run = RunFolder.create(tmp_path / "r", ABOUT)
     assert run.metrics() == []
-    rows = [{"epoch": 1, "loss": 0.1}, {"epoch": 2, "loss": 1e-300}]
+    rows = [{"epoch": n, "step": 10 * n, "loss": 1e-300, "accuracy": 0.5, "seconds": 0.1} for n in (1, 2)]
     run.write_metrics(rows)
     assert run.metrics() == rows
     path = run.path / "metrics.jsonl"
@@ -363,7 +363,11 @@ def test_unreadable_reports_are_left_out_and_the_rest_are_oldest_first(tmp_path)
     run = RunFolder.create(tmp_path / "r", ABOUT)
     assert run.reports() == []
     for i, content in enumerate(
-        ['{"format": "eyesight-report", "version": 1, "n": 1}', "cut", '{"format": "eyesight-report", "version": 9}']
+        [
+            '{"format": "eyesight-report", "version": 1, "n": 1, "split": "test", "model": "", "accuracy": 1.0}',
+            "cut",
+            '{"format": "eyesight-report", "version": 9}',
+        ]
     ):
         folder = run.evaluation_folder("test", f"{i}bcdefghij")
         assert folder == run.path / "evaluation" / f"test-{i}bcdefgh"

@@ -11,7 +11,7 @@ import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -32,11 +32,11 @@ from .run import (
     PREDICTIONS_FILE,
     REPORT_FILE,
     RunFolder,
-    next_run_path,
     read_config_file,
 )
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
     from torch import nn
 
     from .training.events import Listener
@@ -113,6 +113,13 @@ class Run(RunFolder):
     _module: nn.Module | None = None
     _data: Dataset | None = None
 
+    @property
+    def config(self) -> Config:
+        """The checked configuration of the run."""
+        from .training.recipe import parse_config
+
+        return parse_config(self.read_config(), f"{self.path}: config.yaml")
+
     @cached_property
     def classifier(self) -> Classifier:
         """The classifier that the run kept.
@@ -138,13 +145,13 @@ class Run(RunFolder):
         """
         if self._data is not None:
             return self._data
-        config = self.read_config()["data"]
-        if config["kind"] == "arrays":
+        wanted = self.config.data
+        if wanted.kind == "arrays":
             raise UsageError(
                 f"{self.path}: was trained on arrays, which only Python can pass: data=eyesight.from_arrays(…)"
             )
         folder = data_dir or _recorded_folder(self)
-        return catalog.load(config["name"], data_dir=folder, validation=config["validation"], seed=config["split_seed"])
+        return catalog.load(wanted.name, data_dir=folder, validation=wanted.validation, seed=wanted.split_seed)
 
     def evaluate(
         self,
@@ -164,24 +171,20 @@ class Run(RunFolder):
         """
         if weights not in ("kept", "last"):
             raise UsageError(f"weights: expected kept or last; received: {weights!r}")
-        data = data or self.data(data_dir)
-        chosen = data.split(split or ("test" if data.test else "validation" if data.validation else "train"))
         use_last = weights == "last" and self.last_model_file.is_file()
         classifier = self._load(self.last_model_file) if use_last else self.classifier
+        data = data or self.data(data_dir)
+        chosen = data.split(split or ("test" if data.test else "validation" if data.validation else "train"))
         if classifier.classes != data.classes:
             raise UsageError(f"data: {data.name} has other classes than {self.path} was trained on")
         predictions = predict_split(classifier, chosen, model=classifier.checksum or "")
-        report = judge(predictions, source=chosen.source, notes=_notes(classifier, data, chosen.name))
+        report = judge(predictions, source=chosen.source, notes=self._notes(classifier, data, chosen.name))
         key = hashlib.sha256(f"{predictions.model}{predictions.data}".encode()).hexdigest()
         folder = self.evaluation_folder(chosen.name, key)
         predictions.save(folder / PREDICTIONS_FILE)
         write_json(folder / REPORT_FILE, report.to_json())
         drawn = {
-            "curves": figures.curves(
-                self.metrics(), validation="test" if data.protocol == "test-as-validation" else "validation"
-            )
-            if self.metrics()
-            else None,
+            "curves": self._curves(),
             "confusion": figures.confusion(report),
             "samples": figures.sample_predictions(predictions, chosen),
             "mistakes": figures.confident_mistakes(report, predictions, chosen),
@@ -189,6 +192,37 @@ class Run(RunFolder):
         }
         paths = {name: figures.save(f, folder / f"{name}.png") for name, f in drawn.items() if f is not None}
         return Evaluation(report, predictions, folder, paths)
+
+    def _curves(self) -> Figure | None:
+        """Return the figure of the epochs so far, if there are any."""
+        rows = self.metrics()
+        name = "test" if self.config.data.validation == "test" else "validation"
+        return figures.curves(rows, validation=name) if rows else None
+
+    def _notes(self, classifier: Classifier, data: Dataset, split: str) -> tuple[str, ...]:
+        """Return what a reader must know to read the numbers right.
+
+        Raises:
+            UsageError: pictures of other data that this run may have learned from.
+        """
+        notes = []
+        training = classifier.training
+        if training and training.fingerprint != data.fingerprint:
+            if split != "test" and data.kind == "catalog" and data.name == training.data:
+                raise UsageError(
+                    f"data: {data.name} is not what {self.path} was trained on, so its {split} pictures may have been "
+                    "learned from; only test can be judged"
+                )
+            notes.append("the data differs from what the run was trained with, in its pictures or its split")
+        if split == "test" and self.config.data.validation == "test":
+            notes.append("the test set was validation data in every epoch, as in the tutorials")
+        if split == "train":
+            notes.append("these pictures were learned from; the accuracy on new ones is lower")
+        if split == "validation" and training and training.weights == "best":
+            notes.append("the epoch was chosen on these pictures; the accuracy on new ones is a little lower")
+        if self.status != "complete":
+            notes.append(f"the run is {self.status}; these are the last good weights")
+        return tuple(notes)
 
     def __repr__(self) -> str:
         about = self.about()
@@ -198,7 +232,8 @@ class Run(RunFolder):
         about = self.about()
         facts = f"{about.get('model')} on {about.get('data')}, {about.get('status')}"
         text = f"<p><b>{escape(str(self.path))}</b>: {escape(facts)}</p>"
-        return text + (_image(figures.png(figures.curves(self.metrics()))) if self.metrics() else "")
+        curves = self._curves()
+        return text + (_image(figures.png(curves)) if curves else "")
 
 
 def train(
@@ -266,17 +301,17 @@ def train(
     dataset = _dataset(data, parsed, data_dir, validation)
     parsed = _completed(parsed, dataset, module)
     label = parsed.model.name.rpartition(".")[2].lower()
-    path = Path(output) if output else next_run_path(DEFAULT_RUNS, f"{dataset.name}-{label}")
-    trainer.start(
+    run = trainer.start(
         dataset,
         parsed,
-        path,
+        partial(RunFolder.create, output, overwrite=overwrite)
+        if output
+        else partial(RunFolder.create_next, DEFAULT_RUNS, f"{dataset.name}-{label}"),
         module=module,
-        overwrite=overwrite,
         listeners=_listeners(listeners, progress=progress),
         checkpoint_every=checkpoint_every,
     )
-    return open_run(path, data=dataset, module=module)
+    return open_run(run.path, data=dataset, module=module)
 
 
 def resume(
@@ -300,17 +335,16 @@ def resume(
     from .training import trainer
 
     found = open_run(run.path if isinstance(run, RunFolder) else run, data=data, module=model)
-    if model is None and found.read_config().get("model", {}).get("kind") == "module":
+    if model is None and found.config.model.kind == "module":
         raise UsageError(f"{found.path}: its network is your own class; pass an instance as model=")
-    dataset = found.data(data_dir)
     trainer.resume(
         found.path,
-        dataset,
+        lambda: found.data(data_dir),
         module=model,
         listeners=_listeners(listeners, progress=progress),
         checkpoint_every=checkpoint_every,
     )
-    return open_run(found.path, data=dataset, module=model)
+    return open_run(found.path, data=data, module=model)
 
 
 def open_run(path: str | Path, *, data: Dataset | None = None, module: nn.Module | None = None) -> Run:
@@ -422,18 +456,6 @@ def _dataset_html(data: Dataset) -> str:
 
 # Drawing lies to the right of data in the order of imports, so this method is bound here, where both are known.
 Dataset._repr_html_ = _dataset_html  # type: ignore[attr-defined]
-
-
-def _notes(classifier: Classifier, data: Dataset, split: str) -> tuple[str, ...]:
-    """Return what a reader must know to read the numbers right."""
-    notes = []
-    if split == "test" and data.protocol == "test-as-validation":
-        notes.append("the test set was validation data in every epoch, as in the tutorials")
-    if split == "train":
-        notes.append("these pictures were learned from; the accuracy on new ones is lower")
-    if split == "validation" and classifier.training and classifier.training.weights == "best":
-        notes.append("the epoch was chosen on these pictures; the accuracy on new ones is a little lower")
-    return tuple(notes)
 
 
 def _image(data: bytes) -> str:

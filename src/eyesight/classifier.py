@@ -22,7 +22,7 @@ from .errors import FormatError, PictureError, UsageError
 from .formats import read_tensors, upgrade, write_tensors
 from .metrics import softmax
 from .models.network import NetworkSpec
-from .preprocess import Pixels, Preprocessing, adapt, read_picture
+from .preprocess import Pixels, Preprocessing, adapt, plain_memory, read_picture
 from .sources import picture_files
 
 if TYPE_CHECKING:
@@ -193,12 +193,15 @@ class Classifier:
                 f"received: {pictures.dtype} of shape {pictures.shape}"
             )
         out = np.empty((len(pictures), len(self.classes)), np.float32)
+        opaque = isinstance(self.spec, OpaqueSpec)
         with torch.inference_mode():
             for start in range(0, len(pictures), _BATCH):
                 # a copy, as torch takes neither read-only nor reversed views, and computes in another order with the
                 # stride that `picture[None]` has
                 batch = torch.from_numpy(np.array(pictures[start : start + _BATCH], order="C"))
-                result = self.network(adapt(batch.to(self.device), preprocessing, torch.float32)).float()
+                images = adapt(batch.to(self.device), preprocessing, torch.float32)
+                # a user's module may call `view`, which needs plain memory; ours are fastest in channels_last
+                result = self.network(plain_memory(images) if opaque else images).float()
                 if result.shape != (len(batch), len(self.classes)):
                     expected, received = (len(batch), len(self.classes)), tuple(result.shape)
                     raise UsageError(f"{self.spec.name}: expected logits of shape {expected}; received: {received}")
@@ -336,11 +339,11 @@ def _network(parsed: ModelDescription, path: Path, module: nn.Module | None) -> 
         return channels_last(network.to_empty(device="cpu"))
     if module is None:
         raise UsageError(
-            f"{path}: its network is {spec.name}, which is not part of eyesight; pass an instance as module="
+            f"{path}: its network is {spec.name}, not eyesight's; load it from Python, with an instance as module="
         )
     module = copy.deepcopy(module)
     check_user_module(module, shape=parsed.inference.preprocessing.shape, classes=len(parsed.classes))
-    return channels_last(module)
+    return module
 
 
 def class_path(module: nn.Module) -> str:

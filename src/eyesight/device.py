@@ -33,8 +33,8 @@ def choose_device(name: str) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError, AttributeError):
+        torch.zeros(1, dtype=torch.float64, device=device).item()  # sums of losses are kept in float64
+    except (RuntimeError, TypeError, AssertionError, NotImplementedError, AttributeError):
         raise UsageError(f"--device {name}: not usable with this machine and build of torch; try auto or cpu") from None
     return device
 

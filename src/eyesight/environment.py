@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-_PACKAGES = ("eyesight", "torch", "numpy", "pillow", "safetensors", "scikit-learn", "pydantic")
+_PACKAGES = ("eyesight", "torch", "numpy", "pillow", "scikit-learn", "pydantic")
 
 
 def describe_environment() -> dict[str, Any]:

@@ -38,18 +38,23 @@ _MAX_HEADER = 64 << 20  # bytes; the largest header a real file of ours comes ne
 @contextlib.contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it is synced and renamed onto `path`, on failure removed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
+    temporary: Path | None = None
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
+        os.close(handle)
+        temporary = Path(name)
         yield temporary
         sync_file(temporary)
         temporary.chmod(0o666 & ~_umask())  # mkstemp makes files private; a result is as shareable as any file
         temporary.replace(path)
         sync_folder(path.parent)
+    except OSError as error:
+        error.filename = str(path)  # the user knows this name, not the temporary one
+        raise
     finally:
-        temporary.unlink(missing_ok=True)
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
 
 
 def sync_file(path: Path) -> None:
@@ -172,17 +177,6 @@ def pack_tensors(arrays: Mapping[str, np.ndarray[Any, Any]], description: Mappin
 def _with_checksum(head: bytes, old: str, new: str) -> bytes:
     """Replace the checksum in a header; inside the JSON string of the description its quotes would be escaped."""
     return head.replace(f'"checksum":"{old}"'.encode(), f'"checksum":"{new}"'.encode(), 1)
-
-
-def read_description(path: Path) -> dict[str, Any]:
-    """Read only the JSON description of a tensor file: cheap, and not covered by the checksum."""
-    try:
-        with path.open("rb") as file:
-            size = _header_size(file.read(8), path)
-            header = file.read(size)
-    except OSError as error:
-        raise FormatError(f"{path}: {(error.strerror or 'cannot be read').lower()}") from None
-    return _parse_header(header, size, path)[1]
 
 
 def read_tensors(path: Path) -> tuple[Arrays, dict[str, Any], str]:

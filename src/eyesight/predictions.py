@@ -23,7 +23,7 @@ from .metrics import softmax
 PREDICTIONS_FORMAT, PREDICTIONS_VERSION = "eyesight-predictions", 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Predictions:
     """Logits for a split.
 

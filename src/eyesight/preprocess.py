@@ -185,6 +185,16 @@ def adapt(pictures: torch.Tensor, preprocessing: Preprocessing, dtype: torch.dty
     return (rows.add_(shift) if shift is not None else rows).view(n, height, width, channels).permute(0, 3, 1, 2)
 
 
+def plain_memory(images: torch.Tensor) -> torch.Tensor:
+    """Return pictures (N, C, H, W) in plain NCHW memory.
+
+    `contiguous` would not do: for one channel it calls channels_last strides contiguous, and convolutions do not.
+    """
+    import torch
+
+    return images.clone(memory_format=torch.contiguous_format)
+
+
 @lru_cache(maxsize=8)
 def _adapt_rows(
     preprocessing: Preprocessing, width: int, dtype: torch.dtype, device: torch.device

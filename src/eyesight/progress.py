@@ -22,7 +22,7 @@ class ProgressReport:
     """A listener that shows loss, accuracy, pictures per second and the time left."""
 
     def __init__(self, stream: IO[str] | None = None) -> None:
-        self.console = Console(file=stream or sys.stderr, highlight=False, soft_wrap=True)
+        self.console = Console(file=stream or sys.stderr, highlight=False, soft_wrap=True, markup=False, emoji=False)
         self.bar: Progress | None = None
         self.task = TaskID(0)
         self.epochs = self.steps = 0

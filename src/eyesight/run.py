@@ -37,6 +37,7 @@ CONFIG_VERSION: Final = 1
 REPORT_FORMAT, REPORT_VERSION = "eyesight-report", 1
 PREDICTIONS_FILE, REPORT_FILE = "predictions.safetensors", "report.json"  # in an evaluation's folder
 
+_METRICS = {"epoch", "step", "loss", "accuracy", "seconds"}  # what every line of metrics.jsonl has
 _LOCK, _LOCK_ATTEMPTS = "lock", 5
 
 Status = Literal["running", "complete", "interrupted", "failed"]
@@ -62,18 +63,29 @@ class RunFolder:
         """
         run = cls(path)
         run.check_free(overwrite=overwrite)
-        if run._run_file.is_file():
-            with run.lock():  # refuses when somebody trains there
-                run._clear()
         run.path.mkdir(parents=True, exist_ok=True)
-        created = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
-        about = {"format": RUN_FORMAT, "version": RUN_VERSION, "status": "running", "created": created, **about}
-        write_json(run._run_file, about)
+        with run.lock():  # refuses when somebody trains there
+            run.check_free(overwrite=overwrite)  # again: somebody may have been a moment faster
+            run._clear()
+            created = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
+            about = {"format": RUN_FORMAT, "version": RUN_VERSION, "status": "running", "created": created, **about}
+            write_json(run._run_file, about)
         return run
+
+    @classmethod
+    def create_next(cls, folder: str | Path, name: str, about: dict[str, Any]) -> RunFolder:
+        """Make the folder of a new run under the first free name: folder/name-1, folder/name-2 and so on."""
+        while True:
+            path = next_run_path(folder, name)
+            try:
+                return cls.create(path, about)
+            except RunError:
+                if not path.exists():
+                    raise
 
     def check_free(self, *, overwrite: bool = False) -> None:
         """Raise `RunError` unless a new run may be made here; see `create`."""
-        if not self.path.exists() or (self.path.is_dir() and not any(self.path.iterdir())):
+        if not self.path.exists() or (self.path.is_dir() and all(p.name == _LOCK for p in self.path.iterdir())):
             return
         if not self._run_file.is_file():
             raise RunError(f"{self.path}: exists and is not a run; choose another --output")
@@ -85,8 +97,10 @@ class RunFolder:
             raise RunError(f"{self.path}: exists; choose another --output, go on with --resume, or pass --overwrite")
 
     def _clear(self) -> None:
-        """Remove all that lies in the folder, the run file last: what is left of a run can be replaced again."""
+        """Remove all but the lock, the run file last: what is left of a run can be replaced again."""
         for path in sorted(self.path.iterdir(), key=lambda path: path == self._run_file):
+            if path.name == _LOCK:
+                continue
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
             else:
@@ -137,7 +151,8 @@ class RunFolder:
         reports = []
         for path in found:
             with contextlib.suppress(FormatError):
-                reports.append(read_json(path, name=REPORT_FORMAT, version=REPORT_VERSION))
+                report = read_json(path, name=REPORT_FORMAT, version=REPORT_VERSION)
+                reports += [report] if {"split", "model", "accuracy"} <= report.keys() else []
         return reports
 
     def about(self) -> dict[str, Any]:
@@ -189,14 +204,22 @@ class RunFolder:
         write_bytes(self.path / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in rows).encode())
 
     def metrics(self) -> list[dict[str, Any]]:
-        """Return one row for every epoch; none before the first has ended."""
+        """Return one row for every epoch; none before the first has ended.
+
+        Raises:
+            FormatError: a line that is not JSON or lacks a figure.
+        """
         path = self.path / "metrics.jsonl"
         if not path.is_file():
             return []
         try:
-            return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+            rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
         except ValueError:
             raise FormatError(f"{path}: a line is not JSON, or cut off") from None
+        for number, row in enumerate(rows, start=1):
+            if not isinstance(row, dict) or not row.keys() >= _METRICS:
+                raise FormatError(f"{path}: line {number} should have {', '.join(sorted(_METRICS))}")
+        return rows
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
@@ -251,8 +274,8 @@ def read_config_file(path: Path) -> dict[str, Any]:
 
 
 def list_runs(folder: str | Path) -> list[RunFolder]:
-    """Return the runs directly in a folder, oldest first."""
-    found = [RunFolder(path.parent) for path in Path(folder).glob("*/run.json")]
+    """Return the runs directly in a folder, oldest first; of a folder that is a run itself, that run."""
+    found = [RunFolder(path.parent) for pattern in ("run.json", "*/run.json") for path in Path(folder).glob(pattern)]
     return sorted(found, key=lambda run: (run._run_file.stat().st_mtime, run.path.name))
 
 

@@ -12,6 +12,9 @@ from pathlib import Path
 from .errors import UsageError
 from .preprocess import PICTURE_SUFFIXES
 
+# pictures that cannot be read here; found in a folder they are named as such rather than passed over
+_ALL_SUFFIXES = PICTURE_SUFFIXES | {".heic", ".heif", ".avif", ".jp2", ".jxl", ".dng"}
+
 
 def picture_files(inputs: Iterable[str | Path]) -> list[Path]:
     """Expand files, folders and patterns into files.
@@ -28,7 +31,8 @@ def picture_files(inputs: Iterable[str | Path]) -> list[Path]:
             raise UsageError("pictures: expected a file, folder or pattern; received an empty name")
         path = Path(item)
         if path.is_dir():
-            inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in PICTURE_SUFFIXES and p.is_file())
+            # a broken link is kept: reading it will say what is wrong
+            inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in _ALL_SUFFIXES and not p.is_dir())
             if not inside:
                 raise UsageError(
                     f"{item}: no pictures in this folder (looked for {' '.join(sorted(PICTURE_SUFFIXES))})"

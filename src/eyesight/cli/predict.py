@@ -29,10 +29,9 @@ def predict(
     from .. import api
     from ..sources import picture_files
 
-    inputs: list[Path | bytes] = []
-    for item in pictures:
-        inputs += [sys.stdin.buffer.read()] if item == "-" else picture_files([item])
+    paths = [path for item in pictures for path in ([item] if item == "-" else picture_files([item]))]
     classifier = api.load_classifier(model)
+    inputs = [sys.stdin.buffer.read() if path == "-" else path for path in paths]  # stdin last: it may be a terminal
     failed: list[PictureError] = []
 
     def skip(error: PictureError) -> None:

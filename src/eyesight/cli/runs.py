@@ -19,7 +19,7 @@ def runs(
     from ..run import list_runs
 
     if not folder.is_dir():
-        raise RunError(f"{folder}: no such folder")
+        raise RunError(f"{folder}: no such folder; make a run with: eyesight train")
     rows = [row for run in list_runs(folder) if (row := describe(run))]
     if as_json:
         typer.echo(json.dumps(rows, indent=2))
@@ -29,22 +29,23 @@ def runs(
         return
     from .tables import print_table
 
-    columns = ("run", "data", "model", "seed", "status", "epochs", "validation", "test", "time", "started")
+    columns = ("run", "data", "model", "seed", "status", "epochs", "validation", "test", "seconds", "started")
+    for row in rows:
+        row["seconds"] = row["seconds"] and f"{row['seconds']:,.1f}"
     table = [[show(row[column]) for column in columns] for row in rows]
-    print_table(columns, table, numbers=("seed", "epochs", "validation", "test", "time"))
+    print_table(columns, table, numbers=("seed", "epochs", "validation", "test", "seconds"))
 
 
 def describe(run: Any) -> dict[str, Any] | None:
     """Return what there is to say of one run; one that cannot be read is told on stderr and left out."""
-    from ..progress import duration
-
     try:
         about, metrics = run.about(), run.metrics()
     except EyesightError as error:
         typer.echo(f"eyesight: skipped: {error}", err=True)
         return None
-    tests = [report["accuracy"] for report in run.reports() if report["split"] == "test"]
-    figures = [row["val_accuracy"] for row in metrics if "val_accuracy" in row]
+    kept: dict[str, Any] = next((row for row in metrics if row["epoch"] == about.get("kept_epoch")), {})
+    honest = about.get("protocol") != "test-as-validation"  # there the figure is of the test set
+    own = [r for r in run.reports() if r["model"] == about.get("model_checksum") and r["split"] == "test"]
     return {
         "run": str(run.path),
         "data": about.get("data"),
@@ -52,9 +53,9 @@ def describe(run: Any) -> dict[str, Any] | None:
         "seed": about.get("seed"),
         "status": about.get("status"),
         "epochs": len(metrics),
-        "validation": max(figures, default=None),
-        "test": tests[-1] if tests else None,
-        "time": duration(metrics[-1]["seconds"]) if metrics else None,
+        "validation": kept.get("val_accuracy") if honest else None,
+        "test": own[-1]["accuracy"] if own else None,
+        "seconds": metrics[-1]["seconds"] if metrics else None,
         "started": str(about.get("created", ""))[:16].replace("T", " "),
     }
 

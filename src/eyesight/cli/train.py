@@ -59,7 +59,7 @@ def train(
         "lr": lr,
         "optimizer": optimizer,
         "schedule": schedule,
-        "early_stopping": None if patience is None else {"patience": patience},
+        "early_stopping.patience": patience,
     }
     pairs = dict(parse_setting(setting) for setting in settings or ())
     share = parse_validation(validation)
@@ -89,8 +89,8 @@ def train(
 
 def report(run: Any) -> None:
     """Print what was made and what to do next."""
-    classifier, rows = run.classifier, run.metrics()
-    row = rows[classifier.training.epoch - 1]
+    epoch, rows = run.about().get("kept_epoch"), run.metrics()
+    row: dict[str, Any] = next((row for row in rows if row["epoch"] == epoch), {})
     figure = f", validation accuracy {row['val_accuracy']:.4f}" if "val_accuracy" in row else ""
-    typer.echo(f"model: {run.model_file} (epoch {row['epoch']} of {len(rows)}{figure})")
+    typer.echo(f"model: {run.model_file} (epoch {epoch} of {len(rows)}{figure})")
     typer.echo(f"next:  eyesight evaluate {run.path}")

@@ -43,7 +43,7 @@ class Store(Protocol):
         """Say where the picture in this row came from: a file, or a place in one."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # arrays have no single truth value; the fingerprint compares contents
 class ArrayStore:
     """Pictures in memory: uint8 (N, H, W, C), with the files they came from as (first row, file name)."""
 
@@ -65,7 +65,7 @@ class ArrayStore:
         return f"{name}[{row - start}]"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Split:
     """Some pictures of a store, with their labels.
 
@@ -116,7 +116,7 @@ class Split:
         return replace(self, name=name, rows=self.rows[positions], labels=self.labels[positions], groups=groups)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Dataset:
     """Labelled pictures, split for training and judging.
 

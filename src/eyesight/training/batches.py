@@ -15,7 +15,7 @@ import numpy.typing as npt
 import torch
 
 from ..data.dataset import Split
-from ..preprocess import Preprocessing, adapt
+from ..preprocess import Preprocessing, adapt, plain_memory
 
 
 def stream(seed: int, purpose: str, *numbers: int) -> np.random.Generator:
@@ -36,6 +36,7 @@ class Batches:
         batch_size: pictures for one update; the last batch of an epoch has what is left.
         seed: of the order.
         device, dtype: where batches go, and as what.
+        contiguous: hand out plain NCHW memory instead of channels_last, for a user's module that calls `view`.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Batches:
         seed: int,
         device: torch.device,
         dtype: torch.dtype,
+        contiguous: bool = False,
     ) -> None:
         self.split = split
         self.preprocessing = preprocessing
@@ -54,6 +56,7 @@ class Batches:
         self.seed = seed
         self.device = device
         self.dtype = dtype
+        self.contiguous = contiguous
         self.steps_per_epoch = math.ceil(len(split) / batch_size)
         self.order = lru_cache(maxsize=1)(self._order)
 
@@ -66,4 +69,5 @@ class Batches:
         ids = self.order(epoch)[index * self.batch_size : (index + 1) * self.batch_size]
         pictures = torch.from_numpy(self.split.gather(ids)).to(self.device, non_blocking=True)
         labels = torch.from_numpy(self.split.labels[ids]).to(self.device, non_blocking=True)
-        return adapt(pictures, self.preprocessing, self.dtype), labels
+        images = adapt(pictures, self.preprocessing, self.dtype)
+        return plain_memory(images) if self.contiguous else images, labels

@@ -48,7 +48,11 @@ def save(state: TrainState, folder: Path, *, config: str, data: str) -> Path:
         "state": state.facts(),
     }
     write_tensors(path, state.arrays(), description)
-    for old in sorted(folder.glob("step-*.safetensors"))[:-_KEPT]:
+    others = sorted(folder.glob("step-*.safetensors"))
+    others.remove(path)
+    later = [other for other in others if other > path]  # what a resume passed over as damaged
+    earlier = [other for other in others if other < path]
+    for old in later + earlier[: len(earlier) + 1 - _KEPT]:
         old.unlink()
     return path
 

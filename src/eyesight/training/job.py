@@ -99,7 +99,9 @@ def prepare(data: Dataset, config: Config, module: nn.Module | None = None) -> t
         raise UsageError("recipe.keep: best weights need validation pictures; received: validation 0")
     if config.recipe.early_stopping and data.validation is None:
         raise UsageError("recipe.early_stopping: needs validation pictures; received: validation 0")
-    network = channels_last(_network(data, config, module).to(device))
+    network = _network(data, config, module).to(device)
+    if module is None:
+        network = channels_last(network)
     preprocessing = _preprocessing(data, config.recipe)
     batches = Batches(
         data.train,
@@ -108,6 +110,7 @@ def prepare(data: Dataset, config: Config, module: nn.Module | None = None) -> t
         seed=config.seed,
         device=device,
         dtype=input_dtype(precision) if module is None else torch.float32,
+        contiguous=module is not None,
     )
     schedule = SCHEDULES.load(config.recipe.schedule)
     job = Job(data, config, preprocessing, batches, schedule, device, precision)

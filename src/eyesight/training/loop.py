@@ -191,6 +191,8 @@ class Loop:
 
     def interrupt(self, signal_number: int) -> None:
         """Save the state and leave."""
+        if self.state.step % self.job.batches.steps_per_epoch:  # at an epoch's end it has just been checked
+            self.keep_if_finite(self.epoch_means()[0])
         self.save()
         self.close("interrupted", f"signal {signal_number}")
         raise InterruptedRun(
@@ -213,7 +215,7 @@ class Loop:
         self.close("complete", state.stopped or "all epochs done")
 
     def write_model(self, *, last: bool, epoch: int, beside: bool = False) -> None:
-        """Write the network as it is to the run's model file, or `beside` it."""
+        """Write the network as it is to the run's model file and note it there, or write it `beside` that file."""
         job = self.job
         training = Training(
             data=job.data.name,
@@ -222,8 +224,11 @@ class Loop:
             weights="last" if last else "best",
             seed=job.config.seed,
         )
-        path = self.run.last_model_file if beside else self.run.model_file
-        job.classifier(self.state.network, training=training).save(path)
+        classifier = job.classifier(self.state.network, training=training)
+        if beside:
+            classifier.save(self.run.last_model_file)
+        else:
+            self.run.update(kept_epoch=epoch, model_checksum=classifier.save(self.run.model_file))
 
     def close(self, status: Status, reason: str) -> None:
         """Note how the run ended."""
@@ -274,7 +279,10 @@ def fit(
 def train_step(job: Job, state: TrainState) -> None:
     """Make one update: forward, backward, and a step of the optimizer."""
     recipe, network, optimizer = job.recipe, state.network, state.optimizer
-    torch.default_generator.manual_seed(step_seed(job.config.seed, state.step))  # for dropout in a user's module
+    seed = step_seed(job.config.seed, state.step)  # for dropout in a user's module
+    torch.default_generator.manual_seed(seed)
+    if job.device.type == "cuda":
+        torch.cuda.manual_seed(seed)
     images, labels = job.batches.batch(state.step)  # (N, C, H, W), (N,)
     rate = learning_rate(job, state)
     for group in optimizer.param_groups:

@@ -23,7 +23,10 @@ def stop_on_signals(control: Control) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    both = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {
+        n: handler for n, handler in both.items() if handler not in (signal.SIG_IGN, None)
+    }  # ignored stays ignored
 
     def request(number: int, _: FrameType | None) -> None:
         control.stop_signal = number

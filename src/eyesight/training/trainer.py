@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -43,17 +44,15 @@ def _threads_restored() -> Iterator[None]:
 def start(
     data: Dataset,
     config: Config,
-    path: Path,
+    create: Callable[[dict[str, Any]], RunFolder],
     *,
     module: nn.Module | None = None,
-    overwrite: bool = False,
     listeners: Sequence[Listener] = (),
     checkpoint_every: float = 30.0,
 ) -> RunFolder:
-    """Train in a new run folder; nothing is written before all checks have passed. See `eyesight.train`."""
+    """Train in a new run folder, which `create` makes once all checks have passed. See `eyesight.train`."""
     job, state = prepare(data, config, module)
-    about = {"data": data.name, "model": config.model.name, "seed": config.seed}
-    run = RunFolder.create(path, about, overwrite=overwrite)
+    run = create({"data": data.name, "protocol": data.protocol, "model": config.model.name, "seed": config.seed})
     with run.lock():
         run.write_config(job.config.model_dump(mode="json"))
         _write_environment(run, job)
@@ -64,7 +63,7 @@ def start(
 @_threads_restored()
 def resume(
     path: Path,
-    data: Dataset,
+    load: Callable[[], Dataset],
     *,
     module: nn.Module | None = None,
     listeners: Sequence[Listener] = (),
@@ -72,7 +71,8 @@ def resume(
 ) -> RunFolder:
     """Go on with a run from its newest whole checkpoint, to the same weights as if it had never stopped.
 
-    Without any checkpoint it starts over; a run that is complete is left as it is. Both are told to the listeners.
+    Without any checkpoint it starts over; a run that is complete is left as it is, and its data (`load`) is not looked
+    at. Both are told to the listeners.
 
     Raises:
         RunError: the data or the configuration is not what the run was started with, or another process trains in it.
@@ -83,6 +83,7 @@ def resume(
         return run
     config = parse_config(run.read_config(), f"{path}: config.yaml")
     with run.lock():
+        data = load()
         job, state = prepare(data, config, module)
         recorded = run.read_environment().get("data_fingerprint")
         if recorded != data.fingerprint:
