@@ -99,8 +99,8 @@ def keep_freed_memory() -> bool:
     """Make the C library keep freed blocks for the next step instead of returning them to the system.
 
     Training frees and asks for the same large blocks at every step; giving them back costs a page fault for every
-    4 KiB. Measured: 8.2 → 5.2 ms for a step of the CIFAR-10 tutorial network at batch 32. Affects this process
-    until it ends; only with glibc, elsewhere nothing happens. MALLOC_… variables that the user set are respected.
+    4 KiB. Affects this process until it ends; only with glibc, elsewhere nothing happens. MALLOC_… variables that the
+    user set are respected.
 
     Returns:
         Whether the setting was made.

@@ -89,9 +89,10 @@ def train(
 
 def report(run: Any) -> None:
     """Print what was made and what to do next."""
-    epoch, rows = run.about().get("kept_epoch"), run.metrics()
+    about, rows = run.about(), run.metrics()
+    epoch = about.get("kept_epoch")
     row: dict[str, Any] = next((row for row in rows if row["epoch"] == epoch), {})
-    looked_at = "test" if run.about().get("protocol") == "test-as-validation" else "validation"
+    looked_at = "test" if about.get("protocol") == "test-as-validation" else "validation"
     figure = f", {looked_at} accuracy {row['val_accuracy']:.4f}" if "val_accuracy" in row else ""
     typer.echo(f"model: {run.model_file} (epoch {epoch} of {len(rows)}{figure})")
     typer.echo(f"next:  eyesight evaluate {run.path}")

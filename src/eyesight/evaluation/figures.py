@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # Blue and orange stay apart for every kind of colour vision; right and wrong are marked by a sign as well.
-BLUE, ORANGE, GREY = "#1f5fa8", "#d1600a", "#5f6368"
+BLUE, ORANGE = "#1f5fa8", "#d1600a"
 _DPI = 110
 _LARGEST_ANNOTATED = 20  # classes; beyond that numbers in the cells of a confusion matrix are unreadable
 _LARGEST_COUNTED = 25  # classes; beyond that bars are too thin for numbers

@@ -36,8 +36,8 @@ def build(named: Parameters, recipe: Recipe) -> torch.optim.Optimizer:
     return optimizer
 
 
-# `fused` updates all parameters in one call: a third of the time of torch's default on two cores. Its result does
-# not depend on timing, so seeds repeat.
+# `fused` updates all parameters in one call, where torch's default makes several for each. Its result does not depend
+# on timing, so seeds repeat.
 
 
 def adam(parameters: list[torch.nn.Parameter], recipe: Recipe) -> torch.optim.Optimizer:
