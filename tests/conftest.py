@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -56,3 +57,20 @@ def bars_data() -> eyesight.Dataset:
 def digits_run(tmp_path_factory: pytest.TempPathFactory) -> eyesight.Run:
     """A small network trained on the embedded digits for three epochs; do not change its folder."""
     return eyesight.train("digits", epochs=3, output=tmp_path_factory.mktemp("runs") / "digits", progress=False)
+
+
+_proofs = pytest.StashKey[list[str]]()
+
+
+@pytest.fixture(scope="session")
+def proof(pytestconfig: pytest.Config) -> Callable[[str], None]:
+    """Note a line of figures, to be printed at the end of the whole session: what `make test-long` is run for."""
+    return pytestconfig.stash.setdefault(_proofs, []).append
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    lines = config.stash.get(_proofs, [])
+    if lines:
+        terminalreporter.section("proofs")
+        for line in lines:
+            terminalreporter.write_line(line)

@@ -7,7 +7,9 @@ import io
 import struct
 import tarfile
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -172,7 +174,9 @@ def test_idx_files_are_found_packed_or_not_with_a_dash_or_a_dot(tmp_path, dot, p
         lambda: catalog.load("mnist", data_dir=tmp_path), f"{labels}[17]: expected a label from 0 to 9", "received: 10"
     )
     labels.unlink()
-    refused(lambda: catalog.load("mnist", data_dir=tmp_path), "mnist: not found")
+    says = f"{tmp_path / 'mnist'}: has no train-labels-idx1-ubyte (or .gz)"
+    refused(lambda: catalog.load("mnist", data_dir=tmp_path), says)
+    assert catalog.locate("mnist", [tmp_path]) is None
 
 
 PICTURES = RNG.integers(0, 256, (5, 4, 3), dtype=np.uint8)
@@ -235,7 +239,7 @@ def test_a_gzip_bomb_is_not_unpacked(tmp_path):
 
 def test_a_missing_idx_file_and_a_folder_in_its_place_are_named(tmp_path):
     refused(lambda: read_idx(tmp_path / "none", shape=(1,)), f"{tmp_path / 'none'}: no such file")
-    refused(lambda: read_idx(tmp_path, shape=(1,)), f"{tmp_path}: is a directory")
+    refused(lambda: read_idx(tmp_path, shape=(1,)), f"{tmp_path}: expected a file; received: a folder")
 
 
 # -- CIFAR -----------------------------------------------------------------------------------------------------------
@@ -328,13 +332,14 @@ def linked(kind: bytes) -> tarfile.TarInfo:
     [
         ({}, "has no one.bin"),
         ({"c/two.bin": b"x"}, "has no one.bin"),
-        ({"c/one.bin": linked(tarfile.SYMTYPE)}, "has no one.bin"),
-        ({"c/one.bin": linked(tarfile.LNKTYPE)}, "has no one.bin"),
+        ({"c/one.bin": linked(tarfile.SYMTYPE)}, "c/one.bin: expected a file or folder; received: a symbolic link"),
+        ({"c/one.bin": linked(tarfile.LNKTYPE)}, "c/one.bin: expected a file or folder; received: a hard link"),
         ({"c/one.bin": linked(tarfile.DIRTYPE)}, "has no one.bin"),
-        ({"c/one.bin": linked(tarfile.FIFOTYPE)}, "has no one.bin"),
+        ({"c/one.bin": linked(tarfile.FIFOTYPE)}, "c/one.bin: expected a file or folder; received: a pipe"),
+        ({"c/one.bin": bytes(6146), "d/one.bin": bytes(6146)}, "one.bin: is there twice"),
         ({"c/one.bin": b""}, "one.bin: expected 6,146 bytes (2 pictures); received: 0"),
         ({"c/one.bin": bytes(6145)}, "received: 6,145"),
-        ({"c/one.bin": bytes(6147)}, "received: more"),
+        ({"c/one.bin": bytes(6147)}, "received: 6,147"),
     ],
 )
 def test_an_archive_with_links_or_missing_or_short_batches_is_refused(tmp_path, members, says):
@@ -343,17 +348,38 @@ def test_an_archive_with_links_or_missing_or_short_batches_is_refused(tmp_path, 
         refused(lambda path=path: read_cifar(path, [("one.bin", 2)], label_bytes=1), f"{path}: ", says)
 
 
-def test_an_archive_that_climbs_out_of_its_folder_writes_nothing(tmp_path):
-    pictures, _, data = records(2)
+@pytest.mark.parametrize("name", ["../../one.bin", "/tmp/evil", "c/../one.bin", ".."])
+def test_an_archive_that_climbs_out_of_its_folder_is_refused_and_writes_nothing(tmp_path, name):
     (tmp_path / "in").mkdir()
-    path = archive(tmp_path / "in" / "c.tar", {"../../one.bin": data, "/tmp/../evil": b"x"})
-    np.testing.assert_array_equal(read_cifar(path, [("one.bin", 2)], label_bytes=1)[0], pictures)
+    path = archive(tmp_path / "in" / "c.tar", {name: records(2)[2]})
+    refused(
+        lambda: read_cifar(path, [("one.bin", 2)], label_bytes=1), f"{path}: {name}: the name leads out of the archive"
+    )
     assert [p.name for p in tmp_path.rglob("*")] == ["in", "c.tar"]
+
+
+@pytest.mark.parametrize("form", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+@pytest.mark.parametrize("folder", ["", "c/", "./", f"{'long/' * 22}", "größe/"])
+def test_archives_that_other_programs_make_are_read(tmp_path, form, folder):
+    pictures, _, data = records(3)
+    path = tmp_path / "c.tar"
+    with tarfile.open(path, "w", format=form) as file:
+        if folder:
+            parent = tarfile.TarInfo(folder)
+            parent.type = tarfile.DIRTYPE
+            file.addfile(parent)
+        info = tarfile.TarInfo(f"{folder}one.bin")
+        info.size, info.mtime = len(data), 1.5 if form == tarfile.PAX_FORMAT else 1
+        file.addfile(info, io.BytesIO(data))
+    if len(folder) > 100 and form != tarfile.USTAR_FORMAT:  # the plain header of these cuts the name off
+        refused(lambda: read_cifar(path, [("one.bin", 3)], label_bytes=1), "has no one.bin")
+        return
+    np.testing.assert_array_equal(read_cifar(path, [("one.bin", 3)], label_bytes=1)[0], pictures)
 
 
 def test_a_short_batch_in_a_folder_is_named(tmp_path):
     written(tmp_path / "one.bin", bytes(100))
-    refused(lambda: read_cifar(tmp_path, [("one.bin", 2)], label_bytes=1), f"{tmp_path}: one.bin: expected 6,146 bytes")
+    refused(lambda: read_cifar(tmp_path, [("one.bin", 2)], label_bytes=1), f"{tmp_path}/one.bin: expected 6,146 bytes")
     refused(lambda: read_cifar(tmp_path, [("two.bin", 2)], label_bytes=1), f"{tmp_path}: has no two.bin")
 
 
@@ -400,6 +426,73 @@ def test_an_archive_with_a_damaged_header_is_read_or_refused_never_a_traceback(t
         else:
             continue
         assert message.startswith(f"{path}: ")
+
+
+# -- mutations -------------------------------------------------------------------------------------------------------
+
+
+@st.composite
+def mutated(draw: st.DrawFn, data: bytes) -> bytes:
+    """`data` with some bytes flipped, cut out, put in or cut off; more often near its start, where the headers are."""
+    result = bytearray(data)
+    for _ in range(draw(st.integers(1, 4))):
+        place = draw(st.integers(0, len(result)) | st.integers(0, min(len(result), 600)))
+        how = draw(st.sampled_from(["flip", "cut", "insert", "end"]))
+        if how == "flip" and place < len(result):
+            result[place] ^= draw(st.integers(1, 255))
+        elif how == "cut":
+            del result[place : place + draw(st.integers(1, 40))]
+        elif how == "insert":
+            result[place:place] = draw(st.binary(min_size=1, max_size=8))
+        elif how == "end":
+            del result[place:]
+    return bytes(result)
+
+
+def read_or_refused(path: Path, read: Callable[[Path], Any]) -> Any:
+    """What was read, or None where it was refused in a line that begins with the file's name."""
+    try:
+        return read(path)
+    except DataError as error:
+        message = str(error)
+    assert message.startswith(f"{path}: ")
+    assert message.isprintable()
+    return None
+
+
+@settings(deadline=None, max_examples=150)
+@given(mutated(idx(PICTURES)), st.booleans())
+def test_a_mutated_idx_file_gives_what_it_holds_or_is_refused(tmp_path_factory, data, packed):
+    path = tmp_path_factory.getbasetemp() / ("mutated.gz" if packed else "mutated")
+    path.write_bytes(gzip.compress(data, 1) if packed else data)
+    array = read_or_refused(path, lambda path: read_idx(path, shape=(5, 4, 3)))
+    assert array is None or idx(array) == data
+
+
+@settings(deadline=None, max_examples=150)
+@given(mutated(gzip.compress(idx(PICTURES), mtime=0)))
+def test_mutated_gzip_data_gives_what_was_packed_or_is_refused(tmp_path_factory, data):
+    path = written(tmp_path_factory.getbasetemp() / "mutated-stream.gz", data)
+    array = read_or_refused(path, lambda path: read_idx(path, shape=(5, 4, 3)))
+    assert array is None or (array == PICTURES).all()  # what was changed was of gzip's own
+
+
+def small_archive() -> bytes:
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w", format=tarfile.USTAR_FORMAT) as file:
+        for name, content in (("c/notes.html", b"hi"), ("c/one.bin", bytes(3073))):
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            file.addfile(info, io.BytesIO(content))
+    return data.getvalue()[: 512 * 11]  # up to the end mark: the rest is padding
+
+
+@settings(deadline=None, max_examples=150)
+@given(mutated(small_archive()), st.booleans())
+def test_a_mutated_archive_is_read_or_refused(tmp_path_factory, data, packed):
+    path = written(tmp_path_factory.getbasetemp() / "mutated.tar", gzip.compress(data, 1) if packed else data)
+    read = read_or_refused(path, lambda path: read_cifar(path, [("one.bin", 1)], label_bytes=1))
+    assert read is None or (read[0].shape, read[1].shape) == ((1, 32, 32, 3), (1,))
 
 
 # -- splits ----------------------------------------------------------------------------------------------------------

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -84,6 +86,8 @@ def test_a_killed_writer_leaves_the_old_file(tmp_path):
     )
     assert subprocess.run([sys.executable, "-c", script, str(path)], check=False).returncode == -9
     assert path.read_bytes() == b"old"
+    formats.remove_temporaries(tmp_path)
+    assert contents(tmp_path) == {"result.bin"}
 
 
 @pytest.mark.skipif(os.name != "posix", reason="permissions are POSIX")
@@ -106,6 +110,122 @@ def test_a_disk_that_reads_back_something_else_is_noticed(tmp_path, monkeypatch)
     assert path.read_bytes() == b"old"
 
 
+def test_what_a_disk_takes_in_parts_is_written_whole_and_what_it_stops_taking_is_told(tmp_path, monkeypatch):
+    path = tmp_path / "result"
+    path.write_bytes(b"old")
+    real = os.write
+    monkeypatch.setattr(os, "write", lambda handle, data: real(handle, bytes(data)[:3]))
+    formats.write_bytes(path, bytes(range(100)))
+    assert path.read_bytes() == bytes(range(100))
+    monkeypatch.setattr(os, "write", lambda handle, data: 0)
+    with pytest.raises(OSError, match="nothing more could be written") as caught:
+        formats.write_bytes(path, b"new")
+    assert (caught.value.errno, caught.value.filename) == (errno.EIO, str(path))
+    assert path.read_bytes() == bytes(range(100))
+    assert contents(tmp_path) == {"result"}
+
+
+def test_a_save_is_synced_before_it_is_renamed_and_its_folder_after(tmp_path, monkeypatch):
+    calls = []
+
+    def noted(name):
+        real = getattr(os, name)
+        monkeypatch.setattr(os, name, lambda *arguments: calls.append(name) or real(*arguments))
+
+    for name in ("write", "fsync", "replace"):
+        noted(name)
+    read = Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda path: calls.append("read back") or read(path))
+    formats.write_bytes(tmp_path / "result", b"new")
+    assert calls == ["write", "fsync", "read back", "replace", "fsync"]
+
+
+@pytest.mark.parametrize(("number", "told"), [(errno.EINVAL, False), (errno.ENOTSUP, False), (errno.EIO, True)])
+def test_a_file_system_that_cannot_sync_folders_is_no_failure_but_a_failing_one_is(tmp_path, monkeypatch, number, told):
+    def fsync(handle: int) -> None:
+        if stat.S_ISDIR(os.fstat(handle).st_mode):
+            raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(OSError, match="result") if told else contextlib.nullcontext():
+        formats.write_bytes(tmp_path / "result", b"new")
+    assert (tmp_path / "result").read_bytes() == b"new"
+
+
+def test_an_error_of_a_rename_names_the_file_and_not_the_temporary_one(tmp_path):
+    (tmp_path / "result" / "inside").mkdir(parents=True)
+    with pytest.raises(OSError, match="result") as caught:
+        formats.write_bytes(tmp_path / "result", b"new")
+    assert str(caught.value).endswith(f": '{tmp_path / 'result'}'")
+    assert contents(tmp_path) == {"result"}
+
+
+def test_a_failure_to_clean_up_does_not_hide_the_failure_before_it(tmp_path, monkeypatch):
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EIO, "cannot remove")
+
+    monkeypatch.setattr(os, "unlink", refuse)
+    monkeypatch.setattr(os, "replace", lambda *_: os.open("/nowhere/at/all", os.O_RDONLY))
+    with pytest.raises(FileNotFoundError):
+        formats.write_bytes(tmp_path / "result", b"new")
+    (left,) = tmp_path.iterdir()
+    assert formats.is_temporary(left)
+    monkeypatch.undo()
+    formats.remove_temporaries(tmp_path)
+    assert contents(tmp_path) == set()
+
+
+def test_only_temporary_files_are_removed(tmp_path):
+    theirs = {".result.json", ".a.0123456.tmp", "a.01234567.tmp", ".a.0123456g.tmp", ".a.01234567.tmp.gz", ".bashrc"}
+    for name in (*theirs, ".a.01234567.tmp", ".step-000000001.safetensors.0a1b2c3d.tmp"):
+        (tmp_path / name).touch()
+    formats.remove_temporaries(tmp_path)
+    assert contents(tmp_path) == theirs
+    formats.remove_temporaries(tmp_path / "none")
+
+
+# -- lines that are added --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("found", "kept"),
+    [
+        (None, b""),
+        (b"", b""),
+        (b"1\n2\n", b"1\n2\n"),
+        (b"1\n2\n{cut", b"1\n2\n"),
+        (b"{cut", b""),
+        (b"1\n\0\0\0", b"1\n"),
+    ],
+)
+def test_a_line_is_added_and_what_was_left_of_a_half_written_one_goes(tmp_path, found, kept):
+    path = tmp_path / "events.jsonl"
+    if found is not None:
+        path.write_bytes(found)
+    formats.append_line(path, b"new")
+    formats.append_line(path, b"newer")
+    assert path.read_bytes() == kept + b"new\nnewer\n"
+
+
+def test_a_line_that_a_full_disk_cuts_off_does_not_spoil_the_next(tmp_path, monkeypatch):
+    path = tmp_path / "events.jsonl"
+    formats.append_line(path, b"first")
+    real, left = os.write, [4]
+
+    def fill_up(handle, data):
+        if not left:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return real(handle, bytes(data)[: left.pop()])
+
+    monkeypatch.setattr(os, "write", fill_up)
+    with pytest.raises(OSError, match=r"events\.jsonl"):
+        formats.append_line(path, b"second")
+    monkeypatch.undo()
+    assert path.read_bytes() == b"first\nseco"
+    formats.append_line(path, b"third")
+    assert path.read_bytes() == b"first\nthird\n"
+
+
 # -- format and version ----------------------------------------------------------------------------------------------
 
 
@@ -119,6 +239,13 @@ def test_json_comes_back_as_it_was_written(tmp_path):
     formats.write_json(tmp_path / "a.json", value)
     assert formats.read_json(tmp_path / "a.json", name="thing", version=3) == value
     assert "Zoë → 猫" in (tmp_path / "a.json").read_text(encoding="utf-8")
+
+
+def test_a_file_name_that_is_not_utf_8_comes_back_as_it_was(tmp_path):
+    value = {"format": "thing", "version": 1, "folder": os.fsdecode(b"/data/Zo\xeb")}
+    formats.write_json(tmp_path / "a.json", value)
+    assert formats.read_json(tmp_path / "a.json", name="thing", version=1) == value
+    (tmp_path / "a.json").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(

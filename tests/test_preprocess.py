@@ -15,8 +15,9 @@ import torch
 from PIL import Image, ImageDraw
 from pydantic import ValidationError
 
+from eyesight.decode import LARGE, decode
 from eyesight.errors import PictureError, UsageError
-from eyesight.preprocess import Preprocessing, adapt, decode, fit, pixel_statistics, read_picture
+from eyesight.preprocess import Preprocessing, adapt, fit, pixel_statistics, read_picture
 from eyesight.sources import picture_files
 
 RNG = np.random.default_rng(0)
@@ -283,9 +284,84 @@ def test_a_picture_that_pillow_only_warns_of_is_read():
         assert read_picture(large, preprocessing(2, 2, 1)).tolist() == [[[255]] * 2] * 2
 
 
+def test_a_picture_that_needs_too_much_memory_is_refused_before_it_is_decoded():
+    """The WebP decoder alone keeps four copies."""
+    webp = bytearray(file(Image.new("RGB", (16, 16)), "WEBP"))
+    assert webp[12:16] == b"VP8 "
+    webp[26:30] = struct.pack("<HH", 6000, 4000)
+    with pytest.raises(PictureError, match=r"in 200 MB; received: WEBP of 24.0 megapixels, which takes 384 MB$"):
+        decode(bytes(webp), channels=3)
+
+
+def test_a_side_that_no_camera_has_is_refused():
+    with pytest.raises(PictureError, match=r"at most 65,535 a side; received: 65536x1$"):
+        decode(file(Image.new("1", (65536, 1))), channels=1)
+
+
+def test_what_libtiff_says_of_a_damaged_picture_does_not_reach_the_user(capfd):
+    packed = bytearray(file(COLOUR.repeat(9, 0), "TIFF", compression="tiff_lzw"))
+    packed[60:90] = b"\xff" * 30
+    with pytest.raises(PictureError, match="decoder error"):
+        decode(bytes(packed), channels=3)
+    assert capfd.readouterr() == ("", "")
+
+
 def test_an_image_without_pixels_is_refused():
     with pytest.raises(PictureError, match="received: 0x5"):
         read_picture(Image.new("RGB", (0, 5)), preprocessing())
+
+
+# -- large pictures --------------------------------------------------------------------------------------------------
+
+
+def noise(width: int, height: int) -> np.ndarray:
+    """A grey picture that is quickly made, without two equal neighbours."""
+    return (np.arange(height, dtype=np.uint32)[:, None] * 37 + np.arange(width, dtype=np.uint32) * 101).astype(np.uint8)
+
+
+def test_a_picture_up_to_the_bound_stays_as_it_is():
+    picture = noise(5000, LARGE // 5000)
+    for kind in ("PNG", "JPEG"):
+        data = file(picture, kind, **({"compress_level": 1} if kind == "PNG" else {}))
+        with Image.open(io.BytesIO(data)) as whole:
+            np.testing.assert_array_equal(pixels(data, 1), np.asarray(whole))
+
+
+def test_a_larger_picture_is_averaged_over_the_smallest_blocks_that_will_do():
+    for height, block in ((LARGE // 5000 + 1, 2), (4 * LARGE // 5000 + 1, 3)):
+        picture = noise(5000, height)
+        found = pixels(file(picture, "PPM"), 1)
+        assert found.shape == (-(-height // block), -(-5000 // block))
+        np.testing.assert_array_equal(found, np.asarray(Image.fromarray(picture).reduce(block)))
+        np.testing.assert_array_equal(found, pixels(Image.fromarray(picture), 1))
+
+
+def test_a_larger_jpeg_is_averaged_by_its_decoder():
+    for height, scale in ((LARGE // 5000 + 1, 2), (4 * LARGE // 5000 + 1, 4)):
+        data = file(noise(5000, height), "JPEG")
+        with Image.open(io.BytesIO(data)) as picture:
+            picture.draft(None, (5000 // scale, height // scale))
+            np.testing.assert_array_equal(pixels(data, 1), np.asarray(picture))
+            assert picture.size == (5000 // scale, -(-height // scale))
+
+
+def test_a_large_image_of_the_callers_keeps_its_size_and_its_mode():
+    with Image.open(io.BytesIO(file(noise(5000, 4001), "JPEG"))) as picture:
+        assert decode(picture, channels=3).size == (2500, 2001)
+        assert (picture.size, picture.mode) == ((5000, 4001), "L")
+
+
+def test_what_is_converted_in_strips_is_what_is_converted_as_a_whole():
+    rgba = np.dstack([noise(1300, 1700), noise(1300, 1700)[::-1], noise(1300, 1700)[:, ::-1], noise(1300, 1700) // 2])
+    layer = Image.fromarray(rgba)
+    whole = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
+    np.testing.assert_array_equal(pixels(layer, 3), np.asarray(whole))
+    np.testing.assert_array_equal(pixels(layer, 1), np.asarray(whole.convert("L")))
+    deep = noise(1300, 1700).astype(np.uint16) * 256 + noise(1300, 1700)[::-1]
+    np.testing.assert_array_equal(pixels(Image.fromarray(deep), 1), np.round(deep / 257))
+
+
+# -- broken pictures -------------------------------------------------------------------------------------------------
 
 
 def specimens() -> dict[str, bytes]:

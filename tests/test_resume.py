@@ -187,7 +187,7 @@ def test_a_changed_configuration_is_refused(copy: Path, capsys: pytest.CaptureFi
     assert main(["train", "--resume", str(copy)]) == 1
     errors = capsys.readouterr().err.splitlines()
     assert len(errors) == 1
-    assert "its config.yaml is not the one" in errors[0]
+    assert "because recipe.lr was 0.001 and is 0.002; put it back, or add --force" in errors[0]
     assert eyesight.open_run(copy).status == "interrupted"
 
 
@@ -242,9 +242,9 @@ def test_other_data_than_it_was_started_with_is_refused(bars_data: eyesight.Data
     interrupt_arrays(bars_data, tmp_path / "run")
     pictures, labels = bars_data.train.gather(np.arange(270)), bars_data.train.labels.copy()
     labels[0] = (labels[0] + 1) % 3
-    with pytest.raises(RunError, match="the dataset is not the one it was started with"):
+    with pytest.raises(RunError, match="data.train had 270 pictures and has 243 pictures; .* and has no pictures"):
         eyesight.resume(tmp_path / "run", data=eyesight.from_arrays((pictures, labels)), progress=False)
-    with pytest.raises(RunError, match="the dataset is not the one"):
+    with pytest.raises(RunError, match=r"data\.train has 270 pictures as before, but they or their labels are others; "):
         eyesight.resume(tmp_path / "run", data=bars_data.with_validation(0.1, seed=1), progress=False)
     assert eyesight.resume(tmp_path / "run", data=bars_data, progress=False).status == "complete"
 

@@ -89,7 +89,7 @@ def test_damaged_later_states_do_not_push_out_the_new_ones(tmp_path, monkeypatch
         (tmp_path / f"step-{step:09d}.safetensors").write_bytes(b"cut off")
     state = State()
     for state.step in (5, 6, 7):
-        checkpoint.save(state, tmp_path, config="c", data="d")
+        checkpoint.save(state, tmp_path, identity={})
         found, _ = checkpoint.newest(tmp_path)
         assert found is not None
         assert found.facts["step"] == state.step

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -120,6 +121,12 @@ class Run(RunFolder):
 
         return parse_config(self.read_config(), f"{self.path}: config.yaml")
 
+    def read_clock(self) -> list[float]:
+        """Return the progress before each update, of a run that followed the clock; else nothing."""
+        from .training.clock import read_record
+
+        return read_record(self.clock_file)
+
     @cached_property
     def classifier(self) -> Classifier:
         """The classifier that the run kept.
@@ -220,6 +227,8 @@ class Run(RunFolder):
             notes.append("these pictures were learned from; the accuracy on new ones is lower")
         if split == "validation" and training and training.weights == "best":
             notes.append("the epoch was chosen on these pictures; the accuracy on new ones is a little lower")
+        if changes := self.about().get("forced"):
+            notes.append(f"the run went on with --force after changes: {'; '.join(changes)}")
         if self.status != "complete":
             notes.append(f"the run is {self.status}; these are the last good weights")
         return tuple(notes)
@@ -243,15 +252,17 @@ def train(
     output: str | Path | None = None,
     seed: int | None = None,
     config: str | Path | Mapping[str, Any] | None = None,
+    replay: str | Path | Run | None = None,
     settings: Mapping[str, Any] | None = None,
     data_dir: str | Path | None = None,
     validation: float | Literal["test"] | None = None,
     device: str | None = None,
     precision: str | None = None,
     threads: int | None = None,
+    deterministic: bool | None = None,
     overwrite: bool = False,
     progress: bool = True,
-    checkpoint_every: float = 30.0,
+    checkpoint_every: float | None = None,
     listeners: Sequence[Listener] = (),
     **recipe: Any,
 ) -> Run:
@@ -267,13 +278,17 @@ def train(
             for bit.
         config: a config.yaml, or its contents, to start from; other arguments override it.
         settings: dotted configuration keys and values, such as {"recipe.label_smoothing": 0.1}.
+        replay: a run to repeat bit for bit, also one that followed the clock: its configuration, and its progress
+            before each update as it was recorded. Takes no `config`, nor anything that would change the result.
         data_dir, validation: see `load_data`.
         device, precision, threads: "cpu", "cuda", …; "auto", "fp32" or "bf16"; number of CPU threads.
+        deterministic: on a GPU, take slower kernels whose results repeat bit for bit; a CPU's always do.
         overwrite: replace an older run in `output`.
         progress: report on stderr.
-        checkpoint_every: seconds between saved states.
+        checkpoint_every: seconds between saved states; 30, or more where saving is slow, if not given.
         listeners: called with every event; see `eyesight.training.events`.
-        **recipe: fields of the recipe: epochs, batch_size, lr, optimizer, schedule, early_stopping, …
+        **recipe: fields of the recipe: epochs or budget (seconds, from this call to the saved model), batch_size, lr,
+            optimizer, schedule, averaging, early_stopping, …
 
     Raises:
         UsageError: something asked for does not exist or does not fit; nothing has been written then.
@@ -283,11 +298,13 @@ def train(
     """
     from .training import trainer
 
+    began = time.perf_counter()
     module = None if model is None or isinstance(model, str) else model
     given = {f"recipe.{key}": value for key, value in recipe.items()} | {
         "machine.device": device,
         "machine.precision": precision,
         "machine.threads": threads,
+        "machine.deterministic": deterministic,
         "model.name": class_path(module) if module else model,
         "model.kind": "module" if module else "registry" if model else None,
         "seed": seed,
@@ -295,10 +312,19 @@ def train(
     }
     if isinstance(data, str):
         given |= {"data.name": data, "data.kind": "catalog"}
+    if replay is not None:
+        replay = open_run(replay.path if isinstance(replay, RunFolder) else replay)
+        config = _config_to_replay(replay, config, {**given, **(settings or {})})
     parsed = _configuration(config, given, settings or {})
     if output:
         RunFolder(output).check_free(overwrite=overwrite)
-    dataset = _dataset(data, parsed, data_dir, validation)
+    record = replay.read_clock() if replay is not None else []
+    if replay is not None and data is None:
+        dataset = replay.data(data_dir)
+    else:
+        dataset = _dataset(data, parsed, data_dir, validation)
+    if replay is not None and replay.read_environment().get("data_fingerprint") != dataset.fingerprint:
+        raise RunError(f"{replay.path}: cannot be repeated, because {dataset.name} is not what it was trained on")
     parsed = _completed(parsed, dataset, module)
     label = parsed.model.name.rpartition(".")[2].lower()
     run = trainer.start(
@@ -310,6 +336,8 @@ def train(
         module=module,
         listeners=_listeners(listeners, progress=progress),
         checkpoint_every=checkpoint_every,
+        began=began,
+        record=record,
     )
     return open_run(run.path, data=dataset, module=module)
 
@@ -321,7 +349,8 @@ def resume(
     model: nn.Module | None = None,
     data_dir: str | Path | None = None,
     progress: bool = True,
-    checkpoint_every: float = 30.0,
+    checkpoint_every: float | None = None,
+    force: bool = False,
     listeners: Sequence[Listener] = (),
 ) -> Run:
     """Go on with an interrupted run; its weights end as if it had never stopped. See `trainer.resume`.
@@ -331,6 +360,7 @@ def resume(
         data: the dataset, where the run was trained on arrays.
         model: an instance of your own network, where it was trained on one.
         data_dir, progress, checkpoint_every, listeners: see `train`.
+        force: go on although data, configuration or versions have changed; the listeners are told what that loses.
     """
     from .training import trainer
 
@@ -343,6 +373,7 @@ def resume(
         module=model,
         listeners=_listeners(listeners, progress=progress),
         checkpoint_every=checkpoint_every,
+        force=force,
     )
     return open_run(found.path, data=data, module=model)
 
@@ -383,7 +414,7 @@ def _configuration(
     config: str | Path | Mapping[str, Any] | None, given: Mapping[str, Any], settings: Mapping[str, Any]
 ) -> Config:
     """Return the checked configuration: file or mapping, then arguments, then settings."""
-    from .training.recipe import parse_config, set_values
+    from .training.recipe import LENGTHS, parse_config, set_values
 
     base: Mapping[str, Any] = {}
     if isinstance(config, Mapping):
@@ -391,8 +422,23 @@ def _configuration(
     elif config is not None:
         base = read_config_file(Path(config))
         parse_config(base, str(config))  # first alone, so that a fault is told where it is
-    values = set_values(base, {key: value for key, value in given.items() if value is not None})
-    return parse_config(set_values(values, settings))
+    chosen = {key: value for key, value in given.items() if value is not None} | dict(settings)
+    lengths = [f"recipe.{name}" for name in LENGTHS]
+    if any(chosen.get(name) is not None for name in lengths):  # the one asked for replaces the one of the file
+        chosen = dict.fromkeys(lengths) | chosen
+    return parse_config(set_values(base, chosen))
+
+
+def _config_to_replay(run: Run, config: object, given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the configuration of a run that is to be repeated; nothing may change it."""
+    asked = [key for key, value in given.items() if value is not None] + ["config"] * (config is not None)
+    if asked:
+        raise UsageError(f"replay: repeats {run.path} as it was; received: {asked[0]}")
+    if run.status != "complete":
+        raise RunError(f"{run.path}: is {run.status}; only a complete run can be repeated")
+    if run.about().get("forced"):
+        raise RunError(f"{run.path}: went on with --force after changes, and so cannot be repeated")
+    return run.read_config()
 
 
 def _dataset(

@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from .errors import FormatError, PictureError, UsageError
 from .formats import read_tensors, upgrade, write_tensors
 from .metrics import softmax
+from .models.layers import Chain
 from .models.network import NetworkSpec
 from .preprocess import Pixels, Preprocessing, adapt, plain_memory, read_picture
 from .sources import picture_files
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 MODEL_FORMAT: Final = "eyesight-model"
 MODEL_VERSION: Final = 1
 
+_MAX_LAYERS = 4096  # more than any network has; building what a file claims beyond that would only take time
 _BATCH = 256  # pictures at a time: large enough for full speed on two cores, small enough for little memory
 
 Logits = npt.NDArray[np.float32]
@@ -78,6 +80,7 @@ class Training(BaseModel):
         epoch: after which epoch the weights were taken.
         weights: whether they are the best on the validation pictures, or the last.
         seed: of the run.
+        averaging: how the weights were averaged over updates.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -87,6 +90,7 @@ class Training(BaseModel):
     epoch: int
     weights: Literal["best", "last"]
     seed: int
+    averaging: str = "none"
 
 
 class ModelDescription(BaseModel):
@@ -289,9 +293,12 @@ class Classifier:
         arrays, description, checksum = read_tensors(path)
         description = upgrade(description, path, name=MODEL_FORMAT, version=MODEL_VERSION, upgrades={})
         network = _network(parsed := parse_description(description, path), path, module)
-        from .models.torch_network import load_arrays
+        from .models.torch_network import check_finite, load_arrays
 
         load_arrays(network, arrays, path)
+        # a user's own module may hold infinities on purpose, as in a mask
+        if isinstance(parsed.network, NetworkSpec) and not check_finite(network):
+            raise FormatError(f"{path}: its weights should be finite numbers, and some are not")
         classifier = cls(network, parsed.inference, parsed.classes, training=parsed.training, device=device)
         classifier.checksum = checksum
         return classifier
@@ -308,6 +315,11 @@ def parse_description(description: dict[str, Any], path: Path) -> ModelDescripti
         network = parsed.network
         height, width, channels = parsed.inference.preprocessing.shape
         if isinstance(network, NetworkSpec):
+            if (count := _count(network.whole)) > _MAX_LAYERS:
+                raise FormatError(
+                    f"{path}: its network should have at most {_MAX_LAYERS:,} layers; received: {count:,}"
+                )
+            network.whole.output_shape(network.input)  # check_size would look long for a size that fits
             network.check_size()
             if network.input != (channels, height, width) or network.classes != len(parsed.classes):
                 raise FormatError(f"{path}: its network, picture size and class names do not fit together")
@@ -318,6 +330,11 @@ def parse_description(description: dict[str, Any], path: Path) -> ModelDescripti
     except (UsageError, RecursionError) as error:
         raise FormatError(f"{path}: its network does not hold together: {error}") from None
     return parsed
+
+
+def _count(chain: Chain) -> int:
+    """Return the number of layers in a tree, chains not counted."""
+    return sum(_count(layer) if isinstance(layer, Chain) else 1 for _, layer in chain.layers)
 
 
 def _network(parsed: ModelDescription, path: Path, module: nn.Module | None) -> nn.Module:

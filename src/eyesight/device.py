@@ -6,11 +6,13 @@ flags and a test of its results; the answer is saved with the run. It knows noth
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import os
 import platform
 import sys
+from collections.abc import Iterator
 from typing import Literal
 
 import torch
@@ -114,3 +116,24 @@ def keep_freed_memory() -> bool:
     m_trim_threshold, m_top_pad, m_mmap_threshold = -1, -2, -3  # malloc.h
     settings = ((m_mmap_threshold, 1 << 30), (m_trim_threshold, (1 << 31) - 1), (m_top_pad, 16 << 20))
     return all(mallopt(name, value) == 1 for name, value in settings)
+
+
+@contextlib.contextmanager
+def repeatable(device: torch.device, wanted: bool) -> Iterator[None]:
+    """Make a GPU compute the same numbers every time, inside this context; the settings of before come back.
+
+    Slower kernels are taken, and an operation that has none that repeats is an error. A CPU's results repeat anyway.
+    """
+    if not wanted or device.type == "cpu":
+        yield
+        return
+    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    benchmark = torch.backends.cudnn.benchmark
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read by cuBLAS when it first starts
+    try:
+        torch.use_deterministic_algorithms(True)
+        torch.backends.cudnn.benchmark = False
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
+        torch.backends.cudnn.benchmark = benchmark

@@ -8,12 +8,13 @@ callers give the name, the current version and the steps that upgrade older ones
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
 import re
+import secrets
 import struct
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -32,66 +33,128 @@ _DTYPES: dict[str, np.dtype[Any]] = {
 }  # fmt: skip
 _KINDS = {dtype: kind for kind, dtype in _DTYPES.items()}
 _BLANK = "0" * 64  # stands where the checksum goes while the checksum is computed
+_MODE = 0o666  # of new files, less the user's umask
+_TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\.tmp", re.DOTALL)
 _MAX_HEADER = 64 << 20  # bytes; the largest header a real file of ours comes near is a few MB of example ids
 
 
 @contextlib.contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it is synced and renamed onto `path`, on failure removed."""
-    temporary: Path | None = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
-        os.close(handle)
-        temporary = Path(name)
+    with _replacing(path) as (handle, temporary):
         yield temporary
-        sync_file(temporary)
-        temporary.chmod(0o666 & ~_umask())  # mkstemp makes files private; a result is as shareable as any file
-        temporary.replace(path)
+        os.fsync(handle)
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write `data` to `path`: temporary file, sync, read back and compare, rename, sync of the folder.
+
+    Whatever fails, `path` holds all of the old contents or all of the new.
+
+    Raises:
+        OSError: with `path` as its file name.
+        FormatError: other bytes came back than were written.
+    """
+    with _replacing(path) as (handle, temporary):
+        _write_all(handle, data)
+        os.fsync(handle)
+        if hasattr(os, "posix_fadvise"):  # let go of the copy in memory, so that the disk itself is read back
+            os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_DONTNEED)
+        if temporary.read_bytes() != data:
+            raise FormatError(f"{path}: what was read back differs from what was written; is the disk failing?")
+
+
+def append_line(path: Path, line: bytes) -> None:
+    """Add a line to a file of lines that this process alone writes; what is left of a half-written one is cut off.
+
+    Not synced: a crash of the machine may cost the last lines, and never what stands before them.
+    """
+    with _naming(path):
+        handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, _MODE)
+        try:
+            end = os.fstat(handle).st_size
+            if end and os.pread(handle, 1, end - 1) != b"\n":
+                os.ftruncate(handle, path.read_bytes().rfind(b"\n") + 1)
+            _write_all(handle, line + b"\n")
+        finally:
+            os.close(handle)
+
+
+def is_temporary(path: Path) -> bool:
+    """Tell by its name whether a file is one that a write here began, and a killed process may have left."""
+    return _TEMPORARY.fullmatch(path.name) is not None
+
+
+def remove_temporaries(folder: Path) -> None:
+    """Remove what killed processes left in `folder`; only for who knows that nobody else is writing there."""
+    with contextlib.suppress(OSError):  # they only take room: what cannot be removed now is tried again next time
+        for path in filter(is_temporary, folder.iterdir()):
+            path.unlink()
+
+
+@contextlib.contextmanager
+def _replacing(path: Path) -> Iterator[tuple[int, Path]]:
+    """Yield an open temporary file beside `path` and its name; it is renamed onto `path` or, on failure, removed."""
+    with _naming(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+        handle = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, _MODE)
+        try:
+            try:
+                yield handle, temporary
+            finally:
+                os.close(handle)
+            temporary.replace(path)
+        except BaseException:
+            with contextlib.suppress(OSError):  # the failure that led here is the one to tell
+                temporary.unlink()
+            raise
         sync_folder(path.parent)
+
+
+@contextlib.contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Give errors of the system the name of the file that the user knows."""
+    try:
+        yield
     except OSError as error:
-        error.filename = str(path)  # the user knows this name, not the temporary one
+        error.filename = str(path)
+        del error.filename2  # of a rename; with None its text would end with "-> None"
         raise
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
 
 
-def sync_file(path: Path) -> None:
-    """Wait until the contents of `path` are on the disk."""
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())
-
-
-def _umask() -> int:
-    current = os.umask(0o022)
-    os.umask(current)
-    return current
+def _write_all(handle: int, data: bytes) -> None:
+    """Write all of `data`: the system may take less at a time, as with more than 2 GiB or the last bytes of a disk."""
+    rest = memoryview(data)
+    while rest:
+        written = os.write(handle, rest)
+        if written == 0:
+            raise OSError(errno.EIO, "nothing more could be written")
+        rest = rest[written:]
 
 
 def sync_folder(folder: Path) -> None:
-    """Make a rename in `folder` durable (a no-op where folders cannot be opened, as on Windows)."""
+    """Make a rename in `folder` durable, where its file system and the operating system can."""
     if os.name != "posix":
         return
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some network file systems know no sync of folders
+            raise
     finally:
         os.close(handle)
 
 
-def write_bytes(path: Path, data: bytes) -> None:
-    """Write `data` to `path`: temporary file, sync, read back and compare, rename."""
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(data)
-        sync_file(temporary)
-        if temporary.read_bytes() != data:
-            raise FormatError(f"{path}: what was read back differs from what was written; is the disk failing?")
-
-
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
     """Write `value` as indented UTF-8 JSON, atomically."""
-    write_bytes(path, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
+    write_bytes(path, json_bytes(value, indent=2) + b"\n")
+
+
+def json_bytes(value: Mapping[str, Any], *, indent: int | None = None) -> bytes:
+    """Return `value` as UTF-8 JSON; what is not UTF-8 in a file's name becomes an escape, and comes back as it was."""
+    return json.dumps(value, indent=indent, ensure_ascii=False).encode(errors="backslashreplace")
 
 
 def read_json(path: Path, *, name: str, version: int, upgrades: Mapping[int, Upgrade] | None = None) -> dict[str, Any]:

@@ -9,9 +9,6 @@ Letters: N pictures, H height, W width, C channels (1 grey, 3 colour).
 
 from __future__ import annotations
 
-import contextlib
-import io
-import warnings
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
@@ -19,25 +16,15 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image, ImageOps
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from .errors import PictureError
+from .decode import decode
 
 if TYPE_CHECKING:
     import torch
-    from PIL import Image
 
 Pixels = npt.NDArray[np.uint8]
-
-# Decoders that Pillow maintains well and that need no external program; others (EPS, FITS, …) stay shut.
-PICTURE_FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
-PICTURE_SUFFIXES = frozenset(
-    (".png", ".jpg", ".jpeg", ".jfif", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".pbm", ".pnm")
-)
-MAX_PIXELS = 100_000_000  # a 100-megapixel photo decodes to 300 MB; anything larger is more likely an attack
-
-_ORIENTATION = 0x0112  # the EXIF tag
-_TURNS = {2: 0, 3: 3, 4: 1, 5: 5, 6: 4, 7: 6, 8: 2}  # its value → PIL.Image.Transpose
 
 
 class Preprocessing(BaseModel):
@@ -82,86 +69,11 @@ def read_picture(source: str | Path | bytes | Image.Image, preprocessing: Prepro
     return fit(decode(source, channels=preprocessing.channels), preprocessing)
 
 
-def decode(source: str | Path | bytes | Image.Image, *, channels: int) -> Image.Image:
-    """Open a picture as upright 8-bit grey (`L`) or colour (`RGB`).
-
-    EXIF rotation is applied; transparency is laid over white; 16-bit is scaled by 1/257 (Pillow's own conversion
-    would clip it); palettes, CMYK and the rest go through RGB. Animations give their first picture.
-
-    Args:
-        source: a path, the bytes of a file, or a Pillow image.
-        channels: 1 or 3.
-    """
-    from PIL import Image, UnidentifiedImageError
-
-    name = str(source) if isinstance(source, str | Path) else "picture"
-    try:
-        # Pillow warns of odd metadata; a picture that decodes is a picture
-        with warnings.catch_warnings(action="ignore"), _opened(source) as picture:
-            if not 0 < picture.width * picture.height <= MAX_PIXELS:
-                limit = f"expected 1 to {MAX_PIXELS:,} pixels"
-                raise PictureError(f"{name}: {limit}; received: {picture.width}x{picture.height}")
-            picture.load()
-            return _eight_bit(_upright(picture), name).convert("L" if channels == 1 else "RGB")
-    except PictureError:
-        raise
-    except UnidentifiedImageError:
-        raise PictureError(f"{name}: not a picture (readable: {', '.join(PICTURE_FORMATS)})") from None
-    except Image.DecompressionBombError as error:
-        raise PictureError(f"{name}: {error}") from None
-    except OSError as error:
-        raise PictureError(f"{name}: {(error.strerror or str(error)).lower()}") from None
-    except Exception as error:  # on damaged files Pillow's decoders raise nearly anything
-        raise PictureError(f"{name}: damaged picture ({error})") from None
-
-
-def _opened(source: str | Path | bytes | Image.Image) -> contextlib.AbstractContextManager[Image.Image]:
-    """Open a picture, to be closed afterwards; a Pillow image is the caller's and stays open."""
-    from PIL import Image
-
-    if isinstance(source, Image.Image):
-        return contextlib.nullcontext(source)
-    return Image.open(io.BytesIO(source) if isinstance(source, bytes) else Path(source), formats=PICTURE_FORMATS)
-
-
-def _upright(picture: Image.Image) -> Image.Image:
-    """Apply the EXIF rotation; a picture whose EXIF data is damaged stays as it is.
-
-    Pillow's `exif_transpose` also writes the data anew, and fails on the slips that real cameras make in it.
-    """
-    from PIL import Image
-
-    try:
-        turn = _TURNS.get(picture.getexif().get(_ORIENTATION, 1))
-    except Exception:  # see `decode`
-        return picture
-    return picture if turn is None else picture.transpose(Image.Transpose(turn))
-
-
-def _eight_bit(picture: Image.Image, name: str) -> Image.Image:
-    """Return the picture with 8 bits a channel and no transparency."""
-    from PIL import Image
-
-    if picture.mode.startswith("I"):  # 16-bit files open as I;16 or, from some formats, as 32-bit I
-        values = np.asarray(picture)
-        if values.min() < 0 or values.max() > 65535:
-            raise PictureError(f"{name}: 32-bit picture; expected values from 0 to 65535")
-        return Image.fromarray(((np.arange(65536) + 128) // 257).astype(np.uint8)[values])
-    if picture.mode == "F":
-        raise PictureError(f"{name}: floating-point picture; its brightness has no defined range")
-    if picture.has_transparency_data:
-        layer = picture.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
-    return picture
-
-
 def fit(picture: Image.Image, preprocessing: Preprocessing) -> Pixels:
     """Bring a decoded picture to the stored size: uint8 of shape (H, W, C). The right size passes untouched.
 
     Scales with Pillow's antialiased bilinear filter until the picture covers the size, then cuts the middle.
     """
-    from PIL import Image, ImageOps
-
     size = (preprocessing.width, preprocessing.height)
     if picture.size != size:
         picture = ImageOps.fit(picture, size, Image.Resampling.BILINEAR)

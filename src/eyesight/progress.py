@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import IO
+from typing import IO, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
@@ -25,7 +25,7 @@ class ProgressReport:
         self.console = Console(file=stream or sys.stderr, highlight=False, soft_wrap=True, markup=False, emoji=False)
         self.bar: Progress | None = None
         self.task = TaskID(0)
-        self.epochs = self.steps = 0
+        self.epochs: int | None = None
         self.spoke = time.monotonic()
 
     def __call__(self, event: Event) -> None:
@@ -36,13 +36,11 @@ class ProgressReport:
             case ProgressEvent():
                 text = progress_text(event, self.epochs)
                 if self.bar:
-                    self.bar.update(self.task, completed=event.step, status=text)
+                    self.bar.update(self.task, completed=event.progress, status=text)
                 elif time.monotonic() - self.spoke >= _QUIET_SECONDS:
                     self._say(text)
             case EpochEnded():
                 self._say(epoch_text(event.row, self.epochs))
-                if self.bar:
-                    self.bar.update(self.task, completed=event.row["step"])
             case Warned():
                 self.console.print(f"warning: {event.message}")
             case Ended():
@@ -55,10 +53,10 @@ class ProgressReport:
         self.spoke = time.monotonic()
 
     def _start(self, event: Started) -> None:
-        self.epochs, self.steps = event.epochs, event.epochs * event.steps_per_epoch
+        self.epochs = event.epochs
         self.console.print(
-            f"{event.examples:,} training pictures, {event.epochs} epochs of {event.steps_per_epoch:,} updates, "
-            f"{event.device}, {event.precision}" + (f"; going on at step {event.step:,}" if event.step else "")
+            f"{event.examples:,} training pictures, {_length(event)}, {event.device}, {event.precision}"
+            + (f"; going on at step {event.step:,}" if event.step else "")
         )
         if self.console.is_terminal:
             columns = (
@@ -68,7 +66,7 @@ class ProgressReport:
             )
             self.bar = Progress(*columns, console=self.console, transient=True)
             self.bar.start()
-            self.task = self.bar.add_task("", total=self.steps, completed=event.step, status="")
+            self.task = self.bar.add_task("", total=1.0, status="")
 
     def _end(self, event: Ended) -> None:
         if self.bar:
@@ -77,20 +75,31 @@ class ProgressReport:
             self.console.print(f"done in {duration(event.seconds)} ({event.reason})")
 
 
-def progress_text(event: ProgressEvent, epochs: int) -> str:
+def progress_text(event: ProgressEvent, epochs: int | None) -> str:
     """Return what stands beside the bar."""
     return (
-        f"epoch {event.epoch}/{epochs}  loss {event.loss:.4f}  accuracy {event.accuracy:.4f}  "
+        f"epoch {_of(event.epoch, epochs)}  loss {event.loss:.4f}  accuracy {event.accuracy:.4f}  "
         f"{event.rate:,.0f} pictures/s  {duration(event.seconds_left)} left"
     )
 
 
-def epoch_text(row: dict[str, float], epochs: int) -> str:
+def epoch_text(row: dict[str, Any], epochs: int | None) -> str:
     """Return the line of one epoch."""
-    text = f"epoch {row['epoch']:>{len(str(epochs))}}/{epochs}  loss {row['loss']:.4f}  accuracy {row['accuracy']:.4f}"
+    text = f"epoch {_of(row['epoch'], epochs)}  loss {row['loss']:.4f}  accuracy {row['accuracy']:.4f}"
     if "val_loss" in row:
         text += f"  val_loss {row['val_loss']:.4f}  val_accuracy {row['val_accuracy']:.4f}"
     return f"{text}  {duration(row['seconds'])}"
+
+
+def _length(event: Started) -> str:
+    if event.updates is not None:
+        return f"{event.updates:,} updates"
+    length = f"{event.epochs} epochs" if event.budget is None else f"{duration(event.budget)}, epochs"
+    return f"{length} of {event.steps_per_epoch:,} updates"
+
+
+def _of(epoch: int, epochs: int | None) -> str:
+    return str(epoch) if epochs is None else f"{epoch:>{len(str(epochs))}}/{epochs}"
 
 
 def duration(seconds: float) -> str:

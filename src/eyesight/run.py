@@ -7,6 +7,7 @@ configuration and the checkpoints contain only as plain data.
     config.yaml         everything that repeats the run
     environment.json    versions, device, threads, precision, dataset fingerprint, timings
     metrics.jsonl       a line for every epoch
+    clock.jsonl         of a training by the clock: its progress before each update
     events.jsonl        a line for everything that happened
     model.safetensors   the classifier; last.safetensors beside it where the best weights are not the last
     checkpoints/        the state of the training, the last two
@@ -28,7 +29,16 @@ from typing import Any, Final, Literal, get_args
 import yaml
 
 from .errors import FormatError, RunError
-from .formats import read_json, upgrade, write_bytes, write_json
+from .formats import (
+    append_line,
+    is_temporary,
+    json_bytes,
+    read_json,
+    remove_temporaries,
+    upgrade,
+    write_bytes,
+    write_json,
+)
 
 RUN_FORMAT, RUN_VERSION = "eyesight-run", 1
 CONFIG_FORMAT: Final = "eyesight-config"
@@ -85,7 +95,7 @@ class RunFolder:
 
     def check_free(self, *, overwrite: bool = False) -> None:
         """Raise `RunError` unless a new run may be made here; see `create`."""
-        if not self.path.exists() or (self.path.is_dir() and all(p.name == _LOCK for p in self.path.iterdir())):
+        if not self.path.exists() or (self.path.is_dir() and all(map(self._may_go, self.path.iterdir()))):
             return
         if not self._run_file.is_file():
             raise RunError(f"{self.path}: exists and is not a run; choose another --output")
@@ -95,6 +105,10 @@ class RunFolder:
             raise RunError(f"{self.path}: exists, and cannot be replaced ({error}); choose another --output") from None
         if not overwrite:
             raise RunError(f"{self.path}: exists; choose another --output, go on with --resume, or pass --overwrite")
+
+    def _may_go(self, path: Path) -> bool:
+        """Tell whether a file is all that an earlier `create` came to, which was killed or met a full disk."""
+        return path.name == _LOCK or (is_temporary(path) and path.name.startswith(f".{self._run_file.name}."))
 
     def _clear(self) -> None:
         """Remove all but the lock, the run file last: what is left of a run can be replaced again."""
@@ -135,6 +149,11 @@ class RunFolder:
     def last_model_file(self) -> Path:
         """The classifier with the last weights, where those are not the ones kept."""
         return self.path / "last.safetensors"
+
+    @property
+    def clock_file(self) -> Path:
+        """The record of a training by the clock: its progress before each update."""
+        return self.path / "clock.jsonl"
 
     @property
     def checkpoints_folder(self) -> Path:
@@ -196,8 +215,7 @@ class RunFolder:
 
     def append_event(self, event: dict[str, Any]) -> None:
         """Add a line to `events.jsonl`."""
-        with (self.path / "events.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(event, ensure_ascii=False) + "\n")
+        append_line(self.path / "events.jsonl", json_bytes(event))
 
     def write_metrics(self, rows: Sequence[dict[str, Any]]) -> None:
         """Write `metrics.jsonl`: a line for every epoch."""
@@ -214,7 +232,7 @@ class RunFolder:
             return []
         try:
             rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-        except ValueError:
+        except (ValueError, RecursionError):
             raise FormatError(f"{path}: a line is not JSON, or cut off") from None
         for number, row in enumerate(rows, start=1):
             if not isinstance(row, dict) or not row.keys() >= _METRICS:
@@ -240,6 +258,8 @@ class RunFolder:
                     if attempt == _LOCK_ATTEMPTS - 1:
                         raise RunError(f"{self.path}: another process is using this run") from None
                     time.sleep(0.05)  # it may only be `is_locked` of another process, which lets go at once
+            for folder in (self.path, self.checkpoints_folder):  # which only the holder of the lock writes to
+                remove_temporaries(folder)
             yield
         finally:
             os.close(handle)

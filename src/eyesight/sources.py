@@ -9,8 +9,8 @@ import glob
 from collections.abc import Iterable
 from pathlib import Path
 
+from .decode import PICTURE_SUFFIXES
 from .errors import UsageError
-from .preprocess import PICTURE_SUFFIXES
 
 # pictures that cannot be read here; found in a folder they are named as such rather than passed over
 _ALL_SUFFIXES = PICTURE_SUFFIXES | {".heic", ".heif", ".avif", ".jp2", ".jxl", ".dng"}

@@ -19,6 +19,8 @@ _UNITS = {"s": 1, "m": 60, "h": 3600}
 # the options that stand for an entry of the configuration, where errors name the entry
 _OPTIONS = {
     "recipe.epochs": "--epochs",
+    "recipe.budget": "--budget",
+    "recipe.averaging": "--averaging",
     "recipe.batch_size": "--batch-size",
     "recipe.lr": "--lr",
     "recipe.early_stopping": "--patience",

@@ -18,47 +18,49 @@ def train(
     data: Annotated[str | None, typer.Argument(help="digits, mnist, fashion-mnist, cifar10 or cifar100.", show_default="digits")] = None,
     model: Annotated[str | None, Option(help="Network: lenet5, small-cnn, small-cnn-same, …", show_default="one that fits")] = None,
     epochs: Annotated[int | None, Option(help="Times through the training pictures.", show_default="10")] = None,
+    budget: Annotated[str | None, Option(help="Instead of --epochs: the time from data to saved model, 60s, 2m, 1h.")] = None,
     batch_size: Annotated[int | None, Option("--batch-size", "-b", help="Pictures for one update.", show_default="64")] = None,
     lr: Annotated[float | None, Option(help="Learning rate.", show_default="1e-3; sgd 0.05")] = None,
     optimizer: Annotated[str | None, Option(help="adam, adamw, sgd (Nesterov) or rmsprop.", show_default="adam")] = None,
     schedule: Annotated[str | None, Option(help="constant, step, cosine or one-cycle.", show_default="cosine")] = None,
+    averaging: Annotated[str | None, Option(help="none, ema (moving average of the weights) or swa (of the last quarter).", show_default="none")] = None,
     patience: Annotated[int | None, Option(help="Stop after so many epochs without a lower validation loss.", show_default="never")] = None,
     validation: Annotated[str | None, Option(help="Share of the training pictures to choose on, or 'test'.", show_default="0.1")] = None,
     seed: Annotated[int | None, Option(help="Of first weights and order.", show_default="0")] = None,
     output: Annotated[Path | None, Option("--output", "-o", help="Folder of the run.", show_default="runs/DATA-MODEL-N")] = None,
     overwrite: Annotated[bool, Option("--overwrite", help="Replace an older run in --output.")] = False,
-    resume: Annotated[Path | None, Option(help="Go on with this run instead; takes no other option but --data-dir and --checkpoint-every.")] = None,
+    resume: Annotated[Path | None, Option(help="Go on with this run instead; takes no other option but --force, --data-dir and --checkpoint-every.")] = None,
+    force: Annotated[bool, Option("--force", help="Resume although data, configuration or versions have changed; says what is lost.")] = False,
+    replay: Annotated[Path | None, Option(help="Repeat this run bit for bit, also one by the clock, in a new folder.")] = None,
     config: Annotated[Path | None, Option(help="Start from this config.yaml, for example a run's.")] = None,
     settings: Annotated[list[str] | None, Option("--set", metavar="KEY=VALUE", help="Any other setting: recipe.label_smoothing=0.1.")] = None,
     data_dir: Annotated[Path | None, Option(help="Folder with the datasets.", show_default="$EYESIGHT_DATA")] = None,
     device: Annotated[str | None, Option(help="auto, cpu, cuda, …", show_default="auto")] = None,
     precision: Annotated[str | None, Option(help="auto, fp32 or bf16.", show_default="auto")] = None,
     threads: Annotated[int | None, Option(help="CPU threads.", show_default="all cores")] = None,
-    checkpoint_every: Annotated[str, Option(help="Time between saved states: 30s, 2m.")] = "30s",
+    deterministic: Annotated[bool, Option("--deterministic", help="On a GPU: slower, but repeats bit for bit. A CPU always does.")] = False,
+    checkpoint_every: Annotated[str | None, Option(help="Time between saved states: 30s, 2m.", show_default="30s; at most 1 % of the time")] = None,
 ) -> None:  # fmt: skip
     """Train a network on labelled pictures; the result is a run folder with the classifier in it."""
-    every = parse_duration(checkpoint_every, "--checkpoint-every")
+    every = None if checkpoint_every is None else parse_duration(checkpoint_every, "--checkpoint-every")
     if resume is not None:
-        allowed = {"resume", "data_dir", "checkpoint_every"}
-        given = [
-            name
-            for name, value in context.params.items()
-            if name not in allowed and (value or type(value) in (int, float))  # a given 0 counts
-        ]
-        if given:
-            names = {"data": "DATA", "settings": "--set"}
-            received = names.get(given[0], "--" + given[0].replace("_", "-"))
-            raise UsageError(f"--resume: goes on with what the run was started with; received: {received}")
+        _refuse_others(context, "--resume: goes on with", {"resume", "force", "data_dir", "checkpoint_every"})
         from .. import api
 
-        report(api.resume(resume, data_dir=data_dir, checkpoint_every=every))
+        report(api.resume(resume, data_dir=data_dir, checkpoint_every=every, force=force))
         return
+    if force:
+        raise UsageError("--force: only with --resume")
+    if replay is not None:
+        _refuse_others(context, "--replay: repeats", {"replay", "data_dir", "checkpoint_every", "output", "overwrite"})
     recipe: dict[str, Any] = {
         "epochs": epochs,
+        "budget": None if budget is None else parse_duration(budget, "--budget"),
         "batch_size": batch_size,
         "lr": lr,
         "optimizer": optimizer,
         "schedule": schedule,
+        "averaging": averaging,
         "early_stopping.patience": patience,
     }
     pairs = dict(parse_setting(setting) for setting in settings or ())
@@ -72,12 +74,14 @@ def train(
             output=output,
             seed=seed,
             config=config,
+            replay=replay,
             settings=pairs,
             data_dir=data_dir,
             validation=share,
             device=device,
             precision=precision,
             threads=threads,
+            deterministic=deterministic or None,
             overwrite=overwrite,
             checkpoint_every=every,
             **recipe,
@@ -85,6 +89,14 @@ def train(
     except UsageError as error:
         raise UsageError(name_option(str(error), pairs)) from error
     report(run)
+
+
+def _refuse_others(context: typer.Context, what: str, allowed: set[str]) -> None:
+    """Raise `UsageError` where an option was given that would change a run that is fixed."""
+    for name, value in context.params.items():
+        if name not in allowed and (value or type(value) in (int, float)):  # a given 0 counts
+            received = {"data": "DATA", "settings": "--set"}.get(name, "--" + name.replace("_", "-"))
+            raise UsageError(f"{what} what the run was started with; received: {received}")
 
 
 def report(run: Any) -> None:

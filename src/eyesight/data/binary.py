@@ -1,7 +1,7 @@
 """The two binary layouts of the standard datasets: IDX (MNIST, Fashion-MNIST) and the CIFAR batches.
 
 In: files, gzipped or not, archives or unpacked. Out: uint8 arrays. Every size a file claims is checked against what
-it holds before anything of that size is allocated. It does not know names of datasets or classes.
+was expected before anything is read. It does not know names of datasets or classes.
 
 Sources: http://yann.lecun.com/exdb/mnist (IDX), https://www.cs.toronto.edu/~kriz/cifar.html (CIFAR binary version).
 """
@@ -9,8 +9,6 @@ Sources: http://yann.lecun.com/exdb/mnist (IDX), https://www.cs.toronto.edu/~kri
 from __future__ import annotations
 
 import math
-import tarfile
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -18,13 +16,16 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import DataError
+from .streams import Stream, exists, open_stream, tar_entries
 
 Pixels = npt.NDArray[np.uint8]
 
 _IDX_UNSIGNED_BYTE = 0x08
 _CIFAR_SIDE = 32
 _CIFAR_PLANE = _CIFAR_SIDE * _CIFAR_SIDE
-_CHUNK = 1 << 20  # bytes
+_CIFAR_BLOCK = 1_000  # records taken apart at a time: 3 MB
+_MOST_NAMES = 1 << 16  # bytes of a text file
+_SPARE = 1 << 20  # bytes of an archive for headers, padding and notes
 
 
 def read_idx(path: Path, *, shape: tuple[int, ...]) -> Pixels:
@@ -39,9 +40,11 @@ def read_idx(path: Path, *, shape: tuple[int, ...]) -> Pixels:
     """
     header = 4 + 4 * len(shape)
     size = header + math.prod(shape)
-    data = _read_at_most(path, size + 1)
+    with open_stream(path, limit=size + 1, packed=path.suffix == ".gz") as stream:
+        data = stream.read(size + 1)
     if len(data) < 4 or data[:2] != b"\0\0" or data[2] != _IDX_UNSIGNED_BYTE or data[3] != len(shape):
-        raise DataError(f"{path}: not an IDX file of unsigned bytes in {len(shape)} dimensions")
+        wanted = f"{path}: not an IDX file of unsigned bytes in {len(shape)} dimensions"
+        raise DataError(f"{wanted}; received: {_first_bytes(data)}")
     if len(data) < header:
         raise DataError(f"{path}: cut off in its header")
     found = tuple(int(n) for n in np.frombuffer(data[4:header], ">u4"))
@@ -53,25 +56,17 @@ def read_idx(path: Path, *, shape: tuple[int, ...]) -> Pixels:
     return np.frombuffer(data, np.uint8, offset=header).reshape(shape)
 
 
-def _read_at_most(path: Path, limit: int) -> bytes:
-    """Read a file, unpacking .gz, and no more than `limit` bytes of it: a gzip bomb stops there."""
-    try:
-        if path.suffix != ".gz":
-            with path.open("rb") as file:
-                return file.read(limit)
-        unpack = zlib.decompressobj(16 + zlib.MAX_WBITS)  # a single call is faster than gzip's buffered reads
-        data = unpack.decompress(path.read_bytes(), limit)
-        if len(data) < limit and not unpack.eof:
-            raise DataError(f"{path}: the gzip data is cut off")
-    except zlib.error:
-        raise DataError(f"{path}: not gzip data, or damaged") from None
-    except OSError as error:
-        raise DataError(f"{path}: {(error.strerror or str(error)).lower()}") from None
-    return data
+def _first_bytes(data: bytes) -> str:
+    """Say what a file that is not the expected IDX begins with."""
+    if not data:
+        return "an empty file"
+    if data[:2] == b"\x1f\x8b":
+        return "gzip data (is .gz missing from its name?)"
+    return f"a file that begins with {data[:4].hex(' ')}"
 
 
 def read_cifar(
-    path: Path, files: Sequence[tuple[str, int]], *, label_bytes: int
+    path: Path, files: Sequence[tuple[str, int]], *, label_bytes: int, names: tuple[str, Sequence[str]] | None = None
 ) -> tuple[Pixels, npt.NDArray[np.int64]]:
     """Read CIFAR batches, one after the other, from a folder or an archive.
 
@@ -80,68 +75,79 @@ def read_cifar(
         files: (file name, pictures in it) in the order wanted.
         label_bytes: bytes before the pixels: 1 for CIFAR-10; 2 for CIFAR-100 (coarse, then fine). The last one is
             the label.
+        names: a text file that may lie beside them, and the lines it must have if it does.
 
     Returns:
         Pictures (N, 32, 32, 3) and labels (N,).
 
     Raises:
-        DataError: a file is missing, of the wrong size, or the archive is damaged.
+        DataError: a file is missing, there twice, of the wrong size or not as expected, or the archive is damaged.
     """
     total = sum(count for _, count in files)
     pictures = np.empty((total, _CIFAR_SIDE, _CIFAR_SIDE, 3), np.uint8)
     labels = np.empty(total, np.int64)
     starts = dict(zip((name for name, _ in files), np.cumsum([0, *(count for _, count in files)]), strict=False))
-    counts, missing = dict(files), set(starts)
+    counts, seen = dict(files), set[str]()
     width = label_bytes + 3 * _CIFAR_PLANE
-    for name, data in _members(path, {name: count * width for name, count in files}):
-        if name in missing:
-            place = slice(starts[name], starts[name] + counts[name])
-            _read_records(data, f"{path}: {name}", label_bytes, pictures[place], labels[place])
-            missing.remove(name)
+    wanted = {name: count * width for name, count in files} | ({names[0]: _MOST_NAMES} if names else {})
+    for name, place, size, stream in _members(path, wanted):
+        if name in seen:
+            raise DataError(f"{place}: is there twice")
+        seen.add(name)
+        if name in starts:
+            rows = slice(starts[name], starts[name] + counts[name])
+            _read_records(stream, (place, size), label_bytes, pictures[rows], labels[rows])
+        elif names:
+            _check_lines(stream.read(min(size, _MOST_NAMES)), place, names[1])
+    missing = sorted(starts.keys() - seen)
     if missing:
-        raise DataError(f"{path}: has no {', '.join(sorted(missing))}")
+        raise DataError(f"{path}: has no {', '.join(missing)}")
     return pictures, labels
 
 
-def _members(path: Path, sizes: Mapping[str, int]) -> Iterator[tuple[str, bytes]]:
-    """Yield (name, contents) of the named files in a folder or tar archive. Nothing is ever unpacked to disk.
-
-    At most one byte more than a file's size is read, enough to tell that it is too long.
-    """
-    try:
-        if path.is_dir():
-            for name, size in sizes.items():
-                if (path / name).is_file():
-                    with (path / name).open("rb") as batch:
-                        yield name, batch.read(size + 1)
-            return
-        with tarfile.open(path) as archive:
-            for member in archive:
-                name = member.name.rpartition("/")[2]
-                file = archive.extractfile(member) if name in sizes and member.isreg() else None
-                if file is not None:
-                    yield name, file.read(sizes[name] + 1)
-            while archive.fileobj and archive.fileobj.read(_CHUNK):  # gzip's checksum is looked at only at the end
-                pass
-    except OSError as error:
-        raise DataError(f"{path}: {(error.strerror or str(error)).lower()}") from None
-    except (tarfile.TarError, zlib.error, EOFError, ValueError):
-        raise DataError(f"{path}: not a tar archive, or cut off or damaged") from None
+def _members(path: Path, wanted: Mapping[str, int]) -> Iterator[tuple[str, str, int, Stream]]:
+    """Yield the wanted files of a folder or tar archive as (name, name for messages, bytes, stream of them)."""
+    if path.is_dir():
+        for name, size in wanted.items():
+            if exists(path / name):
+                with open_stream(path / name, limit=size, packed=False) as stream:
+                    yield name, str(path / name), (path / name).stat().st_size, stream
+        return
+    with open_stream(path, limit=2 * sum(wanted.values()) + _SPARE) as stream:
+        for entry in tar_entries(stream):
+            if entry.name in wanted:
+                yield entry.name, f"{path}: {entry.name}", entry.size, stream
 
 
-def _read_records(data: bytes, name: str, label_bytes: int, pictures: Pixels, labels: npt.NDArray[np.int64]) -> None:
-    """Take apart the records (labels, then a red, a green and a blue plane) of one batch file."""
+def _read_records(
+    stream: Stream, file: tuple[str, int], label_bytes: int, pictures: Pixels, labels: npt.NDArray[np.int64]
+) -> None:
+    """Take apart the records (labels, then a red, a green and a blue plane) of one batch file (name, bytes)."""
     width = label_bytes + 3 * _CIFAR_PLANE
     size = len(labels) * width
-    if len(data) != size:
-        found = f"{len(data):,}" if len(data) < size else "more"
-        raise DataError(f"{name}: expected {size:,} bytes ({len(labels):,} pictures); received: {found}")
-    records = np.frombuffer(data, np.uint8).reshape(len(labels), width)
-    labels[:] = records[:, label_bytes - 1]
-    flat = pictures.reshape(len(labels), _CIFAR_PLANE, 3)
-    for channel in range(3):  # plane by plane: a transposed copy would jump through memory
-        start = label_bytes + channel * _CIFAR_PLANE
-        flat[:, :, channel] = records[:, start : start + _CIFAR_PLANE]
+    if file[1] != size:
+        raise DataError(f"{file[0]}: expected {size:,} bytes ({len(labels):,} pictures); received: {file[1]:,}")
+    for start in range(0, len(labels), _CIFAR_BLOCK):
+        count = min(_CIFAR_BLOCK, len(labels) - start)
+        data = stream.read(count * width)
+        if len(data) != count * width:
+            raise DataError(f"{file[0]}: cut off after {start * width + len(data):,} of {size:,} bytes")
+        records = np.frombuffer(data, np.uint8).reshape(count, width)
+        labels[start : start + count] = records[:, label_bytes - 1]
+        flat = pictures[start : start + count].reshape(count, _CIFAR_PLANE, 3)
+        for channel in range(3):  # plane by plane: a transposed copy would jump through memory
+            first = label_bytes + channel * _CIFAR_PLANE
+            flat[:, :, channel] = records[:, first : first + _CIFAR_PLANE]
+
+
+def _check_lines(data: bytes, place: str, expected: Sequence[str]) -> None:
+    """Refuse a text whose lines, empty ones apart, are not the expected ones."""
+    found = [line.strip() for line in data.decode("utf-8", "replace").splitlines() if line.strip()]
+    if found != list(expected):
+        i = next((i for i, pair in enumerate(zip(found, expected, strict=False)) if pair[0] != pair[1]), None)
+        if i is None:
+            raise DataError(f"{place}: expected {len(expected)} names; received: {len(found)}")
+        raise DataError(f"{place}: expected {expected[i]!r} as name {i + 1}; received: {found[i][:20]!r}")
 
 
 def _times(shape: Sequence[int]) -> str:

@@ -18,9 +18,12 @@ from ..errors import DataError, DataNotFoundError, UnknownNameError, UsageError
 from .binary import read_cifar, read_idx
 from .dataset import Dataset, Ints, Pixels, Split, whole_split
 from .split import hold_out
+from .streams import exists, irregular, unreadable
 
 _DIGITS = tuple("0123456789")
 _FASHION = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
+_CIFAR10_BATCHES = (*(f"data_batch_{i}.bin" for i in range(1, 6)), "test_batch.bin")
+_CIFAR100_BATCHES = ("train.bin", "test.bin")
 _CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 _CIFAR100 = tuple(
     """
@@ -45,7 +48,7 @@ class Entry:
         size: of the pictures, as width x height x channels.
         counts: training and test pictures.
         files: what to put where, for the message when it is not found.
-        find: given a data folder, the place of the files in it, or None.
+        find: given a data folder, the place of the files in it, or None; a DataError where only some are there.
         read: given that place, the training and test splits.
     """
 
@@ -86,8 +89,21 @@ def data_folders(data_dir: str | Path | None = None) -> list[Path]:
 
 
 def locate(name: str, folders: Sequence[Path]) -> Path | None:
-    """Return where the files of a dataset lie, or None."""
-    return next((place for folder in folders if (place := entry(name).find(folder))), None)
+    """Return where the files of a dataset lie, or None where not all are there; their contents are not looked at."""
+    try:
+        return _locate(name, folders)
+    except DataError:
+        return None
+
+
+def _locate(name: str, folders: Sequence[Path]) -> Path | None:
+    for folder in folders:
+        try:
+            if place := entry(name).find(folder):
+                return place
+        except OSError as error:
+            raise unreadable(Path(error.filename or folder), error) from None
+    return None
 
 
 def load(
@@ -112,7 +128,7 @@ def load(
     """
     found = entry(name)
     folders = data_folders(data_dir) if name != "digits" else []
-    place = locate(name, folders) if name != "digits" else Path()
+    place = _locate(name, folders) if name != "digits" else Path()
     if place is None:
         where = f"not found in {folders[0]}" if folders else "no data folder given"
         raise DataNotFoundError(
@@ -125,24 +141,52 @@ def load(
 
 
 def _idx_files(folder: Path) -> dict[str, Path] | None:
-    """Return the four IDX files of a folder by their standard names, gzipped or not; None when any is missing."""
-    found = {}
+    """Return the four IDX files of a folder by their standard names, gzipped or not; None when it has none of them."""
+    found, missing = {}, []
     for stem in ("train-images", "train-labels", "t10k-images", "t10k-labels"):
         rank = 3 if stem.endswith("images") else 1
-        candidates = [f"{stem}{dot}idx{rank}-ubyte{suffix}" for suffix in ("", ".gz") for dot in ("-", ".")]
-        path = next((folder / name for name in candidates if (folder / name).is_file()), None)
+        candidates = [folder / f"{stem}{dot}idx{rank}-ubyte{suffix}" for suffix in ("", ".gz") for dot in ("-", ".")]
+        path = next((path for path in candidates if path.is_file()), None) or _first_there(candidates)
         if path is None:
-            return None
-        found[stem] = path
-    return found
+            missing.append(f"{stem}-idx{rank}-ubyte")
+        else:
+            found[stem] = path
+    if found and missing:
+        raise DataNotFoundError(f"{folder}: has no {', '.join(missing)} (or .gz)")
+    for path in found.values():
+        _expect_file(path)
+    return found or None
+
+
+def _first_there(paths: Sequence[Path]) -> Path | None:
+    return next((path for path in paths if exists(path)), None)
+
+
+def _expect_file(path: Path) -> None:
+    if problem := irregular(path):
+        raise DataError(f"{path}: expected a file; received: {problem}")
+
+
+def _first_whole(places: Sequence[Path], whole: Callable[[Path], bool]) -> Path | None:
+    """Return the first place that has all it should; where none has, what the first that has something lacks."""
+    problem: DataError | None = None
+    for place in places:
+        try:
+            if whole(place):
+                return place
+        except DataError as error:
+            problem = problem or error
+    if problem:
+        raise problem
+    return None
 
 
 def _find_idx(name: str, torchvision: str) -> Callable[[Path], Path | None]:
     """Return a finder for the four files in a folder of that name, or where torchvision puts them."""
 
     def find(folder: Path) -> Path | None:
-        candidates = (folder / name, folder / torchvision / "raw", *([folder] if folder.name == name else []))
-        return next((place for place in candidates if _idx_files(place)), None)
+        places = (folder / name, folder / torchvision / "raw", *([folder] if folder.name == name else []))
+        return _first_whole(places, lambda place: _idx_files(place) is not None)
 
     return find
 
@@ -167,35 +211,49 @@ def _read_idx_dataset(place: Path) -> tuple[Split, Split]:
     return splits[0], splits[1]
 
 
-def _find_cifar(folder_name: str, unpacked: str, archives: Sequence[str], proof: str) -> Callable[[Path], Path | None]:
-    """Return a finder for an unpacked folder holding the file `proof`, or else one of the archives."""
+def _find_cifar(folder_name: str, unpacked: str, archive: str, batches: Sequence[str]) -> Callable[[Path], Path | None]:
+    """Return a finder for an unpacked folder with all the batches, or else the archive, gzipped or not."""
+    archives = (f"{archive}.tar.gz", f"{archive}.tar")
+
+    def whole(place: Path) -> bool:
+        if place.name in archives:
+            if exists(place):
+                _expect_file(place)
+            return exists(place)
+        missing = [name for name in batches if not exists(place / name)]
+        if missing and len(missing) < len(batches):
+            raise DataNotFoundError(f"{place}: has no {', '.join(missing)}")
+        for name in batches if not missing else ():
+            _expect_file(place / name)
+        return not missing
 
     def find(folder: Path) -> Path | None:
-        for place in (folder / folder_name, folder):
-            for candidate in (place / unpacked, place):
-                if (candidate / proof).is_file():
-                    return candidate
-            for archive in archives:
-                if (place / archive).is_file():
-                    return place / archive
-        return None
+        roots = (folder / folder_name, folder)
+        return _first_whole([root / name for root in roots for name in (unpacked, "", *archives)], whole)
 
     return find
 
 
 def _read_cifar10(place: Path) -> tuple[Split, Split]:
-    train = [(f"data_batch_{i}.bin", 10_000) for i in range(1, 6)]
-    return _read_cifar_dataset(place, train, [("test_batch.bin", 10_000)], classes=10)
+    train = [(name, 10_000) for name in _CIFAR10_BATCHES[:-1]]
+    names = ("batches.meta.txt", _CIFAR10)
+    return _read_cifar_dataset(place, train, [(_CIFAR10_BATCHES[-1], 10_000)], classes=10, names=names)
 
 
 def _read_cifar100(place: Path) -> tuple[Split, Split]:
-    return _read_cifar_dataset(place, [("train.bin", 50_000)], [("test.bin", 10_000)], classes=100)
+    train, test = zip(_CIFAR100_BATCHES, (50_000, 10_000), strict=True)
+    return _read_cifar_dataset(place, [train], [test], classes=100)
 
 
 def _read_cifar_dataset(
-    place: Path, train: list[tuple[str, int]], test: list[tuple[str, int]], *, classes: int
+    place: Path,
+    train: list[tuple[str, int]],
+    test: list[tuple[str, int]],
+    *,
+    classes: int,
+    names: tuple[str, Sequence[str]] | None = None,
 ) -> tuple[Split, Split]:
-    pictures, labels = read_cifar(place, train + test, label_bytes=1 if classes == 10 else 2)
+    pictures, labels = read_cifar(place, train + test, label_bytes=1 if classes == 10 else 2, names=names)
     count = sum(n for _, n in train)
     starts = np.cumsum([0, *(n for _, n in train)]).tolist()
     files = tuple((start, f"{place}/{name}") for start, (name, _) in zip(starts, train, strict=False))
@@ -252,17 +310,13 @@ _CATALOG = {
     "cifar10": Entry(
         "small photos of ten things", _CIFAR10, "32x32x3", (50_000, 10_000),
         "cifar-10-binary.tar.gz (or its cifar-10-batches-bin/) as cifar-10/",
-        _find_cifar(
-            "cifar-10", "cifar-10-batches-bin", ("cifar-10-binary.tar.gz", "cifar-10-binary.tar"), "data_batch_1.bin"
-        ),
+        _find_cifar("cifar-10", "cifar-10-batches-bin", "cifar-10-binary", _CIFAR10_BATCHES),
         _read_cifar10,
     ),
     "cifar100": Entry(
         "small photos of a hundred things", _CIFAR100, "32x32x3", (50_000, 10_000),
         "cifar-100-binary.tar.gz (or its cifar-100-binary/) as cifar-100/",
-        _find_cifar(
-            "cifar-100", "cifar-100-binary", ("cifar-100-binary.tar.gz", "cifar-100-binary.tar"), "train.bin"
-        ),
+        _find_cifar("cifar-100", "cifar-100-binary", "cifar-100-binary", _CIFAR100_BATCHES),
         _read_cifar100,
     ),
 }  # fmt: skip

@@ -221,8 +221,13 @@ class Dataset:
             digest.update(f"{name}:{split.origin}".encode())
             digest.update(split.rows.tobytes())
             digest.update(split.labels.tobytes())
-            digest.update(split_fingerprint(split).encode())
+            digest.update(self.split_fingerprints[name].encode())
         return digest.hexdigest()
+
+    @cached_property
+    def split_fingerprints(self) -> dict[str, str]:
+        """SHA-256 of the pictures and labels of each split, by its name."""
+        return {name: split_fingerprint(split) for name, split in self.splits().items()}
 
     def __repr__(self) -> str:
         height, width, channels = self.shape

@@ -224,6 +224,59 @@ class Activation(Layer):
         return self.function
 
 
+class BatchNorm(Layer):
+    """Batch normalisation of every channel or feature, with a learned scale and shift."""
+
+    type: Literal["batch-norm"] = "batch-norm"
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """Unchanged."""
+        return shape
+
+    def parameters(self, shape: Shape) -> int:
+        """A scale and a shift for every channel; the running mean and variance are not learned."""
+        return 2 * shape[0]
+
+    def flops(self, shape: Shape) -> int:
+        """A multiplication and an addition for each number, as in prediction."""
+        return 2 * math.prod(shape)
+
+    def build(self, shape: Shape) -> nn.Module:
+        """The torch module for pictures or for flat features."""
+        from torch import nn
+
+        return nn.BatchNorm2d(shape[0]) if len(shape) == 3 else nn.BatchNorm1d(shape[0])
+
+    def describe(self) -> str:
+        """Kind."""
+        return "batch norm"
+
+
+class Dropout(Layer):
+    """In training, zeros in place of a random share of the numbers; in prediction nothing."""
+
+    type: Literal["dropout"] = "dropout"
+    rate: Annotated[float, Field(gt=0, lt=1)]
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """Unchanged."""
+        return shape
+
+    def flops(self, shape: Shape) -> int:  # noqa: ARG002
+        """None in prediction."""
+        return 0
+
+    def build(self, shape: Shape) -> nn.Module:  # noqa: ARG002
+        """The torch module."""
+        from torch import nn
+
+        return nn.Dropout(self.rate)
+
+    def describe(self) -> str:
+        """Kind and rate."""
+        return f"dropout {self.rate:g}"
+
+
 class Chain(Layer):
     """Named layers, one after the other: the combinator that all others are leaves of."""
 
@@ -275,7 +328,7 @@ class Chain(Layer):
 
 
 AnyLayer = Annotated[
-    Conv | MaxPool | Pad | Flatten | Linear | Activation | Chain,
+    Conv | MaxPool | Pad | Flatten | Linear | Activation | BatchNorm | Dropout | Chain,
     Field(discriminator="type"),
 ]
 Chain.model_rebuild()

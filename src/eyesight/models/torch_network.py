@@ -14,7 +14,7 @@ from torch import nn
 
 from ..errors import FormatError, UsageError
 from ..formats import Arrays
-from .layers import Conv, Linear
+from .layers import BatchNorm, Conv, Linear
 from .modules import ChainModule
 from .network import NetworkSpec, glorot_limit, leaves
 
@@ -55,6 +55,10 @@ class Network(ChainModule):
                 # drawn on the CPU in one fixed order, so that a seed means the same on every device and memory format
                 weight.copy_(torch.empty(weight.shape).uniform_(-limit, limit, generator=generator))
                 bias.zero_()
+            elif isinstance(layer, BatchNorm):
+                norm = self.get_submodule(path)
+                assert isinstance(norm, nn.BatchNorm1d | nn.BatchNorm2d)
+                norm.reset_parameters()  # scale 1, shift 0, running mean 0 and variance 1
 
 
 def channels_last(module: nn.Module) -> nn.Module:

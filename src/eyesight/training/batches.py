@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from ..data.augment import NO_AUGMENTATION, Augmentation, Changes
 from ..data.dataset import Split
 from ..preprocess import Preprocessing, adapt, plain_memory
 
@@ -37,6 +38,8 @@ class Batches:
         seed: of the order.
         device, dtype: where batches go, and as what.
         contiguous: hand out plain NCHW memory instead of channels_last, for a user's module that calls `view`.
+        replacement: draw every batch from all pictures anew, with replacement.
+        augmentation: how the pictures are changed at random.
     """
 
     def __init__(
@@ -49,6 +52,8 @@ class Batches:
         device: torch.device,
         dtype: torch.dtype,
         contiguous: bool = False,
+        replacement: bool = False,
+        augmentation: Augmentation = NO_AUGMENTATION,
     ) -> None:
         self.split = split
         self.preprocessing = preprocessing
@@ -57,17 +62,43 @@ class Batches:
         self.device = device
         self.dtype = dtype
         self.contiguous = contiguous
+        self.replacement = replacement
+        self.augmentation = augmentation
         self.steps_per_epoch = math.ceil(len(split) / batch_size)
         self.order = lru_cache(maxsize=1)(self._order)
+        self.changes = lru_cache(maxsize=1)(self._changes)
 
     def _order(self, epoch: int) -> npt.NDArray[np.int64]:
         return stream(self.seed, "order", epoch).permutation(len(self.split))
 
+    def _changes(self, epoch: int) -> Changes:
+        """Return how the pictures in the places of an epoch's order are changed."""
+        return self.augmentation.draw(stream(self.seed, "augmentation", epoch), len(self.split))
+
+    def ids(self, step: int) -> npt.NDArray[np.int64]:
+        """Return which pictures update `step` learns from, counted from 0 over all epochs."""
+        if self.replacement:
+            return stream(self.seed, "sample", step).integers(len(self.split), size=self.batch_size)
+        epoch, places = self._place(step)
+        return self.order(epoch)[places]
+
+    def _place(self, step: int) -> tuple[int, slice]:
+        """Return the epoch of an update, and the places of its pictures in the epoch's order."""
+        epoch, index = divmod(step, self.steps_per_epoch)
+        return epoch, slice(index * self.batch_size, (index + 1) * self.batch_size)
+
+    def _changes_at(self, step: int) -> Changes:
+        """Return how the pictures of an update are changed; shuffled, this depends on no batch size."""
+        if self.replacement:
+            return self.augmentation.draw(stream(self.seed, "augmentation", step), self.batch_size)
+        epoch, places = self._place(step)
+        return self.changes(epoch).at(places)
+
     def batch(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the pictures (N, C, H, W) and labels (N,) of update `step`, counted from 0 over all epochs."""
-        epoch, index = divmod(step, self.steps_per_epoch)
-        ids = self.order(epoch)[index * self.batch_size : (index + 1) * self.batch_size]
-        pictures = torch.from_numpy(self.split.gather(ids)).to(self.device, non_blocking=True)
+        ids = self.ids(step)
+        gathered = self._changes_at(step).apply(self.split.gather(ids))
+        pictures = torch.from_numpy(gathered).to(self.device, non_blocking=True)
         labels = torch.from_numpy(self.split.labels[ids]).to(self.device, non_blocking=True)
         images = adapt(pictures, self.preprocessing, self.dtype)
         return plain_memory(images) if self.contiguous else images, labels

@@ -6,6 +6,7 @@ the newest that is whole. Written to a temporary file, synced, read back and com
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,37 +15,34 @@ from ..errors import FormatError
 from ..formats import Arrays, read_tensors, upgrade, write_tensors
 from .state import TrainState
 
-CHECKPOINT_FORMAT, CHECKPOINT_VERSION = "eyesight-checkpoint", 1
+CHECKPOINT_FORMAT, CHECKPOINT_VERSION = "eyesight-checkpoint", 2
 
 _KEPT = 2  # should the newest turn out damaged, the one before it is still there
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A state as it was read: its file, tensors, plain data, and the run it belongs to."""
+    """A state as it was read: its file, tensors, plain data, and what it belongs to."""
 
     path: Path
     arrays: Arrays
     facts: dict[str, Any]
-    config: str
-    data: str
+    identity: dict[str, Any]
 
 
-def save(state: TrainState, folder: Path, *, config: str, data: str) -> Path:
+def save(state: TrainState, folder: Path, *, identity: Mapping[str, Any]) -> Path:
     """Write the state; older files than the last two go.
 
     Args:
         state: what to save.
         folder: of the checkpoints.
-        config: hash of the configuration, so that a state is never continued under another one.
-        data: fingerprint of the dataset, likewise.
+        identity: what the state belongs to, so that it is never continued as something else; see `identity`.
     """
     path = folder / f"step-{state.step:09d}.safetensors"
     description = {
         "format": CHECKPOINT_FORMAT,
         "version": CHECKPOINT_VERSION,
-        "config": config,
-        "data": data,
+        "identity": identity,
         "state": state.facts(),
     }
     write_tensors(path, state.arrays(), description)
@@ -70,5 +68,12 @@ def newest(folder: Path) -> tuple[Checkpoint | None, list[str]]:
 
 def _read(path: Path) -> Checkpoint:
     arrays, description, _ = read_tensors(path)
-    description = upgrade(description, path, name=CHECKPOINT_FORMAT, version=CHECKPOINT_VERSION, upgrades={})
-    return Checkpoint(path, arrays, description["state"], description["config"], description["data"])
+    description = upgrade(
+        description, path, name=CHECKPOINT_FORMAT, version=CHECKPOINT_VERSION, upgrades={1: _from_version_1}
+    )
+    return Checkpoint(path, arrays, description["state"], description["identity"])
+
+
+def _from_version_1(old: dict[str, Any]) -> dict[str, Any]:
+    """Version 1 held hashes in place of the identity, and knew neither averages nor clocks."""
+    return {"format": old["format"], "identity": {}, "state": old["state"] | {"averaged": 0, "best_averaged": False}}

@@ -17,14 +17,16 @@ class Started:
 
     Attributes:
         step: updates already done.
-        epochs: number planned.
+        epochs, updates, budget: how long: times through the pictures, or updates, or seconds; the others are None.
         steps_per_epoch: updates in each.
         examples: training pictures.
         device, precision: where and how the network computes.
     """
 
     step: int
-    epochs: int
+    epochs: int | None
+    updates: int | None
+    budget: float | None
     steps_per_epoch: int
     examples: int
     device: str
@@ -36,6 +38,7 @@ class Progress:
     """Some time has passed within an epoch; loss and accuracy are means over the epoch so far.
 
     Attributes:
+        progress: of the whole training, from 0 to 1.
         rate: training pictures per second since the last of these events.
         seconds_left: of training and validation, estimated.
     """
@@ -43,6 +46,7 @@ class Progress:
     epoch: int
     step: int
     position: int
+    progress: float
     loss: float
     accuracy: float
     rate: float

@@ -6,8 +6,6 @@ made before training are made here.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -15,13 +13,16 @@ import torch
 from torch import nn
 
 from ..classifier import Classifier, InferenceSpec, Training
+from ..data.augment import Augmentation
 from ..data.dataset import Dataset
 from ..device import Precision, choose_device, choose_precision, input_dtype, keep_freed_memory
 from ..errors import UsageError
 from ..models import network_spec
+from ..models.regularised import regularised
 from ..models.torch_network import Network, channels_last, check_user_module
 from ..preprocess import Preprocessing, pixel_statistics
 from . import optimizers
+from .averaging import AVERAGES
 from .batches import Batches, stream
 from .recipe import Config, Recipe
 from .schedules import SCHEDULES
@@ -55,14 +56,16 @@ class Job:
         return self.config.recipe
 
     @property
-    def total_steps(self) -> int:
-        """Updates in all epochs."""
-        return self.recipe.epochs * self.batches.steps_per_epoch
+    def total_steps(self) -> int | None:
+        """Updates in the whole training; None where a budget of time decides."""
+        if self.recipe.epochs is not None:
+            return self.recipe.epochs * self.batches.steps_per_epoch
+        return self.recipe.updates
 
     @property
-    def config_hash(self) -> str:
-        """SHA-256 of the configuration."""
-        return hashlib.sha256(json.dumps(self.config.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()
+    def steps_per_round(self) -> int:
+        """Updates between two looks at the validation pictures: an epoch, unless the recipe says otherwise."""
+        return self.recipe.validate_every or self.batches.steps_per_epoch
 
     @property
     def keeps_best(self) -> bool:
@@ -102,6 +105,12 @@ def prepare(data: Dataset, config: Config, module: nn.Module | None = None) -> t
     network = _network(data, config, module).to(device)
     if module is None:
         network = channels_last(network)
+    alone = config.recipe.sampling == "shuffled" and len(data.train) % config.recipe.batch_size == 1
+    if _has_batch_norm(network) and (alone or config.recipe.batch_size == 1):
+        raise UsageError(
+            "recipe.batch_size: batch normalisation needs at least two pictures in every update; received: "
+            f"{config.recipe.batch_size} for {len(data.train):,} pictures, which leaves one alone"
+        )
     preprocessing = _preprocessing(data, config.recipe)
     batches = Batches(
         data.train,
@@ -111,11 +120,14 @@ def prepare(data: Dataset, config: Config, module: nn.Module | None = None) -> t
         device=device,
         dtype=input_dtype(precision) if module is None else torch.float32,
         contiguous=module is not None,
+        replacement=config.recipe.sampling == "replacement",
+        augmentation=Augmentation(flip=config.recipe.flip, shift=config.recipe.shift),
     )
     schedule = SCHEDULES.load(config.recipe.schedule)
     job = Job(data, config, preprocessing, batches, schedule, device, precision)
     optimizer = optimizers.build(network.named_parameters(), config.recipe)
-    return job, TrainState(network, optimizer, torch.zeros(3, dtype=torch.float64, device=device))
+    sums = torch.zeros(3, dtype=torch.float64, device=device)
+    return job, TrainState(network, optimizer, sums, average=AVERAGES.load(config.recipe.averaging)())
 
 
 def _network(data: Dataset, config: Config, module: nn.Module | None) -> nn.Module:
@@ -126,12 +138,17 @@ def _network(data: Dataset, config: Config, module: nn.Module | None) -> nn.Modu
         check_user_module(module, shape=data.shape, classes=len(data.classes))
         return module
     spec = network_spec(config.model.name, shape=data.shape, classes=len(data.classes))
+    spec = regularised(spec, dropout=config.model.dropout, batch_norm=config.model.batch_norm)
     with torch.device("meta"):
         blank = spec.build()
     network: Network = blank.to_empty(device="cpu")
     seed = int(stream(config.seed, "weights").integers(1 << 63))
     network.initialise(torch.Generator().manual_seed(seed))
     return network
+
+
+def _has_batch_norm(network: nn.Module) -> bool:
+    return any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in network.modules())
 
 
 def _preprocessing(data: Dataset, recipe: Recipe) -> Preprocessing:

@@ -11,10 +11,11 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -26,8 +27,11 @@ from ..errors import InterruptedRun, TrainingError
 from ..metrics import cross_entropy
 from ..models.torch_network import check_finite, load_arrays, to_arrays
 from ..run import RunFolder, Status
-from . import checkpoint
+from . import averaging, checkpoint
+from .batches import stream
+from .clock import Clock
 from .events import CheckpointSaved, Control, Ended, EpochEnded, Event, Listener, Progress, Started
+from .identity import identity
 from .job import Job
 from .recipe import Recipe
 from .state import Best, TrainState
@@ -35,6 +39,7 @@ from .state import Best, TrainState
 _FLUSH_SECONDS = 0.25  # how often losses are fetched from the device, checked for NaN, and shown
 _SAVING_SHARE = 0.01  # the most of the time that saving at the ends of epochs may take
 _VALIDATION_BATCH = 2048  # pictures gathered at a time
+_STATISTICS_BATCHES = 32  # enough for the statistics of batch norm
 
 Row = dict[str, Any]
 
@@ -48,7 +53,8 @@ class Loop:
         run: where results go.
         listeners: called with every event.
         control: asked after every update.
-        checkpoint_every: seconds between saved states.
+        clock: tells how far the training is.
+        checkpoint_every: seconds between saved states; None for every 30, or more where saving is slow.
     """
 
     def __init__(
@@ -59,16 +65,18 @@ class Loop:
         *,
         listeners: Sequence[Listener],
         control: Control,
-        checkpoint_every: float,
+        clock: Clock,
+        checkpoint_every: float | None,
     ) -> None:
         self.job, self.state, self.run = job, state, run
-        self.listeners, self.control = listeners, control
-        self.checkpoint_every = checkpoint_every
+        self.listeners, self.control, self.clock = listeners, control, clock
+        self.identity = identity(job)
+        self._every = checkpoint_every
         now = time.perf_counter()
-        self._origin = now - state.seconds  # when training would have begun without the pauses between sittings
         self._first_step, self._first_time = state.step, now
         self._flushed_step, self._flushed_time = state.step, now
         self._saved_time, self._saving_took = now, 0.0
+        self._validating_took: float | None = None
 
     def fit(self) -> None:
         """Train to the end and write the classifier.
@@ -78,42 +86,93 @@ class Loop:
             TrainingError: the loss is no longer a number (the last good weights are kept), or memory ran out.
         """
         job, state = self.job, self.state
-        steps = job.batches.steps_per_epoch
-        self.emit(Started(state.step, job.recipe.epochs, steps, len(job.data.train), str(job.device), job.precision))
+        steps = job.steps_per_round
+        self.emit(
+            Started(
+                state.step,
+                job.recipe.epochs,
+                job.recipe.updates,
+                job.recipe.budget,
+                steps,
+                len(job.data.train),
+                str(job.device),
+                job.precision,
+            )
+        )
         state.good = (state.step, to_arrays(state.network))
         state.network.train()
-        while state.step < job.total_steps and not state.stopped:
-            train_step(job, state)
+        if state.step % steps == 0:
+            self.end_epoch()  # where a signal came in the middle of it
+        while not state.stopped and (progress := self.clock.progress(state.step, reserve=self.reserve())) < 1:
+            train_step(job, state, progress)
             state.step += 1
+            state.average.update(state.network, progress)
             if state.step % steps == 0:
                 self.end_epoch()
             elif time.perf_counter() - self._flushed_time >= _FLUSH_SECONDS:
-                self.flush()
-            if self.control.stop_signal is not None:
-                self.interrupt(self.control.stop_signal)
+                self.flush(progress)
+            self.stop_if_asked()
+        self.end_epoch()
+        self.stop_if_asked()
         self.finish()
 
-    def flush(self) -> None:
+    def reserve(self) -> float:
+        """Return how many seconds validation and saving will take at the end.
+
+        As long as no validation has been timed, a picture is taken to cost there what it costs in training.
+        """
+        if self.job.data.validation is None:
+            return self._saving_took
+        if self._validating_took is not None:
+            return self._validating_took + self._saving_took
+        pictures = max(1, (self.state.step - self._first_step) * self.job.recipe.batch_size)
+        per_picture = (time.perf_counter() - self._first_time) / pictures
+        return per_picture * len(self.job.data.validation) + self._saving_took
+
+    def stop_if_asked(self) -> None:
+        """Leave where the control asks to stop."""
+        if self.control.stop_signal is not None:
+            self.interrupt(self.control.stop_signal)
+
+    def flush(self, progress: float) -> None:
         """Fetch the losses, check them, report, and save when it is time."""
         job, state = self.job, self.state
         loss, accuracy = self.epoch_means()
         self.keep_if_finite(loss)
         now = time.perf_counter()
         rate = (state.step - self._flushed_step) * job.recipe.batch_size / (now - self._flushed_time)
-        per_step = (now - self._first_time) / (state.step - self._first_step)
-        epoch, position = divmod(state.step - 1, job.batches.steps_per_epoch)
-        left = per_step * (job.total_steps - state.step)
-        self.emit(Progress(epoch + 1, state.step, position + 1, loss, accuracy, rate, left))
+        epoch, position = divmod(state.step - 1, job.steps_per_round)
+        self.emit(Progress(epoch + 1, state.step, position + 1, progress, loss, accuracy, rate, self.seconds_left()))
         self._flushed_step, self._flushed_time = state.step, now
         if now - self._saved_time >= self.checkpoint_every:
             self.save()
 
+    def seconds_left(self) -> float:
+        """Return an estimate of the time to the end."""
+        recipe, state = self.job.recipe, self.state
+        if recipe.budget is not None:
+            return max(0.0, recipe.budget - self.clock.seconds())
+        assert self.job.total_steps is not None  # without a budget there are epochs
+        per_step = (time.perf_counter() - self._first_time) / (state.step - self._first_step)
+        return per_step * (self.job.total_steps - state.step)
+
+    @property
+    def checkpoint_every(self) -> float:
+        """Seconds between saved states."""
+        return self._every if self._every is not None else max(30.0, self._saving_took / _SAVING_SHARE)
+
     def end_epoch(self) -> None:
-        """Validate, note the epoch, keep the weights if they are the best, and decide whether to go on."""
+        """Validate, note the epoch, keep the weights if they are the best, and decide whether to go on.
+
+        Nothing happens where this has been done for the last update already, or where a signal asks to stop: the state
+        is then saved as it is, and going on with it begins here.
+        """
         job, state = self.job, self.state
+        if not state.step or (state.history and state.history[-1]["step"] == state.step):
+            return
         loss, accuracy = self.epoch_means()
         self.keep_if_finite(loss)
-        epoch = state.step // job.batches.steps_per_epoch
+        epoch = math.ceil(state.step / job.steps_per_round)
         row: Row = {
             "epoch": epoch,
             "step": state.step,
@@ -121,12 +180,19 @@ class Loop:
             "accuracy": accuracy,
             "lr": state.optimizer.param_groups[0]["lr"],  # of the epoch's last update
         }
-        if job.data.validation is not None:
-            row["val_loss"], row["val_accuracy"] = validate(job, state.network, job.data.validation)
-        row["seconds"] = self.seconds()
-        state.history.append(row)
-        if job.keeps_best and best_row(state.history, self.monitor) is row:
-            state.best = Best(epoch, to_arrays(state.network))
+        with self.evaluation_weights() as averaged:
+            if job.data.validation is not None:
+                started = time.perf_counter()
+                ids = self.validation_ids(len(job.data.validation))
+                figures = validate(job, state.network, job.data.validation, ids, self.control)
+                if figures is None:
+                    return
+                row["val_loss"], row["val_accuracy"] = figures
+                self._validating_took = time.perf_counter() - started
+            row["seconds"] = self.clock.seconds()
+            state.history.append(row)
+            if job.keeps_best and best_row(state.history, self.monitor) is row:
+                state.best = Best(epoch, averaged, to_arrays(state.network))
         state.stopped = self.early_stop()
         state.sums.zero_()
         self.run.write_metrics(state.history)
@@ -136,11 +202,31 @@ class Loop:
             self.save()
         self._flushed_step, self._flushed_time = state.step, time.perf_counter()
 
+    @contextlib.contextmanager
+    def evaluation_weights(self) -> Iterator[bool]:
+        """Let the network have the weights it is judged and saved with: the average, where there is one."""
+        network = self.state.network
+        with averaging.evaluation_weights(self.state.average, network) as averaged:
+            if not averaged:
+                yield False
+                return
+            with averaging.fresh_batch_norm(network) as layers:
+                if layers:
+                    collect_statistics(self.job, network)
+                yield True
+
     @property
     def monitor(self) -> Literal["val_loss", "val_accuracy"]:
         """The validation figure by which epochs are compared."""
         stopping = self.job.recipe.early_stopping
         return stopping.monitor if stopping else "val_accuracy"
+
+    def validation_ids(self, count: int) -> npt.NDArray[np.int64]:
+        """Return which of `count` validation pictures to look at now."""
+        sample = self.job.recipe.validation_sample
+        if sample is None:
+            return np.arange(count)
+        return stream(self.job.config.seed, "validation", self.state.step).integers(count, size=sample)
 
     def early_stop(self) -> str:
         """Return why to stop now, or ""."""
@@ -148,7 +234,7 @@ class Loop:
         if stopping is None:
             return ""
         sign = -1 if stopping.monitor == "val_accuracy" else 1
-        figures = [nan_last(sign * row[stopping.monitor]) for row in history]  # lower is better
+        figures = [nan_last(sign * row[stopping.monitor]) for row in comparable(history)]  # lower is better
         waited = len(figures) - 1 - figures.index(min(figures))
         return f"no better {stopping.monitor} for {waited} epochs" if waited >= stopping.patience else ""
 
@@ -156,10 +242,6 @@ class Loop:
         """Return mean loss and accuracy over the epoch so far."""
         loss, correct, count = self.state.sums.tolist()
         return loss / count, correct / count
-
-    def seconds(self) -> float:
-        """Return the time of training so far, pauses between sittings left out."""
-        return time.perf_counter() - self._origin
 
     def keep_if_finite(self, loss: float) -> None:
         """Note the weights as good; or, where loss or weights are not finite, stop with those last noted."""
@@ -169,7 +251,7 @@ class Loop:
             return
         good_step, weights = state.good
         load_arrays(state.network, weights, "memory")
-        self.write_model(last=True, epoch=good_step // job.batches.steps_per_epoch)
+        self.write_model(last=True, epoch=good_step // job.steps_per_round, averaged=False)
         fp32 = ", --precision fp32" if job.precision == "bf16" else ""
         raise TrainingError(
             f"the loss is no longer a number at step {state.step} (learning rate {job.recipe.lr:g}); the weights of "
@@ -180,41 +262,44 @@ class Loop:
     def save(self) -> None:
         """Save the state."""
         started = time.perf_counter()
-        self.state.seconds = self.seconds()
-        job = self.job
-        path = checkpoint.save(
-            self.state, self.run.checkpoints_folder, config=job.config_hash, data=job.data.fingerprint
-        )
+        self.state.seconds = self.clock.seconds()
+        self.state.clock = self.clock.realised(self.state.step)
+        path = checkpoint.save(self.state, self.run.checkpoints_folder, identity=self.identity)
         self._saved_time = time.perf_counter()
         self._saving_took = self._saved_time - started
         self.emit(CheckpointSaved(self.state.step, path.name, self._saving_took))
 
     def interrupt(self, signal_number: int) -> None:
         """Save the state and leave."""
-        if self.state.step % self.job.batches.steps_per_epoch:  # at an epoch's end it has just been checked
+        if self.state.step % self.job.steps_per_round:  # at an epoch's end it has just been checked
             self.keep_if_finite(self.epoch_means()[0])
         self.save()
         self.close("interrupted", f"signal {signal_number}")
+        of = f" of {self.job.total_steps}" if self.job.total_steps is not None else ""
         raise InterruptedRun(
-            f"interrupted after step {self.state.step} of {self.job.total_steps}; go on with: "
-            f"eyesight train --resume {self.run.path}",
+            f"interrupted after step {self.state.step}{of}; go on with: eyesight train --resume {self.run.path}",
             signal_number,
         )
 
     def finish(self) -> None:
         """Write the classifier and close the run."""
         job, state = self.job, self.state
-        last_epoch = state.step // job.batches.steps_per_epoch
+        last_epoch = math.ceil(state.step / job.steps_per_round)
         self.save()
+        with self.evaluation_weights() as averaged:
+            if not job.keeps_best or state.best.epoch == last_epoch:
+                self.write_model(last=not job.keeps_best, epoch=last_epoch, averaged=averaged)
+            else:
+                self.write_model(last=True, epoch=last_epoch, averaged=averaged, beside=True)
         if job.keeps_best and state.best.epoch != last_epoch:
-            self.write_model(last=True, epoch=last_epoch, beside=True)
             load_arrays(state.network, state.best.weights, "memory")
-            self.write_model(last=False, epoch=state.best.epoch)
-        else:
-            self.write_model(last=not job.keeps_best, epoch=last_epoch)
-        self.close("complete", state.stopped or "all epochs done")
+            self.write_model(last=False, epoch=state.best.epoch, averaged=state.best.averaged)
+        done = (
+            "time is up" if job.total_steps is None else "all updates done" if job.recipe.updates else "all epochs done"
+        )
+        self.close("complete", state.stopped or done)
 
-    def write_model(self, *, last: bool, epoch: int, beside: bool = False) -> None:
+    def write_model(self, *, last: bool, epoch: int, averaged: bool, beside: bool = False) -> None:
         """Write the network as it is to the run's model file and note it there, or write it `beside` that file."""
         job = self.job
         training = Training(
@@ -223,6 +308,7 @@ class Loop:
             epoch=epoch,
             weights="last" if last else "best",
             seed=job.config.seed,
+            averaging=job.recipe.averaging if averaged else "none",
         )
         classifier = job.classifier(self.state.network, training=training)
         if beside:
@@ -233,9 +319,9 @@ class Loop:
     def close(self, status: Status, reason: str) -> None:
         """Note how the run ended."""
         try:
-            self.run.update(status=status, reason=reason, seconds=self.seconds(), steps=self.state.step)
+            self.run.update(status=status, reason=reason, seconds=self.clock.seconds(), steps=self.state.step)
         finally:  # a progress bar must let go of the terminal, even where the disk is full
-            self.emit(Ended(status, reason, self.seconds()))
+            self.emit(Ended(status, reason, self.clock.seconds()))
 
     def emit(self, event: Event) -> None:
         """Tell every listener."""
@@ -248,15 +334,24 @@ def fit(
     state: TrainState,
     run: RunFolder,
     *,
+    clock: Clock,
     listeners: Sequence[Listener] = (),
     control: Control | None = None,
-    checkpoint_every: float = 30.0,
+    checkpoint_every: float | None = None,
 ) -> None:
     """Train from `state` to the end; see `Loop`. The caller's random numbers stay as they were.
 
     A failure is noted in the run before it is raised; memory that ran out becomes advice on the batch size.
     """
-    loop = Loop(job, state, run, listeners=listeners, control=control or Control(), checkpoint_every=checkpoint_every)
+    loop = Loop(
+        job,
+        state,
+        run,
+        listeners=listeners,
+        control=control or Control(),
+        clock=clock,
+        checkpoint_every=checkpoint_every,
+    )
     with torch.random.fork_rng(devices=[job.device] if job.device.type == "cuda" else []):
         try:
             loop.fit()
@@ -276,23 +371,32 @@ def fit(
             raise
 
 
-def train_step(job: Job, state: TrainState) -> None:
-    """Make one update: forward, backward, and a step of the optimizer."""
+def train_step(job: Job, state: TrainState, progress: float) -> None:
+    """Make one update: forward, backward, and a step of the optimizer.
+
+    Args:
+        job: what stays the same.
+        state: what changes.
+        progress: of the training, from 0 to 1; the schedule turns it into a learning rate.
+    """
     recipe, network, optimizer = job.recipe, state.network, state.optimizer
     seed = step_seed(job.config.seed, state.step)  # for dropout in a user's module
     torch.default_generator.manual_seed(seed)
     if job.device.type == "cuda":
         torch.cuda.manual_seed(seed)
     images, labels = job.batches.batch(state.step)  # (N, C, H, W), (N,)
-    rate = learning_rate(job, state)
+    rate = job.recipe.lr * job.schedule(progress)
     for group in optimizer.param_groups:
         group["lr"] = rate
     optimizer.zero_grad()
+    if recipe.sampling == "replacement":
+        state.sums.zero_()  # there is no epoch to take means over: the figures are the last batch's
     part = math.ceil(len(labels) / recipe.accumulate)
     for x, y in zip(torch.split(images, part), torch.split(labels, part), strict=True):
         with autocast(job.device, job.precision):
             logits = network(x)  # (n, K)
-        loss = F.cross_entropy(logits.float(), y, label_smoothing=recipe.label_smoothing)
+        exact = logits if logits.dtype == torch.float64 else logits.float()
+        loss = F.cross_entropy(exact, y, label_smoothing=recipe.label_smoothing)
         share = loss if len(y) == len(labels) else loss * (len(y) / len(labels))
         share.backward()  # type: ignore[no-untyped-call] # torch
         with torch.no_grad():
@@ -303,31 +407,50 @@ def train_step(job: Job, state: TrainState) -> None:
     optimizer.step()
 
 
-def learning_rate(job: Job, state: TrainState) -> float:
-    """Return the learning rate of the next update."""
-    return job.recipe.lr * job.schedule(state.step / job.total_steps)
-
-
 def step_seed(seed: int, step: int) -> int:
     """Return the seed of torch's own generator for one update: a function of the run's seed and the step."""
     return (seed * 0x9E3779B97F4A7C15 + step) % (1 << 63)
 
 
-def validate(job: Job, network: nn.Module, split: Split) -> tuple[float, float]:
-    """Return loss and accuracy on a split, with the network as it predicts (float32, evaluation mode)."""
+def validate(
+    job: Job, network: nn.Module, split: Split, ids: npt.NDArray[np.int64], control: Control
+) -> tuple[float, float] | None:
+    """Return loss and accuracy on pictures of a split, with the network as it predicts (float32, evaluation mode).
+
+    None where the control asked to stop before all pictures were looked at.
+    """
     classifier = job.classifier(network)
     losses, correct = [], 0
-    for start in range(0, len(split), _VALIDATION_BATCH):
-        ids = np.arange(start, min(start + _VALIDATION_BATCH, len(split)))
-        logits, labels = classifier.logits(split.gather(ids)), split.labels[ids]
+    for start in range(0, len(ids), _VALIDATION_BATCH):
+        if control.stop_signal is not None:
+            network.train()
+            return None
+        part = ids[start : start + _VALIDATION_BATCH]
+        logits, labels = classifier.logits(split.gather(part)), split.labels[part]
         losses.append(cross_entropy(logits, labels))
         correct += int((logits.argmax(1) == labels).sum())
     network.train()
-    return float(np.concatenate(losses).mean()), correct / len(split)
+    return float(np.concatenate(losses).mean()), correct / len(ids)
+
+
+@torch.no_grad()
+def collect_statistics(job: Job, network: nn.Module) -> None:
+    """Let batch-norm layers see the first batches of the training's first epoch, always the same."""
+    network.train()
+    for step in range(min(_STATISTICS_BATCHES, job.batches.steps_per_epoch)):
+        images, _ = job.batches.batch(step)
+        with autocast(job.device, job.precision):
+            network(images)
+
+
+def comparable(history: Sequence[Row]) -> list[Row]:
+    """Return the epochs that were judged on the validation pictures of now, which `--force` can change."""
+    return [row for row in history if not row.get("superseded")]
 
 
 def best_row(history: Sequence[Row], monitor: Literal["val_loss", "val_accuracy"]) -> Row:
     """Return the best epoch; of equal accuracies the one with the lower loss, of equal ones the first."""
+    history = comparable(history)
     if monitor == "val_loss":
         return min(history, key=lambda row: nan_last(row["val_loss"]))
     return min(history, key=lambda row: (-row["val_accuracy"], nan_last(row["val_loss"])))

@@ -24,6 +24,8 @@ OPTIMIZERS = Registry(
         "adamw": "eyesight.training.optimizers:adamw",
         "sgd": "eyesight.training.optimizers:sgd",
         "rmsprop": "eyesight.training.optimizers:rmsprop",
+        "keras-adam": "eyesight.training.keras_optimizers:keras_adam",
+        "keras-rmsprop": "eyesight.training.keras_optimizers:keras_rmsprop",
     },
     group="eyesight.optimizers",
 )

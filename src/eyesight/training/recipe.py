@@ -14,11 +14,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from ..errors import UsageError, nearest_name
 from ..models import NETWORKS
 from ..run import CONFIG_FORMAT, CONFIG_VERSION
+from .averaging import AVERAGES
 from .optimizers import OPTIMIZERS
 from .schedules import SCHEDULES
 
 # Each is the common choice for small networks at batch sizes of 32 to 128.
-DEFAULT_LR = {"adam": 1e-3, "adamw": 1e-3, "sgd": 0.05, "rmsprop": 1e-3}
+DEFAULT_LR = {"sgd": 0.05}
+_OTHER_LR = 1e-3
+LENGTHS = ("epochs", "updates", "budget")  # a recipe has one of these
 
 
 class _Part(BaseModel):
@@ -42,11 +45,15 @@ class ModelConfig(_Part):
 
     name: str = "auto"
     kind: Literal["registry", "module"] = "registry"
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0  # share of the inputs of each dense layer left out in training
+    batch_norm: bool = False  # after every convolution, and every dense layer but the last
 
     @model_validator(mode="after")
     def _known(self) -> ModelConfig:
         if self.kind == "registry" and self.name != "auto":
             NETWORKS.check(self.name)
+        if self.kind == "module" and (self.dropout or self.batch_norm):
+            raise ValueError("model.dropout, model.batch_norm: only for registered networks; put them into your module")
         return self
 
 
@@ -61,10 +68,17 @@ class Recipe(_Part):
     """How the network is trained. Every default carries its reason."""
 
     method: Literal["gradient"] = "gradient"
-    epochs: Annotated[int, Field(ge=1, le=100_000)] = 10  # the tutorials' number, and enough for their networks
+    # how long: times through the training pictures, or updates, or seconds. Ten is the tutorials' number of epochs
+    epochs: Annotated[int, Field(ge=1, le=100_000)] | None = 10
+    updates: Annotated[int, Field(ge=1, le=1_000_000_000)] | None = None
+    budget: Annotated[float, Field(gt=0, le=31_536_000)] | None = None
     batch_size: Annotated[int, Field(ge=1, le=1_000_000)] = (
         64  # the tutorials take 32; larger batches use the cores better
     )
+    # shuffled: every picture once in an epoch; replacement: each batch is drawn from all pictures anew
+    sampling: Literal["shuffled", "replacement"] = "shuffled"
+    flip: bool = False  # mirror half of the pictures left to right; wrong for digits and letters, so off
+    shift: Annotated[int, Field(ge=0, le=1024)] = 0  # move pictures by up to so many pixels each way
     accumulate: Annotated[int, Field(ge=1)] = 1  # split every batch in so many parts: less memory, the same update
     optimizer: str = "adam"  # works untuned
     lr: Annotated[float, Field(gt=0)] = 1e-3
@@ -75,6 +89,9 @@ class Recipe(_Part):
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     normalize: Literal["standard", "unit", "centered"] = "standard"  # per-channel mean 0 and deviation 1; 0–1; −0.5–0.5
     early_stopping: EarlyStopping | None = None
+    validate_every: Annotated[int, Field(ge=1)] | None = None  # updates; at the end of every epoch where not given
+    validation_sample: Annotated[int, Field(ge=1)] | None = None  # so many at random, with replacement; else all
+    averaging: str = "none"  # ema and swa smooth the weights over updates; they help most without a falling schedule
     # which weights become the model: the best on validation pictures, or the last. auto: best, except where the
     # validation pictures are the test set, as choosing on that would flatter the result
     keep: Literal["auto", "best", "last"] = "auto"
@@ -85,8 +102,16 @@ class Recipe(_Part):
         if isinstance(values, dict) and values.get("lr") is None:
             values = {key: value for key, value in values.items() if key != "lr"}
             optimizer = values.get("optimizer", "adam")
-            values["lr"] = DEFAULT_LR.get(optimizer, 1e-3) if isinstance(optimizer, str) else 1e-3
+            values["lr"] = DEFAULT_LR.get(optimizer, _OTHER_LR) if isinstance(optimizer, str) else _OTHER_LR
         return values
+
+    @model_validator(mode="before")
+    @classmethod
+    def _another_length_than_epochs(cls, values: Any) -> Any:
+        if not isinstance(values, dict) or "epochs" in values:
+            return values
+        others = any(values.get(length) is not None for length in LENGTHS)
+        return values | {"epochs": None} if others else values
 
     @field_validator("optimizer")
     @classmethod
@@ -98,8 +123,17 @@ class Recipe(_Part):
     def _known_schedule(cls, name: str) -> str:
         return SCHEDULES.check(name)
 
+    @field_validator("averaging")
+    @classmethod
+    def _known_averaging(cls, name: str) -> str:
+        return AVERAGES.check(name)
+
     @model_validator(mode="after")
     def _parts_fit(self) -> Recipe:
+        given = {length: getattr(self, length) for length in LENGTHS if getattr(self, length) is not None}
+        if len(given) != 1:
+            received = ", ".join(f"{length} {value:g}" for length, value in given.items()) or "none of them"
+            raise ValueError(f"recipe.epochs: expected one of epochs, updates and budget; received: {received}")
         if self.accumulate > self.batch_size:
             raise ValueError(
                 f"recipe.accumulate: should be at most the batch size, {self.batch_size}; received: {self.accumulate}"
@@ -113,6 +147,7 @@ class Machine(_Part):
     device: str = "auto"
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     threads: Annotated[int, Field(ge=1, le=1024)] | None = None
+    deterministic: bool = False  # on a GPU: slower kernels whose results repeat bit for bit; a CPU's always do
 
 
 class Config(_Part):

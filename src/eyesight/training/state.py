@@ -9,19 +9,22 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
 from ..formats import Arrays
 from ..models.torch_network import load_arrays, tensor_to_array, to_arrays
-from . import optimizers
+from . import averaging, optimizers
+from .averaging import Average, NoAverage
 
 
 @dataclass
 class Best:
-    """The best weights so far, by the validation figure: by name, and the epoch that reached it (from 1)."""
+    """The best weights so far, by the validation figure: by name, their epoch (from 1), whether they are averaged."""
 
     epoch: int = 0
+    averaged: bool = False
     weights: Arrays = field(default_factory=dict)
 
 
@@ -37,6 +40,8 @@ class TrainState:
         history: a row for every epoch.
         best: see `Best`.
         stopped: why early stopping ended the training, or "".
+        average: of the weights.
+        clock: the progress before each update so far, where it was measured by a clock.
         good: weights that were last known to be finite, and their step; not saved.
     """
 
@@ -48,15 +53,19 @@ class TrainState:
     history: list[dict[str, Any]] = field(default_factory=list)
     best: Best = field(default_factory=Best)
     stopped: str = ""
+    average: Average = field(default_factory=NoAverage)
+    clock: list[float] = field(default_factory=list)
     good: tuple[int, Arrays] = (0, {})
 
     def arrays(self) -> Arrays:
-        """Return all tensors by name: network/…, optimizer/…, best/…, sums."""
+        """Return all tensors by name: network/…, optimizer/…, average/…, best/…, clock, sums."""
         memory = optimizers.state(self.optimizer, self.network.named_parameters())
         return {
             **{f"network/{name}": array for name, array in to_arrays(self.network).items()},
             **{f"optimizer/{name}": tensor_to_array(value) for name, value in memory.items()},
+            **{f"average/{name}": tensor_to_array(value) for name, value in self.average.mean.items()},
             **{f"best/{name}": array for name, array in self.best.weights.items()},
+            "clock": np.array(self.clock, np.float64),
             "sums": tensor_to_array(self.sums),
         }
 
@@ -67,6 +76,8 @@ class TrainState:
             "seconds": self.seconds,
             "history": self.history,
             "best_epoch": self.best.epoch,
+            "best_averaged": self.best.averaged,
+            "averaged": self.average.count,
             "stopped": self.stopped,
         }
 
@@ -76,15 +87,20 @@ class TrainState:
         Raises:
             FormatError: the tensors do not fit the network.
         """
-        parts: dict[str, Arrays] = {"network": {}, "optimizer": {}, "best": {}}
+        parts: dict[str, Arrays] = {"network": {}, "optimizer": {}, "average": {}, "best": {}}
         for name, array in arrays.items():
             part, _, rest = name.partition("/")
             if rest:
                 parts[part][rest] = array
         load_arrays(self.network, parts["network"], source)
-        memory = {name: torch.from_numpy(array) for name, array in parts["optimizer"].items()}
-        optimizers.load(self.optimizer, self.network.named_parameters(), memory)
+        optimizers.load(self.optimizer, self.network.named_parameters(), _tensors(parts["optimizer"]))
+        averaging.load(self.average, self.network, _tensors(parts["average"]), facts["averaged"])
         self.sums.copy_(torch.from_numpy(arrays["sums"]))
         self.step, self.seconds = facts["step"], facts["seconds"]
         self.history, self.stopped = facts["history"], facts["stopped"]
-        self.best = Best(facts["best_epoch"], parts["best"])
+        self.best = Best(facts["best_epoch"], facts["best_averaged"], parts["best"])
+        self.clock = arrays["clock"].tolist() if "clock" in arrays else []  # version 1 had none
+
+
+def _tensors(arrays: Arrays) -> dict[str, torch.Tensor]:
+    return {name: torch.from_numpy(array) for name, array in arrays.items()}

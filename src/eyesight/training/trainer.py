@@ -15,11 +15,15 @@ import torch
 from torch import nn
 
 from ..data.dataset import Dataset
+from ..device import repeatable
 from ..environment import describe_environment
-from ..errors import RunError
+from ..errors import FormatError, RunError
 from ..run import RunFolder
 from . import checkpoint
+from .checkpoint import Checkpoint
+from .clock import BudgetClock, Clock, StepClock, read_record
 from .events import Control, Event, Listener, Progress, Warned, event_to_json
+from .identity import differences, identity, load_changed
 from .job import Job, prepare
 from .loop import fit
 from .recipe import Config, parse_config
@@ -48,15 +52,27 @@ def start(
     *,
     module: nn.Module | None = None,
     listeners: Sequence[Listener] = (),
-    checkpoint_every: float = 30.0,
+    checkpoint_every: float | None = None,
+    began: float | None = None,
+    record: Sequence[float] = (),
 ) -> RunFolder:
-    """Train in a new run folder, which `create` makes once all checks have passed. See `eyesight.train`."""
+    """Train in a new run folder, which `create` makes once all checks have passed. See `eyesight.train`.
+
+    Args:
+        data, config, module, listeners: what to train on what and how, and who is told.
+        create: makes the folder.
+        checkpoint_every: seconds between saved states; see `Loop`.
+        began: the `time.perf_counter()` from which a budget counts; now, where not given.
+        record: progress before each update, of an earlier training by the clock that is to be repeated.
+    """
+    began = time.perf_counter() if began is None else began
     job, state = prepare(data, config, module)
     run = create({"data": data.name, "protocol": data.protocol, "model": config.model.name, "seed": config.seed})
     with run.lock():
         run.write_config(job.config.model_dump(mode="json"))
         _write_environment(run, job)
-        _train(job, state, run, listeners, checkpoint_every)
+        state.seconds = time.perf_counter() - began
+        _train(job, state, run, listeners, checkpoint_every, record)
     return run
 
 
@@ -67,15 +83,17 @@ def resume(
     *,
     module: nn.Module | None = None,
     listeners: Sequence[Listener] = (),
-    checkpoint_every: float = 30.0,
+    checkpoint_every: float | None = None,
+    force: bool = False,
 ) -> RunFolder:
     """Go on with a run from its newest whole checkpoint, to the same weights as if it had never stopped.
 
     Without any checkpoint it starts over; a run that is complete is left as it is, and its data (`load`) is not looked
-    at. Both are told to the listeners.
+    at. Both are told to the listeners. With `force` it goes on although data, configuration or versions have changed,
+    and the listeners are told what that loses.
 
     Raises:
-        RunError: the data or the configuration is not what the run was started with, or another process trains in it.
+        RunError: what the run was started with has changed, or another process trains in it.
     """
     run = RunFolder.open(path)
     if run.status == "complete":
@@ -83,35 +101,82 @@ def resume(
         return run
     config = parse_config(run.read_config(), f"{path}: config.yaml")
     with run.lock():
-        data = load()
-        job, state = prepare(data, config, module)
-        recorded = run.read_environment().get("data_fingerprint")
-        if recorded != data.fingerprint:
-            raise RunError(f"{path}: the dataset is not the one it was started with ({data.name} has changed)")
+        job, state = prepare(load(), config, module)
         found, problems = checkpoint.newest(run.checkpoints_folder)
         for problem in problems:
             _tell(listeners, problem)
+        record = _read_record(run, listeners)
         if found is None:
             _tell(listeners, f"{path}: stopped before anything was saved; starting over")
         else:
-            if found.config != job.config_hash:
-                raise RunError(f"{path}: its config.yaml is not the one that {found.path.name} was saved under")
-            state.load(found.arrays, found.facts, str(found.path))
+            _take_up(job, state, found, run, listeners, force=force)
+            if record[: state.step] != state.clock:
+                record = state.clock
+        _write_environment(run, job)
         run.update(status="running")
         run.write_metrics(state.history)
-        _train(job, state, run, listeners, checkpoint_every)
+        _train(job, state, run, listeners, checkpoint_every, record)
     return run
 
 
-def _train(job: Job, state: TrainState, run: RunFolder, listeners: Sequence[Listener], checkpoint_every: float) -> None:
+def _read_record(run: RunFolder, listeners: Sequence[Listener]) -> list[float]:
+    """Return what the run's clock recorded; the saved state holds most of it too, should the file be damaged."""
+    try:
+        return read_record(run.clock_file)
+    except FormatError as error:
+        _tell(listeners, str(error))
+        return []
+
+
+def _take_up(
+    job: Job, state: TrainState, found: Checkpoint, run: RunFolder, listeners: Sequence[Listener], *, force: bool
+) -> None:
+    """Load a saved state, or refuse to; with `force`, what has changed is noted in the run."""
+    now = identity(job)
+    changes = differences(found.identity, now)
+    if changes and not force:
+        raise RunError(
+            f"{run.path}: cannot go on to the same weights, because {'; '.join(changes)}; "
+            "put it back, or add --force to go on all the same and be told what is lost"
+        )
+    if changes:
+        lost = load_changed(state, found, job)
+        run.update(forced=[*run.about().get("forced", []), *changes])
+        for text in (*changes, *lost):
+            _tell(listeners, f"--force: {text}")
+        return
+    state.load(found.arrays, found.facts, str(found.path))
+    if found.identity["processor"] != now["processor"]:
+        _tell(
+            listeners,
+            f"the processor was {found.identity['processor']} and is {now['processor']}: "
+            "the weights will be those of an uninterrupted run only within rounding",
+        )
+
+
+def _train(
+    job: Job,
+    state: TrainState,
+    run: RunFolder,
+    listeners: Sequence[Listener],
+    checkpoint_every: float | None,
+    record: Sequence[float],
+) -> None:
     control = Control()
-    with stop_on_signals(control):
+    clock: Clock
+    if job.total_steps is not None:
+        clock = StepClock(job.total_steps, seconds=state.seconds)
+    else:
+        assert job.recipe.budget is not None  # the recipe has the one or the other
+        clock = BudgetClock(job.recipe.budget, seconds=state.seconds, path=run.clock_file, values=record)
+    with contextlib.closing(clock), stop_on_signals(control), repeatable(job.device, job.config.machine.deterministic):
         fit(
             job,
             state,
             run,
             listeners=(*listeners, EventFile(run)),  # last: where the disk is full, the others are still told
             control=control,
+            clock=clock,
             checkpoint_every=checkpoint_every,
         )
 
@@ -128,6 +193,7 @@ def _write_environment(run: RunFolder, job: Job) -> None:
             "device": str(job.device),
             "precision": job.precision,
             "threads": job.config.machine.threads,
+            "deterministic": job.device.type == "cpu" or job.config.machine.deterministic,
             "seed": job.config.seed,
             "data_fingerprint": job.data.fingerprint,
             "data_folder": job.data.folder,

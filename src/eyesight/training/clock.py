@@ -1,0 +1,134 @@
+"""How far a training is: counted in updates, or by the clock.
+
+In: updates done and seconds used. Out: progress from 0 to 1; at 1 the training is over. A training by the clock
+records each value before it is used: going on after a crash, and repeating a run, take the recorded values first, and
+so come to the same weights.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..errors import FormatError
+from ..formats import upgrade, write_bytes
+
+CLOCK_FORMAT, CLOCK_VERSION = "eyesight-clock", 1
+
+
+class StepClock:
+    """Progress counted in updates.
+
+    Args:
+        total: updates in the whole training.
+        seconds: used before now, over all sittings.
+    """
+
+    def __init__(self, total: int, *, seconds: float) -> None:
+        self.total = total
+        self._origin = time.perf_counter() - seconds
+
+    def seconds(self) -> float:
+        """Return the seconds used so far; pauses between sittings are left out."""
+        return time.perf_counter() - self._origin
+
+    def progress(self, step: int, *, reserve: float) -> float:  # noqa: ARG002 - of the other clock
+        """Return the progress before update `step`, counted from 0."""
+        return step / self.total
+
+    def realised(self, step: int) -> list[float]:  # noqa: ARG002 - of the other clock
+        """Return what must be saved of the clock: nothing."""
+        return []
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+class BudgetClock:
+    """Progress measured in seconds of a budget.
+
+    Args:
+        budget: seconds.
+        seconds: used before now, over all sittings.
+        path: the run's record, a JSON line for every value.
+        values: what was recorded before, to be taken first.
+    """
+
+    def __init__(self, budget: float, *, seconds: float, path: Path, values: Sequence[float] = ()) -> None:
+        self.budget = budget
+        self._origin = time.perf_counter() - seconds
+        self._values = list(values)
+        self._file: int | None = _open(path, self._values)
+
+    def seconds(self) -> float:
+        """Return the seconds used so far; pauses between sittings, and what a crash made anew, are left out."""
+        return time.perf_counter() - self._origin
+
+    def progress(self, step: int, *, reserve: float) -> float:
+        """Return the progress before update `step`, and record it.
+
+        Args:
+            step: counted from 0.
+            reserve: seconds to keep for the last validation and for saving the model.
+        """
+        usable = max(self.budget - reserve, 1e-9)
+        if step < len(self._values):
+            value = self._values[step]
+            if step == len(self._values) - 1 and value < 1:  # the clock goes on from the last recorded moment
+                self._origin = time.perf_counter() - value * usable
+            return value
+        earlier = self._values[-1] if self._values else 0.0
+        value = 0.0 if step == 0 else min(max(earlier, self.seconds() / usable), 1.0)  # one update at least; never back
+        if self._file is not None:
+            os.write(self._file, f"{value!r}\n".encode())
+        self._values.append(value)
+        return value
+
+    def realised(self, step: int) -> list[float]:
+        """Return the progress before each of the first `step` updates."""
+        return self._values[:step]
+
+    def close(self) -> None:
+        """Let go of the record."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+
+Clock = StepClock | BudgetClock
+
+
+def _open(path: Path, values: list[float]) -> int:
+    """Begin the record with `values` and return a handle that adds to it."""
+    header = json.dumps({"format": CLOCK_FORMAT, "version": CLOCK_VERSION})
+    write_bytes(path, "".join(f"{line}\n" for line in (header, *map(repr, values))).encode())
+    return os.open(path, os.O_WRONLY | os.O_APPEND)
+
+
+def read_record(path: Path) -> list[float]:
+    """Return the recorded values; none where nothing was recorded. A last line that was cut off is left out.
+
+    Raises:
+        FormatError: not a record, or of a newer version.
+    """
+    try:
+        lines = path.read_bytes().split(b"\n")[:-1]  # a whole line ends in a line break
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise FormatError(f"{path}: {(error.strerror or 'cannot be read').lower()}") from None
+    if not lines:
+        return []
+    try:
+        header, *values = map(json.loads, lines)
+        upgrade(header, path, name=CLOCK_FORMAT, version=CLOCK_VERSION, upgrades={})
+        numbers = [float(value) for value in values]
+        if not all(a <= b for a, b in itertools.pairwise((0.0, *numbers, 1.0))):  # false for NaN too
+            raise ValueError
+    except (ValueError, TypeError):
+        raise FormatError(f"{path}: expected progress that rises from 0 to 1, a line for each update") from None
+    return numbers

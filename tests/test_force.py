@@ -1,0 +1,186 @@
+"""Going on although something has changed: refused with what differs, or forced with what is lost."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import shutil
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import eyesight
+from eyesight.cli import main
+from eyesight.errors import RunError
+from eyesight.formats import read_tensors, write_tensors
+from eyesight.training.events import EpochEnded, Event, Started, Warned
+
+OPTIONS = {"epochs": 4, "threads": 1, "precision": "fp32", "progress": False}
+
+
+def stop_in_the_third_epoch(event: Event) -> None:
+    if isinstance(event, EpochEnded) and event.row["epoch"] == 2:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.fixture(scope="module")
+def stopped(bars_data: eyesight.Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that was stopped after two of four epochs; copy it before going on with it."""
+    output = tmp_path_factory.mktemp("stopped") / "run"
+    with pytest.raises(eyesight.EyesightError):
+        eyesight.train(bars_data, output=output, listeners=[stop_in_the_third_epoch], **OPTIONS)
+    return output
+
+
+@pytest.fixture
+def run(stopped: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(stopped, tmp_path / "run"))
+
+
+@pytest.fixture(scope="module")
+def whole(bars_data: eyesight.Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return eyesight.train(bars_data, output=tmp_path_factory.mktemp("whole") / "run", **OPTIONS).path
+
+
+def edit(run: Path, old: str, new: str) -> None:
+    text = (run / "config.yaml").read_text()
+    assert old in text
+    (run / "config.yaml").write_text(text.replace(old, new))
+
+
+def change_identity(run: Path, **changes: object) -> None:
+    """Write the newest state anew, as if it had been saved under something else."""
+    path = max((run / "checkpoints").glob("step-*"))
+    arrays, description, _ = read_tensors(path)
+    description["identity"] |= changes
+    write_tensors(path, arrays, description)
+
+
+def forced(run: Path, data: eyesight.Dataset, **options: object) -> tuple[eyesight.Run, list[str]]:
+    heard: list[Event] = []
+    result = eyesight.resume(run, data=data, force=True, progress=False, listeners=[heard.append], **options)
+    return result, [event.message for event in heard if isinstance(event, Warned)]
+
+
+def test_another_version_is_refused_and_named(run: Path, bars_data: eyesight.Dataset) -> None:
+    versions = {"python": "3.11.7", "eyesight": eyesight.__version__, "torch": "1.0.0", "numpy": np.__version__}
+    change_identity(run, versions=versions)
+    with pytest.raises(RunError, match=r"version of torch was 1\.0\.0 and is "):
+        eyesight.resume(run, data=bars_data, progress=False)
+    result, told = forced(run, bars_data)
+    assert result.status == "complete"
+    assert any(text.startswith("--force: version of torch was 1.0.0 and is ") for text in told)
+    assert "--force: the weights will no longer be those of an uninterrupted run" in told
+
+
+def test_an_unchanged_run_loses_nothing_by_force(run: Path, whole: Path, bars_data: eyesight.Dataset) -> None:
+    result, told = forced(run, bars_data)
+    assert told == []
+    assert result.model_file.read_bytes() == (whole / "model.safetensors").read_bytes()
+    assert "forced" not in result.about()
+
+
+def test_another_processor_is_told_but_not_refused(run: Path, whole: Path, bars_data: eyesight.Dataset) -> None:
+    change_identity(run, processor="Abacus 3000")
+    heard: list[Event] = []
+    result = eyesight.resume(run, data=bars_data, progress=False, listeners=[heard.append])
+    warned = [event.message for event in heard if isinstance(event, Warned)]
+    assert len(warned) == 1
+    assert warned[0].startswith("the processor was Abacus 3000 and is ")
+    assert result.model_file.read_bytes() == (whole / "model.safetensors").read_bytes()
+
+
+def test_every_changed_setting_is_named_and_nothing_is_touched(run: Path, bars_data: eyesight.Dataset) -> None:
+    edit(run, "lr: 0.001", "lr: 0.01")
+    edit(run, "epochs: 4", "epochs: 5")
+    before = {path.name: path.read_bytes() for path in run.iterdir() if path.is_file()}
+    with pytest.raises(RunError, match=r"recipe\.epochs was 4 and is 5; recipe\.lr was 0\.001 and is 0\.01; put it"):
+        eyesight.resume(run, data=bars_data, progress=False)
+    assert {path.name: path.read_bytes() for path in run.iterdir() if path.is_file()} == before
+
+
+def test_forced_to_more_epochs_it_trains_them_and_the_run_remembers(run: Path, bars_data: eyesight.Dataset) -> None:
+    edit(run, "epochs: 4", "epochs: 6")
+    result, told = forced(run, bars_data)
+    assert told == [
+        "--force: recipe.epochs was 4 and is 6",
+        "--force: the weights will no longer be those of an uninterrupted run",
+    ]
+    assert [row["epoch"] for row in result.metrics()] == [1, 2, 3, 4, 5, 6]
+    assert result.about()["forced"] == ["recipe.epochs was 4 and is 6"]
+    notes = result.evaluate(data=bars_data).report.notes
+    assert "the run went on with --force after changes: recipe.epochs was 4 and is 6" in notes
+    with pytest.raises(RunError, match="went on with --force after changes, and so cannot be repeated"):
+        eyesight.train(bars_data, replay=run, output=run.parent / "again")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "lost"),
+    [
+        ("optimizer: adam", "optimizer: sgd", "the optimizer's memory is lost"),
+        ("averaging: none", "averaging: ema", "the average of the weights so far is lost"),
+        ("batch_size: 64", "batch_size: 50", "the position within the epoch is lost: it begins anew"),
+    ],
+)
+def test_force_says_what_each_change_loses(
+    run: Path, bars_data: eyesight.Dataset, old: str, new: str, lost: str
+) -> None:
+    edit(run, old, new)
+    result, told = forced(run, bars_data)
+    assert any(lost in text for text in told)
+    assert result.status == "complete"
+    assert [row["epoch"] for row in result.metrics()] == [1, 2, 3, 4]
+
+
+def test_another_batch_size_goes_on_at_the_start_of_its_epoch(run: Path, bars_data: eyesight.Dataset) -> None:
+    edit(run, "batch_size: 64", "batch_size: 27")  # 270 pictures: 10 updates instead of 5
+    heard: list[Event] = []
+    eyesight.resume(run, data=bars_data, force=True, progress=False, listeners=[heard.append])
+    assert next(event.step for event in heard if isinstance(event, Started)) == 20
+
+
+def test_other_validation_pictures_give_up_the_best_weights_chosen_on_the_old(
+    run: Path, bars_data: eyesight.Dataset
+) -> None:
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert len(rows) == 2
+    result, told = forced(run, bars_data.with_validation(0.1, seed=5))
+    assert any("the best weights so far are lost" in text for text in told)
+    assert any("may have been learned from before" in text for text in told)
+    assert result.about()["kept_epoch"] in (3, 4)
+
+
+def test_force_cannot_make_weights_fit_another_network(run: Path, bars_data: eyesight.Dataset) -> None:
+    edit(run, "name: small-cnn-1pool", "name: mlp")
+    with pytest.raises(RunError, match=r"--force cannot go on with it: start a new run"):
+        forced(run, bars_data)
+    more = dataclasses.replace(bars_data, classes=("a", "b", "c", "d"))
+    edit(run, "name: mlp", "name: small-cnn-1pool")
+    with pytest.raises(RunError, match=r"--force cannot go on with it: start a new run"):
+        forced(run, more)
+
+
+def test_a_state_of_the_first_version_is_refused_for_what_it_does_not_say(
+    run: Path, bars_data: eyesight.Dataset
+) -> None:
+    path = max((run / "checkpoints").glob("step-*"))
+    arrays, description, _ = read_tensors(path)
+    del (
+        arrays["clock"],
+        description["identity"],
+        description["state"]["averaged"],
+        description["state"]["best_averaged"],
+    )
+    write_tensors(path, arrays, description | {"version": 1, "config": "0" * 64, "data": "0" * 64})
+    with pytest.raises(RunError, match=r"recipe\.lr was not recorded and is 0\.001"):
+        eyesight.resume(run, data=bars_data, progress=False)
+    result, _ = forced(run, bars_data)
+    assert [row["epoch"] for row in result.metrics()] == [1, 2, 3, 4]
+
+
+def test_force_is_only_for_resuming(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "digits", "--force"]) == 2
+    assert capsys.readouterr().err == "eyesight: error: --force: only with --resume\n"
