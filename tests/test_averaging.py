@@ -135,10 +135,10 @@ def test_a_signal_in_the_middle_of_validation_does_not_wait_for_its_end(
     bars_data: eyesight.Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from eyesight.classifier import Classifier
-    from eyesight.training import loop
+    from eyesight.training import validation
 
     whole = eyesight.train(bars_data, output=tmp_path / "whole", epochs=3, **OPTIONS)
-    monkeypatch.setattr(loop, "_VALIDATION_BATCH", 10)  # three parts of 30 pictures
+    monkeypatch.setattr(validation, "_BATCH", 10)  # three parts of 30 pictures
     plain, calls = Classifier.logits, []
 
     def counted(self: Classifier, *args: object) -> object:

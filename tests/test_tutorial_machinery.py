@@ -49,13 +49,6 @@ def test_keras_rmsprop_is_kerass_formula() -> None:
     assert not np.allclose(stepped("rmsprop", GRADIENTS, 0.01), w, rtol=1e-3)
 
 
-def test_keras_rmsprop_has_no_weight_decay(bars_data: eyesight.Dataset, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="keras-rmsprop has none"):
-        eyesight.train(
-            bars_data, output=tmp_path / "run", optimizer="keras-rmsprop", weight_decay=0.1, epochs=1, **OPTIONS
-        )
-
-
 def test_a_training_of_updates_looks_at_a_sample_every_so_many(bars_data: eyesight.Dataset, tmp_path: Path) -> None:
     run = eyesight.train(
         bars_data.with_validation("test"),

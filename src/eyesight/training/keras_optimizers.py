@@ -14,8 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from ..errors import UsageError
-
 if TYPE_CHECKING:
     from .recipe import Recipe
 
@@ -41,8 +39,8 @@ class KerasAdam(torch.optim.Adam):
 class KerasRMSprop(torch.optim.Optimizer):
     """RMSprop with v ← ρ · v + (1 − ρ) · g² and the step lr · g / √(v + ε)."""
 
-    def __init__(self, parameters: list[torch.nn.Parameter], *, lr: float) -> None:
-        super().__init__(parameters, {"lr": lr})
+    def __init__(self, parameters: list[torch.nn.Parameter], *, lr: float, weight_decay: float) -> None:
+        super().__init__(parameters, {"lr": lr, "weight_decay": weight_decay})
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override] # noqa: ARG002
@@ -54,6 +52,8 @@ class KerasRMSprop(torch.optim.Optimizer):
                     self.state[parameter]["velocity"] = torch.zeros_like(parameter)
             velocities: list[Any] = [self.state[parameter]["velocity"] for parameter in trained]
             gradients: list[Any] = [parameter.grad for parameter in trained]
+            if group["weight_decay"]:
+                gradients = list(torch._foreach_add(gradients, trained, alpha=group["weight_decay"]))
             torch._foreach_mul_(velocities, _RHO)
             torch._foreach_addcmul_(velocities, gradients, gradients, 1 - _RHO)
             roots = torch._foreach_add(velocities, _EPSILON)
@@ -67,7 +67,5 @@ def keras_adam(parameters: list[torch.nn.Parameter], recipe: Recipe) -> torch.op
 
 
 def keras_rmsprop(parameters: list[torch.nn.Parameter], recipe: Recipe) -> torch.optim.Optimizer:
-    """Keras' RMSprop: ρ 0.9, ε 1e-7."""
-    if recipe.weight_decay:
-        raise UsageError(f"recipe.weight_decay: keras-rmsprop has none; received: {recipe.weight_decay:g}")
-    return KerasRMSprop(parameters, lr=recipe.lr)
+    """Keras' RMSprop: ρ 0.9, ε 1e-7; weight decay, if any, goes through the gradient."""
+    return KerasRMSprop(parameters, lr=recipe.lr, weight_decay=recipe.weight_decay)

@@ -12,36 +12,27 @@ import contextlib
 import math
 import time
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal
 
-import numpy as np
-import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from ..classifier import Training
-from ..data.dataset import Split
 from ..device import autocast
 from ..errors import InterruptedRun, TrainingError
-from ..metrics import cross_entropy
 from ..models.torch_network import check_finite, load_arrays, to_arrays
 from ..run import RunFolder, Status
 from . import averaging, checkpoint
-from .batches import stream
 from .clock import Clock
 from .events import CheckpointSaved, Control, Ended, EpochEnded, Event, Listener, Progress, Started
 from .identity import identity
 from .job import Job
 from .recipe import Recipe
 from .state import Best, TrainState
+from .validation import Row, best_row, collect_statistics, early_stop, validate
 
 _FLUSH_SECONDS = 0.25  # how often losses are fetched from the device, checked for NaN, and shown
 _SAVING_SHARE = 0.01  # the most of the time that saving at the ends of epochs may take
-_VALIDATION_BATCH = 2048  # pictures gathered at a time
-_STATISTICS_BATCHES = 32  # enough for the statistics of batch norm
-
-Row = dict[str, Any]
 
 
 class Loop:
@@ -183,17 +174,16 @@ class Loop:
         with self.evaluation_weights() as averaged:
             if job.data.validation is not None:
                 started = time.perf_counter()
-                ids = self.validation_ids(len(job.data.validation))
-                figures = validate(job, state.network, job.data.validation, ids, self.control)
+                figures = validate(job, state.network, job.data.validation, state.step, self.control)
                 if figures is None:
                     return
                 row["val_loss"], row["val_accuracy"] = figures
                 self._validating_took = time.perf_counter() - started
             row["seconds"] = self.clock.seconds()
             state.history.append(row)
-            if job.keeps_best and best_row(state.history, self.monitor) is row:
+            if job.keeps_best and best_row(state.history, job.recipe) is row:
                 state.best = Best(epoch, averaged, to_arrays(state.network))
-        state.stopped = self.early_stop()
+        state.stopped = early_stop(state.history, job.recipe)
         state.sums.zero_()
         self.run.write_metrics(state.history)
         self.emit(EpochEnded(row))
@@ -214,29 +204,6 @@ class Loop:
                 if layers:
                     collect_statistics(self.job, network)
                 yield True
-
-    @property
-    def monitor(self) -> Literal["val_loss", "val_accuracy"]:
-        """The validation figure by which epochs are compared."""
-        stopping = self.job.recipe.early_stopping
-        return stopping.monitor if stopping else "val_accuracy"
-
-    def validation_ids(self, count: int) -> npt.NDArray[np.int64]:
-        """Return which of `count` validation pictures to look at now."""
-        sample = self.job.recipe.validation_sample
-        if sample is None:
-            return np.arange(count)
-        return stream(self.job.config.seed, "validation", self.state.step).integers(count, size=sample)
-
-    def early_stop(self) -> str:
-        """Return why to stop now, or ""."""
-        stopping, history = self.job.recipe.early_stopping, self.state.history
-        if stopping is None:
-            return ""
-        sign = -1 if stopping.monitor == "val_accuracy" else 1
-        figures = [nan_last(sign * row[stopping.monitor]) for row in comparable(history)]  # lower is better
-        waited = len(figures) - 1 - figures.index(min(figures))
-        return f"no better {stopping.monitor} for {waited} epochs" if waited >= stopping.patience else ""
 
     def epoch_means(self) -> tuple[float, float]:
         """Return mean loss and accuracy over the epoch so far."""
@@ -410,55 +377,6 @@ def train_step(job: Job, state: TrainState, progress: float) -> None:
 def step_seed(seed: int, step: int) -> int:
     """Return the seed of torch's own generator for one update: a function of the run's seed and the step."""
     return (seed * 0x9E3779B97F4A7C15 + step) % (1 << 63)
-
-
-def validate(
-    job: Job, network: nn.Module, split: Split, ids: npt.NDArray[np.int64], control: Control
-) -> tuple[float, float] | None:
-    """Return loss and accuracy on pictures of a split, with the network as it predicts (float32, evaluation mode).
-
-    None where the control asked to stop before all pictures were looked at.
-    """
-    classifier = job.classifier(network)
-    losses, correct = [], 0
-    for start in range(0, len(ids), _VALIDATION_BATCH):
-        if control.stop_signal is not None:
-            network.train()
-            return None
-        part = ids[start : start + _VALIDATION_BATCH]
-        logits, labels = classifier.logits(split.gather(part)), split.labels[part]
-        losses.append(cross_entropy(logits, labels))
-        correct += int((logits.argmax(1) == labels).sum())
-    network.train()
-    return float(np.concatenate(losses).mean()), correct / len(ids)
-
-
-@torch.no_grad()
-def collect_statistics(job: Job, network: nn.Module) -> None:
-    """Let batch-norm layers see the first batches of the training's first epoch, always the same."""
-    network.train()
-    for step in range(min(_STATISTICS_BATCHES, job.batches.steps_per_epoch)):
-        images, _ = job.batches.batch(step)
-        with autocast(job.device, job.precision):
-            network(images)
-
-
-def comparable(history: Sequence[Row]) -> list[Row]:
-    """Return the epochs that were judged on the validation pictures of now, which `--force` can change."""
-    return [row for row in history if not row.get("superseded")]
-
-
-def best_row(history: Sequence[Row], monitor: Literal["val_loss", "val_accuracy"]) -> Row:
-    """Return the best epoch; of equal accuracies the one with the lower loss, of equal ones the first."""
-    history = comparable(history)
-    if monitor == "val_loss":
-        return min(history, key=lambda row: nan_last(row["val_loss"]))
-    return min(history, key=lambda row: (-row["val_accuracy"], nan_last(row["val_loss"])))
-
-
-def nan_last(value: float) -> float:
-    """Return infinity for NaN, so that it sorts last."""
-    return math.inf if math.isnan(value) else value
 
 
 def memory_advice(recipe: Recipe) -> str:

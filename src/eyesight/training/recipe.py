@@ -38,6 +38,7 @@ class DataConfig(_Part):
     split_seed: Annotated[int, Field(ge=0)] = (
         0  # apart from the run's seed, so that runs are compared on the same split
     )
+    sample: Annotated[int, Field(ge=1)] | None = None  # so many of the training pictures, validation and all; else all
 
 
 class ModelConfig(_Part):
