@@ -17,7 +17,7 @@ import typer
 
 from .. import __version__
 from ..errors import EyesightError
-from . import data, evaluate, predict, runs, summary, train
+from . import bench, convolve, data, evaluate, lesson, predict, runs, study, summary, train, tutorial
 
 app = typer.Typer(
     name="eyesight",
@@ -33,6 +33,11 @@ app.command("evaluate")(evaluate.evaluate)
 app.command("predict")(predict.predict)
 app.command("runs")(runs.runs)
 app.command("summary")(summary.summary)
+app.command("study")(study.study)
+app.command("bench")(bench.bench)
+app.command("convolve")(convolve.convolve)
+app.command("lesson")(lesson.lesson)
+app.command("tutorial")(tutorial.tutorial)
 app.add_typer(data.app, name="data")
 
 # Typer brings its own copy of click; only these two of its exceptions are public, and they lead to their base.

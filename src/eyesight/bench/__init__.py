@@ -1,0 +1,1 @@
+"""How fast a network trains and predicts on this machine: what to measure, the timing, the report, the figure."""

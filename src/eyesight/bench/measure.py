@@ -1,0 +1,211 @@
+"""The timing: how many pictures a second each setting trains or predicts.
+
+In: a network's name, its picture size and classes, settings. Out: rates, several for each setting. What is timed is
+what training and prediction really do: `train_step` (gather, normalise, forward, loss, backward, optimizer) and
+`Classifier.logits` (copy, normalise, forward, copy back). It draws no conclusions.
+
+Settings take turns, so that whatever else the machine does meets all of them alike.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from ..data.dataset import Dataset, from_arrays
+from ..device import autocast
+from ..models import network_spec
+from ..training.job import Job, prepare
+from ..training.loop import is_out_of_memory, train_step
+from ..training.recipe import parse_config
+from ..training.state import TrainState
+from .settings import Setting
+
+ROUNDS = 9  # enough for quartiles
+OPTIMIZER = "adam"  # the default of `eyesight train`
+
+_QUIET_SECONDS = 2  # at least, between lines of progress
+_WARM_UPS = 10  # slices at most; without anything else running, three to five settle
+_SETTLED = 0.9  # a slice that takes at least this share of the one before it is no longer warming up
+_FASTEST_GROWTH = 10  # from one warm-up slice to the next: the first update is slow, and no measure of the others
+_MOST_PICTURES, _MOST_BYTES = 4096, 32 << 20  # drawn at random; larger batches repeat them
+
+
+class Bench:
+    """Measures all settings of one network.
+
+    Args:
+        network: a registered name.
+        shape: (H, W, C) of the pictures.
+        classes: K.
+        settings: what to measure.
+        seconds: measured time for each setting, warm-up not counted.
+
+    Attributes:
+        spec: the network as data.
+        rates: pictures a second of each setting, one number for each round.
+        problems: settings that could not be measured, and why.
+        states: what is being trained, by device: settings share it, as its values do not change how long it takes.
+
+    Raises:
+        UnknownNameError, UsageError: no such network, or the pictures do not fit it.
+    """
+
+    def __init__(
+        self, network: str, *, shape: tuple[int, int, int], classes: int, settings: Sequence[Setting], seconds: float
+    ) -> None:
+        self.spec = network_spec(network, shape=shape, classes=classes)
+        self.network, self.settings, self.seconds = network, tuple(settings), seconds
+        self.rates: dict[Setting, list[float]] = {setting: [] for setting in settings}
+        self.problems: dict[Setting, str] = {}
+        self.states: dict[str, TrainState] = {}
+        self._data = random_pictures(shape, classes)
+        self._jobs: dict[tuple[str, str, int], Job] = {}
+        self._step_seconds: dict[Setting, float] = {}  # of one step, once warm
+
+    def run(self, say: Callable[[str], None] = lambda _: None) -> None:
+        """Warm up, then measure in rounds.
+
+        Args:
+            say: called with a line of progress when a setting is warm, and every few seconds after that.
+        """
+        with _as_before(self.settings):
+            for i, setting in enumerate(self.settings, start=1):
+                self._attempt(setting, self._warm_up)
+                say(f"warm-up {i} of {len(self.settings)}: {self._warmed_up(setting)}")
+            start = spoke = time.perf_counter()
+            turns = ROUNDS * len(self.settings)
+            for done, setting in enumerate(self.settings * ROUNDS, start=1):
+                self._attempt(setting, self._measure)
+                if (now := time.perf_counter()) - spoke >= _QUIET_SECONDS:
+                    say(f"measured {done / turns:.0%}, about {(now - start) * (turns - done) / done:.0f} s left")
+                    spoke = now
+
+    def _warmed_up(self, setting: Setting) -> str:
+        name = f"{setting.task}, {setting.where}, batch size {setting.batch_size}"
+        if setting in self.problems:
+            return f"{name}: {self.problems[setting]}"
+        return f"{name}: about {setting.batch_size / self._step_seconds[setting]:,.0f} pictures/s"
+
+    def _steps(self, step_seconds: float) -> int:
+        """Return how many steps of a given length make a slice."""
+        return max(1, round(self.seconds / ROUNDS / step_seconds))
+
+    def _attempt(self, setting: Setting, action: Callable[[Setting], None]) -> None:
+        """Do something with a setting, unless it has failed; note it where memory runs out, and go on."""
+        if setting in self.problems:
+            return
+        try:
+            action(setting)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            self.problems[setting] = "out of memory"
+        if setting in self.problems and setting.device.startswith("cuda"):
+            torch.cuda.empty_cache()  # only here, where the error and the tensors in its traceback have gone
+
+    def _warm_up(self, setting: Setting) -> None:
+        """Run slices of growing length until their steps take no less time than before."""
+        steps, took = 1, math.inf
+        for _ in range(_WARM_UPS):
+            before, took = took, self._slice(setting, steps) / steps
+            if took >= _SETTLED * before and self._steps(took) <= 2 * steps:
+                break
+            steps = min(self._steps(took), _FASTEST_GROWTH * steps)
+        self._step_seconds[setting] = took
+
+    def _measure(self, setting: Setting) -> None:
+        steps = self._steps(self._step_seconds[setting])
+        took = self._slice(setting, steps) / steps
+        self.rates[setting].append(setting.batch_size / took)
+        self._step_seconds[setting] = min(took, self._step_seconds[setting])  # of a warm-up that others slowed down
+
+    def _slice(self, setting: Setting, steps: int) -> float:
+        """Return the seconds that so many steps take, work that is queued on the device included."""
+        if setting.threads is not None:
+            torch.set_num_threads(setting.threads)
+        step = self.workload(setting)
+        step()  # brings back into the caches what the other settings displaced
+        _synchronise(setting.device)
+        start = time.perf_counter()
+        for _ in range(steps):
+            step()
+        _synchronise(setting.device)
+        return time.perf_counter() - start
+
+    def workload(self, setting: Setting) -> Callable[[], None]:
+        """Return what is timed: a function that handles one batch."""
+        job = self._job(setting)
+        state = self.states[setting.device]
+        if setting.task == "training":
+            state.network.train()
+
+            def train() -> None:
+                train_step(job, state, 0.0)  # always its beginning, as far as the learning rate goes
+                state.step += 1
+
+            return train
+        classifier = job.classifier(state.network)
+        pictures = job.data.train.gather(np.arange(setting.batch_size))
+
+        def predict() -> None:
+            with autocast(job.device, job.precision):  # classifiers themselves always predict in fp32
+                classifier.logits(pictures)
+
+        return predict
+
+    def _job(self, setting: Setting) -> Job:
+        key = (setting.device, setting.precision, setting.batch_size)
+        if key not in self._jobs:
+            # "centered" costs what the default "standard" does, without counting pixels first
+            recipe = {"optimizer": OPTIMIZER, "normalize": "centered", "batch_size": setting.batch_size}
+            values = {
+                "model": {"name": self.network},
+                "recipe": recipe,
+                "machine": {"device": setting.device, "precision": setting.precision},
+            }
+            job, state = prepare(_whole_batches(self._data, setting.batch_size), parse_config(values))
+            self.states.setdefault(setting.device, state)
+            self._jobs[key] = job
+        return self._jobs[key]
+
+
+def random_pictures(shape: tuple[int, int, int], classes: int) -> Dataset:
+    """Return noise with labels: pictures (H, W, C) of K classes, all for training."""
+    count = min(_MOST_PICTURES, max(1, _MOST_BYTES // math.prod(shape)))
+    pictures = np.random.default_rng(0).integers(0, 256, (count, *shape), dtype=np.uint8)
+    names = [str(k) for k in range(classes)]
+    return from_arrays((pictures, np.arange(count) % classes), classes=names, validation=0, name="random")
+
+
+def _whole_batches(data: Dataset, batch_size: int) -> Dataset:
+    """Return the pictures repeated until the last batch of an epoch is a whole one; none of them is copied."""
+    count = len(data.train)
+    positions = np.resize(np.arange(count), batch_size * math.ceil(count / batch_size))
+    return replace(data, train=data.train.select(positions, name="train"))
+
+
+@contextlib.contextmanager
+def _as_before(settings: Sequence[Setting]) -> Iterator[None]:
+    """Give torch back its number of threads and the state of its random numbers."""
+    threads = torch.get_num_threads()
+    gpus = {setting.device for setting in settings if setting.device.startswith("cuda")}
+    with torch.random.fork_rng(devices=[torch.device(name) for name in sorted(gpus)]):
+        try:
+            yield
+        finally:
+            torch.set_num_threads(threads)
+
+
+def _synchronise(device: str) -> None:
+    """Wait until a device has done what it was given; a CPU always has."""
+    if device.startswith("cuda"):
+        torch.cuda.synchronize(device)
+    elif device == "mps":
+        torch.mps.synchronize()

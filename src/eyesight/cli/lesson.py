@@ -1,0 +1,189 @@
+"""`eyesight lesson`: what a convolutional network does, computed and drawn with the reader's own numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from ..errors import InterruptedRun, UnknownNameError, UsageError
+from .arguments import parse_size
+
+if TYPE_CHECKING:
+    from ..classifier import Classifier
+    from ..lessons.document import Lesson
+    from ..preprocess import Pixels
+
+Option = typer.Option
+
+_EPOCHS = 3  # of the network that `layers` trains where it is given none
+_NARROW, _WIDE = 60, 120  # columns of text
+
+
+def lesson(
+    topic: Annotated[str | None, typer.Argument(help="What to explain, or all.", show_default="list the topics")] = None,
+    numbers: Annotated[str | None, Option("--input", metavar="NUMBERS", help="Rows parted by ;, channels by |: '1 2; 3 4 | 5 6; 7 8'. parameters, output-size: 200x200x3.")] = None,
+    kernel: Annotated[str | None, Option(metavar="NUMBERS", help="Rows parted by ;, channels by |; or a name, see eyesight convolve.")] = None,
+    stride: Annotated[int | None, Option(min=1, max=4096, help="Pixels from one window to the next.")] = None,
+    padding: Annotated[Literal["valid", "same"] | None, Option(help="valid, or same: zeros around the picture.")] = None,
+    size: Annotated[int | None, Option(min=1, max=255, help="Side of the window, or of the kernel whose numbers don't matter.")] = None,
+    units: Annotated[int | None, Option(min=1, max=1 << 20, help="parameters: neurons of the dense layer.", show_default="64")] = None,
+    filters: Annotated[int | None, Option(min=1, max=1 << 20, help="parameters: filters of the convolutional layer.", show_default="32")] = None,
+    weights: Annotated[str | None, Option(metavar="NUMBERS", help="channels: two rows for the dense layer, dog and no dog.")] = None,
+    model: Annotated[Path | None, Option(help="layers: a run's folder or a model file.", show_default="trains a small one")] = None,
+    picture: Annotated[Path | None, Option(help="layers: a picture to follow through the network.", show_default="the first test picture")] = None,
+    output: Annotated[Path, Option("--output", "-o", help="Folder for the sheets, or a .png for one.", show_default="here")] = Path(),
+) -> None:  # fmt: skip
+    """Explain a topic step by step with real numbers, in the terminal and on a sheet (PNG); without a topic, list them."""
+    given = {
+        "input": numbers,
+        "kernel": kernel,
+        "stride": stride,
+        "padding": padding,
+        "size": size,
+        "units": units,
+        "filters": filters,
+        "weights": weights,
+        "model": model,
+        "picture": picture,
+    }
+    given = {name: value for name, value in given.items() if value is not None}
+    from ..lessons.topics import LESSONS
+
+    if topic is None:
+        if given:
+            raise UsageError(
+                f"--{next(iter(given))}: name the topic that it is for, such as: eyesight lesson convolution"
+            )
+        show_topics()
+        return
+    if topic != "all" and topic not in LESSONS:
+        raise UnknownNameError("lesson", topic, [*LESSONS, "all"])
+    topics = list(LESSONS) if topic == "all" else [topic]
+    if topic == "all" and (foreign := [name for name in given if name not in ("model", "picture")]):
+        raise UsageError(f"--{foreign[0]}: all takes only --model and --picture, for layers")
+    arguments = {name: read(name, given, several=topic == "all") for name in topics}
+    for name in topics:
+        if len(topics) > 1:
+            typer.echo()
+        single = output.suffix.lower() == ".png" and topic != "all"
+        show(LESSONS.load(name)(**arguments[name]()), output if single else output / f"lesson-{name}.png")
+
+
+def show_topics() -> None:
+    """Print a line for each topic, in reading order."""
+    from ..lessons.topics import LINES
+    from .tables import print_table
+
+    print_table(("topic", "what it shows"), LINES.items())
+    typer.echo("next: eyesight lesson convolution, or: eyesight lesson all -o lessons")
+
+
+def show(made: Lesson, path: Path) -> None:
+    """Print a lesson, and save its sheet."""
+    from rich.console import Console
+
+    from ..evaluation.figures import save
+    from ..lessons.sheet import sheet
+    from ..lessons.terminal import text_lines
+
+    console = Console(highlight=False)
+    width = min(max(console.width, _NARROW), _WIDE)
+    for line in text_lines(made, width):
+        console.print(line, no_wrap=True, overflow="ignore", crop=False)
+    save(sheet(made), path)
+    typer.echo(f"\nsheet: {path}")
+
+
+def read(topic: str, given: Mapping[str, Any], *, several: bool) -> Callable[[], dict[str, Any]]:
+    """Check a topic's options; return what gives its arguments, so that nothing is trained before all is checked.
+
+    Args:
+        topic: a lesson's name.
+        given: options and their text.
+        several: other topics are told too, and may be the ones that an option is for.
+
+    Raises:
+        UsageError: an option that belongs to another topic, or a value that is none.
+    """
+    if topic == "layers":
+        readers: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
+            "model": ("model", Path),
+            "picture": ("picture", Path),
+        }
+    else:
+        readers = _readers()[topic]
+    others = [option for option in given if option not in readers]
+    if others and not several:
+        takes = ", ".join(f"--{option}" for option in readers)
+        raise UsageError(f"--{others[0]}: does not belong to the lesson {topic}, which takes {takes}")
+    values = {readers[option][0]: readers[option][1](value) for option, value in given.items() if option in readers}
+    return (lambda: follow(**values)) if topic == "layers" else lambda: values
+
+
+def _readers() -> dict[str, dict[str, tuple[str, Callable[[Any], Any]]]]:
+    """Return for each topic its options: the argument that each stands for, and what reads it."""
+    from ..lessons import reading
+
+    picture = {"input": ("picture", reading.matrix)}
+    kernel = {"kernel": ("kernel", reading.kernel)}
+    stride, size = {"stride": ("stride", int)}, {"size": ("size", int)}
+    return {
+        "picture": {"input": ("planes", reading.planes)},
+        "parameters": {"input": ("shape", parse_size), "units": ("units", int), "filters": ("filters", int), **size},
+        "convolution": {**picture, **kernel, **stride, "padding": ("padding", str)},
+        "output-size": {"input": ("picture", lambda text: parse_size(text)[:2]), **size, **stride},
+        "relu": {"input": ("values", reading.matrix)},
+        "pooling": {**picture, **size, **stride},
+        "shift": {**picture, **kernel, **size},
+        "flatten": {"input": ("planes", reading.planes)},
+        "softmax": {"input": ("logits", reading.row)},
+        "channels": {
+            "input": ("planes", reading.planes),
+            "kernel": ("kernels", reading.kernels),
+            "weights": ("weights", lambda text: reading.matrix(text, option="--weights")),
+        },
+    }
+
+
+def follow(*, model: Path | None = None, picture: Path | None = None) -> dict[str, Any]:
+    """Return a classifier and a picture for it: the user's, or a small network trained now on the embedded digits."""
+    from .. import api
+
+    classifier = _trained() if model is None else api.load_classifier(model)
+    pixels, source = _chosen(classifier, model, picture)
+    return {"classifier": classifier, "picture": pixels, "source": source}
+
+
+def _trained() -> Classifier:
+    import tempfile
+
+    from .. import api
+
+    typer.echo(f"training a small network on the embedded digits for {_EPOCHS} epochs; --model takes yours", err=True)
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            return api.train("digits", epochs=_EPOCHS, seed=0, output=Path(folder) / "run").classifier
+        except InterruptedRun as error:
+            raise InterruptedRun("interrupted", error.exit_code - 128) from None  # there is nothing to resume
+
+
+def _chosen(classifier: Classifier, model: Path | None, picture: Path | None) -> tuple[Pixels, str]:
+    """Return the picture to follow, and what it is."""
+    from .. import api
+    from ..errors import DataError
+    from ..preprocess import read_picture
+
+    if picture is not None:
+        return read_picture(picture, classifier.inference.preprocessing), picture.name
+    try:
+        if model is not None and model.is_dir():
+            data = api.open_run(model).data()
+        else:
+            data = api.load_data(classifier.training.data if classifier.training else "")
+    except (DataError, UsageError) as error:
+        raise UsageError(f"--picture: name one, as those that it was trained on are not found ({error})") from None
+    split = data.test or data.validation or data.train
+    return split.gather([0])[0], f"{split.name} picture 0 of {data.name}, a {data.classes[split.labels[0]]}"

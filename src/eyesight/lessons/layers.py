@@ -1,0 +1,201 @@
+"""The lesson on a trained network: its first filters, and a picture after every layer.
+
+In: a classifier and a picture. Out: a `Lesson`. It does not train, and it does not know where the classifier came from.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..classifier import Classifier
+from ..errors import UsageError
+from ..metrics import softmax
+from ..models.layers import Activation, Conv, Linear
+from ..models.network import NetworkSpec, leaves
+from ..models.summary import Row, Summary, summarise
+from ..preprocess import Pixels, adapt
+from .convolution import by
+from .document import Bars, Block, Floats, Grid, Lesson, Only, Sign, Table, Words, card, line
+
+_ON_SHEET, _IN_TERMINAL = 8, 4  # feature maps of a layer
+_FILTERS = 6
+_TERMINAL_PIXELS = 14  # of a feature map in a terminal; larger ones are averaged down
+_NUMBERED = 5  # side of the largest kernel whose numbers are shown
+_ROW = 16  # cells of a dense layer's row
+
+
+@dataclass(frozen=True, eq=False)
+class Stage:
+    """What one row of the layer table gives for the picture: (C, H, W) or (F,), after its activation."""
+
+    row: Row
+    values: Floats
+
+
+def layers(*, classifier: Classifier, picture: Pixels, source: str) -> Lesson:
+    """Show the filters of the first layer, and what every layer makes of a picture.
+
+    Args:
+        classifier: with a network of eyesight's own layers.
+        picture: uint8 (H, W, C) of the stored size.
+        source: what the picture is, in words.
+
+    Raises:
+        UsageError: a network whose layers only its own code knows.
+    """
+    spec = classifier.spec
+    if not isinstance(spec, NetworkSpec):
+        raise UsageError(f"--model: its network is {spec.name}, whose layers only its own code knows")
+    summary, stages = summarise(spec), capture(classifier, picture)
+    shown = picture.astype(np.float64)
+    grey = shown.shape[2] == 1
+    seen = Grid(shown[..., 0] if grey else shown, by(summary.input), shade="grey" if grey else "color", numbers=False)
+    return Lesson(
+        "layers",
+        f"What the layers learn: {spec.name} on {classifier.training.data if classifier.training else 'its pictures'}",
+        (
+            Words(
+                "Every filter was found by training. A feature map shows where in the picture its filter answers: "
+                "orange above zero, blue below. The shapes tell how the maps shrink, and grow in number, from layer to "
+                "layer."
+            ),
+            Only("sheet", line(seen, Sign("→"), _shapes(summary))),
+            Only("terminal", Words(f"The picture: {source}, {by(summary.input)}.")),
+            Only("terminal", _small(seen)),
+            Only("terminal", _shapes(summary)),
+            Words(_shrinking(summary, stages), "result"),
+            *_filters(classifier, spec),
+            *(block for stage in stages for block in _maps(stage)),
+            *_answer(classifier, stages[-1].values),
+        ),
+    )
+
+
+def capture(classifier: Classifier, picture: Pixels) -> list[Stage]:
+    """Return what every row of the network's layer table gives for one picture (H, W, C)."""
+    import torch
+    from torch import nn
+    from torch.utils.hooks import RemovableHandle
+
+    spec, network = classifier.spec, classifier.network
+    assert isinstance(spec, NetworkSpec)
+    found: dict[str, torch.Tensor] = {}
+
+    def note(path: str) -> RemovableHandle:
+        def hook(_: nn.Module, __: object, output: torch.Tensor) -> None:
+            found[path] = output.detach()[0].float().cpu().clone()  # a copy: an activation may work in place
+
+        return network.get_submodule(path).register_forward_hook(hook)
+
+    paths = [(path, layer) for path, layer, _ in leaves(spec.whole, spec.input)]
+    hooks = [note(path) for path, _ in paths]
+    try:
+        with torch.inference_mode():
+            batch = torch.from_numpy(np.array(picture[None], order="C")).to(classifier.device)
+            network(adapt(batch, classifier.inference.preprocessing, torch.float32))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    values: list[Floats] = []
+    for path, layer in paths:
+        result = found[path].numpy().astype(np.float64)
+        if isinstance(layer, Activation) and values:
+            values[-1] = result  # the table names an activation with the layer before it
+        else:
+            values.append(result)
+    return [Stage(row, value) for row, value in zip(summarise(spec).rows, values, strict=True)]
+
+
+def _shapes(summary: Summary) -> Table:
+    rows = tuple((row.layer, row.kind, by(row.output), f"{row.parameters:,}") for row in summary.rows)
+    return Table(("layer", "kind", "output", "parameters"), (("picture", "", by(summary.input), ""), *rows), words=2)
+
+
+def _shrinking(summary: Summary, stages: list[Stage]) -> str:
+    """Say how shapes go through the stack."""
+    shapes = [by(summary.input), *(by(stage.row.output) for stage in stages)]
+    changes = [shape for k, shape in enumerate(shapes) if k == 0 or shape != shapes[k - 1]]
+    return f"{' → '.join(changes)}; {summary.parameters:,} parameters."
+
+
+def _filters(classifier: Classifier, spec: NetworkSpec) -> list[Block]:
+    """Draw the weights of the first layer that has any, as pictures."""
+    path, layer, shape = next(leaf for leaf in leaves(spec.whole, spec.input) if isinstance(leaf[1], Conv | Linear))
+    weights = classifier.network.get_submodule(path).get_parameter("weight").detach().float().cpu().numpy()
+    if isinstance(layer, Linear):
+        if shape != (int(np.prod(spec.input)),):
+            return []
+        weights = weights.reshape(-1, *spec.input)  # its inputs are the pixels, in the order C, H, W
+    strongest = _strongest(weights, _FILTERS)
+    things = "neurons' weights" if isinstance(layer, Linear) else f"filters {by(weights.shape[2:])}"
+    title = f"{path}: {len(strongest)} of {len(weights)} {things}"
+    drawn = [_filter(weights[k], int(k), numbers=False) for k in strongest]
+    blocks: list[Block] = [Only("sheet", card(title, line(*drawn)))]
+    if max(weights.shape[2:]) <= _NUMBERED:
+        numbered = [_filter(weights[k], int(k), numbers=True) for k in strongest]
+    else:
+        numbered = [_small(_filter(weights[k], int(k), numbers=False)) for k in strongest]
+    return [*blocks, Only("terminal", card(title, line(*numbered)))]
+
+
+def _filter(weights: Floats, index: int, *, numbers: bool) -> Grid:
+    """Draw a filter (C, h, w): of one channel by sign, of three as colour; its numbers are those of channel 1."""
+    title = f"#{index}" if not numbers or len(weights) == 1 else f"#{index}, channel 1"
+    if len(weights) == 3 and not numbers:
+        low, high = float(weights.min()), float(weights.max())
+        color = (weights.transpose(1, 2, 0) - low) / ((high - low) or 1.0) * 255
+        return Grid(color.astype(np.float64), title, shade="color", numbers=False, size=1.2)
+    return Grid(weights[0].astype(np.float64), title, shade="signed", numbers=numbers, size=1.2)
+
+
+def _strongest(values: Floats, count: int) -> list[int]:
+    """Return which of (N, …) have the largest sums of absolute values, in their own order."""
+    order = np.argsort(-np.abs(values).reshape(len(values), -1).sum(axis=1), kind="stable")
+    return sorted(order[:count].tolist())
+
+
+def _maps(stage: Stage) -> list[Block]:
+    """Draw the strongest feature maps of a layer, or the numbers of a dense one."""
+    title = f"{stage.row.layer}: {stage.row.kind} → {by(stage.row.output)}"
+    if stage.values.ndim == 1:
+        return [card(title, _vector(stage.values))] if stage.row.parameters else []
+    grids = [
+        Grid(stage.values[k], f"#{k}", shade="signed", numbers=False, size=1.2)
+        for k in _strongest(stage.values, _ON_SHEET)
+    ]
+    count = len(stage.values)
+    some = f" ({len(grids)} of {count})" if len(grids) < count else ""
+    few = [_small(grid) for grid in grids[:_IN_TERMINAL]]
+    fewer = f" ({len(few)} of {count})" if len(few) < count else ""
+    return [Only("sheet", card(title + some, line(*grids))), Only("terminal", card(title + fewer, line(*few)))]
+
+
+def _vector(values: Floats) -> Grid:
+    """Draw (F,) numbers as pixels, in rows; the last row is filled up with zeros."""
+    width = min(_ROW, len(values)) if len(values) <= _ROW**2 else 2 * _ROW
+    rows = np.resize(np.zeros(1), (-(-len(values) // width), width))
+    rows.ravel()[: len(values)] = values
+    filled = np.count_nonzero(values > 0)
+    size = 0.22 * width
+    return Grid(rows, note=f"{len(values)} numbers, {filled} above zero", shade="signed", numbers=False, size=size)
+
+
+def _small(grid: Grid) -> Grid:
+    """Average a drawing down to what a terminal can show."""
+    step = -(-max(grid.values.shape[:2]) // _TERMINAL_PIXELS)
+    height, width = (n // step * step for n in grid.values.shape[:2])
+    if step == 1 or not height or not width:
+        return grid
+    blocks = grid.values[:height, :width].reshape(height // step, step, width // step, step, *grid.values.shape[2:])
+    return Grid(blocks.mean(axis=(1, 3)), grid.title, shade=grid.shade, numbers=False, size=grid.size)
+
+
+def _answer(classifier: Classifier, logits: Floats) -> list[Block]:
+    shares = softmax(logits[None] / classifier.inference.temperature)[0]
+    order = np.argsort(-shares, kind="stable")[:10].tolist()
+    names = tuple(" ".join(classifier.classes[k].split())[:24] for k in order)
+    bars = Bars(names, tuple(shares[order].tolist()), tuple(f"{shares[k]:.4f}" for k in order), 0, full=1.0)
+    best = f"The answer: {names[0]}, with probability {shares[order[0]]:.4f}."
+    return [card("softmax and argmax", bars, Words(best, "result"))]
