@@ -184,3 +184,48 @@ def test_a_state_of_the_first_version_is_refused_for_what_it_does_not_say(
 def test_force_is_only_for_resuming(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "digits", "--force"]) == 2
     assert capsys.readouterr().err == "eyesight: error: --force: only with --resume\n"
+
+
+def test_stopped_before_anything_was_saved_it_does_not_start_over_as_something_else(
+    run: Path, whole: Path, bars_data: eyesight.Dataset
+) -> None:
+    shutil.rmtree(run / "checkpoints")
+    edit(run, "lr: 0.001", "lr: 0.01")
+    with pytest.raises(RunError, match=r"recipe\.lr was 0\.001 and is 0\.01"):
+        eyesight.resume(run, data=bars_data, progress=False)
+    edit(run, "lr: 0.01", "lr: 0.001")
+    with pytest.raises(RunError, match=r"data\.train has 270 pictures as before, but they"):
+        eyesight.resume(run, data=bars_data.with_validation(0.1, seed=5), progress=False)
+    result = eyesight.resume(run, data=bars_data, progress=False)
+    assert result.model_file.read_bytes() == (whole / "model.safetensors").read_bytes()
+
+
+def test_forced_to_start_over_it_tells_what_has_changed(run: Path, bars_data: eyesight.Dataset) -> None:
+    shutil.rmtree(run / "checkpoints")
+    edit(run, "lr: 0.001", "lr: 0.01")
+    result, told = forced(run, bars_data)
+    assert "--force: recipe.lr was 0.001 and is 0.01" in told
+    assert result.metrics()[0]["lr"] > 0.005
+    assert "forced" not in result.about()  # it is whole, with the configuration that it has now
+
+
+def test_a_state_that_lacks_a_part_is_told_and_the_one_before_it_used(
+    run: Path, whole: Path, bars_data: eyesight.Dataset
+) -> None:
+    path = max((run / "checkpoints").glob("step-*"))
+    arrays, description, _ = read_tensors(path)
+    write_tensors(path, arrays, {key: value for key, value in description.items() if key != "state"})
+    heard: list[Event] = []
+    result = eyesight.resume(run, data=bars_data, progress=False, listeners=[heard.append])
+    assert any(isinstance(event, Warned) and "not a whole state of a training" in event.message for event in heard)
+    assert result.model_file.read_bytes() == (whole / "model.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize("missing", ["sums", "network/head.dense1.weight"])
+def test_a_state_without_a_tensor_is_one_line(run: Path, bars_data: eyesight.Dataset, missing: str) -> None:
+    path = max((run / "checkpoints").glob("step-*"))
+    arrays, description, _ = read_tensors(path)
+    del arrays[missing]
+    write_tensors(path, arrays, description)
+    with pytest.raises(eyesight.EyesightError, match=path.name):
+        eyesight.resume(run, data=bars_data, progress=False)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import gc
 import io
 import struct
+import subprocess
+import sys
 import warnings
 import zlib
 from pathlib import Path
@@ -239,6 +241,7 @@ def icon() -> bytes:
         ("cut.bmp", file(COLOUR, "BMP")[:-60], "truncated"),
         ("cut.ppm", b"P6 9 9 255\n\1\2", ""),
         ("head.png", file(COLOUR)[:8], ""),
+        ("no-pixels.png", file(COLOUR)[:33] + file(COLOUR)[-12:], "cannot load this image"),
     ],
 )
 def test_a_bad_file_is_one_line_that_names_it(tmp_path, name, data, says):
@@ -284,13 +287,55 @@ def test_a_picture_that_pillow_only_warns_of_is_read():
         assert read_picture(large, preprocessing(2, 2, 1)).tolist() == [[[255]] * 2] * 2
 
 
-def test_a_picture_that_needs_too_much_memory_is_refused_before_it_is_decoded():
-    """The WebP decoder alone keeps four copies."""
-    webp = bytearray(file(Image.new("RGB", (16, 16)), "WEBP"))
-    assert webp[12:16] == b"VP8 "
-    webp[26:30] = struct.pack("<HH", 6000, 4000)
-    with pytest.raises(PictureError, match=r"in 200 MB; received: WEBP of 24.0 megapixels, which takes 384 MB$"):
-        decode(bytes(webp), channels=3)
+def claims(kind: str, place: int, *numbers: int, **options) -> bytes:
+    """A small picture that claims other sizes, as 16-bit little-endian numbers at a place in its file."""
+    data = bytearray(file(Image.new("RGB", (16, 16)), kind, **options))
+    data[place : place + 2 * len(numbers)] = struct.pack(f"<{len(numbers)}H", *numbers)
+    return bytes(data)
+
+
+def large_strip() -> bytes:
+    """A packed TIFF whose only strip, and a copy of the whole that is turned upright, are beside the whole."""
+    data = bytearray(file(Image.new("RGB", (16, 16)), "TIFF", compression="tiff_lzw", tiffinfo={274: 6, 278: 2**20}))
+    for tag in (256, 257):
+        at = data.index(struct.pack("<HHI", tag, 3, 1)) + 8
+        data[at : at + 2] = struct.pack("<H", 4200)
+    return bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (claims("WEBP", 26, 6000, 4000), "WEBP of 24.0 megapixels, which takes 384 MB"),
+        (claims("GIF", 6, 9900, 9990), "GIF of 98.9 megapixels, which takes 242 MB"),
+        (b"P6 6000 4000 100\n", "PPM of 24.0 megapixels, which takes 288 MB"),
+        (large_strip(), "TIFF of 17.6 megapixels, which takes 212 MB"),
+    ],
+    ids=["WebP", "GIF", "PPM of another depth", "TIFF"],
+)
+def test_a_picture_that_takes_too_much_memory_is_refused_before_it_is_decoded(data, says):
+    with pytest.raises(PictureError, match=f"^picture: expected to decode it in 200 MB; received: {says}$"):
+        decode(data, channels=3)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits the memory of a process as Linux does")
+def test_a_want_of_memory_is_one_line():
+    program = """if True:
+        import re, resource, sys
+        from pathlib import Path
+        from eyesight.decode import decode
+        decode(Path("small.png"), channels=1)
+        mapped = 1024 * int(re.search(r"VmSize:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
+        resource.setrlimit(resource.RLIMIT_AS, (mapped + 30_000_000,) * 2)
+        try:
+            decode(Path("large.png"), channels=1)
+        except Exception as error:
+            print(repr(error))
+    """
+    Path("small.png").write_bytes(file(COLOUR))
+    Path("large.png").write_bytes(file(Image.new("1", (9_000, 9_000))))
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "PictureError('large.png: not enough memory to decode it')\n"
 
 
 def test_a_side_that_no_camera_has_is_refused():

@@ -70,16 +70,11 @@ def decode(source: str | Path | bytes | Image.Image, *, channels: int) -> Image.
     except Image.DecompressionBombError as error:
         raise PictureError(f"{name}: {error}") from None
     except OSError as error:
-        raise PictureError(f"{name}: {_one_line(error.strerror or str(error)).lower()}") from None
+        raise PictureError(f"{name}: {(error.strerror or str(error)).lower()}") from None
     except MemoryError:
         raise PictureError(f"{name}: not enough memory to decode it") from None
     except Exception as error:  # on damaged files Pillow's decoders raise nearly anything
-        raise PictureError(f"{name}: damaged picture ({_one_line(str(error))})") from None
-
-
-def _one_line(text: str) -> str:
-    """Return the text without line breaks: Pillow's messages quote from the file."""
-    return " ".join(text.split())
+        raise PictureError(f"{name}: damaged picture ({error})") from None
 
 
 @lru_cache(maxsize=1)
@@ -157,15 +152,17 @@ def _memory(picture: ImageFile, pixels: int, mode: str, block: int) -> int:
     """
     size = picture.width * picture.height
     held, extra = _MODE_BYTES.get(picture.mode, 4) * size, 0  # to the end of decoding; during a part of it
+    codec = picture.tile[0][0] if picture.tile else ""
     if isinstance(picture, JpegImageFile):
         extra = _coefficients(picture, pixels)
     elif isinstance(picture, TiffImageFile):
-        extra = _tiff_buffer(picture) + (held if _turn(picture) else 0)  # Pillow turns a TIFF itself
+        extra = held if _turn(picture) else 0  # Pillow turns a TIFF itself, beside the buffer
+        extra += _tiff_buffer(picture) if codec == "libtiff" else 0
     elif picture.format == "WEBP":
         held, extra = 12 * size, 4 * size  # two canvases and Pillow's picture; one more copy in between
     elif picture.format == "GIF":
-        held *= 2  # beside the picture, what would follow it
-    elif picture.tile[0][0] in ("bmp_rle", "ppm", "ppm_plain"):  # written in Python
+        held *= 2  # beside the picture, what a second one would be laid over
+    elif codec in ("bmp_rle", "ppm", "ppm_plain"):  # written in Python
         extra = 8 * size
     return held + max(extra, _MODE_BYTES.get(mode, 4) * size // block**2)
 
@@ -173,7 +170,7 @@ def _memory(picture: ImageFile, pixels: int, mode: str, block: int) -> int:
 def _coefficients(picture: JpegImageFile, pixels: int) -> int:
     """Return the bytes of the coefficients that libjpeg keeps of a JPEG in several scans, whatever the draft."""
     areas = [across * down for _, across, down, _ in picture.layer]
-    one_scan = not picture.info.get("progressive") and True
+    one_scan = not picture.info.get("progressive") and _first_scan(picture.fp) == len(areas)
     return 0 if one_scan else 2 * pixels * sum(areas) // max(1, *areas)
 
 
@@ -195,8 +192,6 @@ def _first_scan(file: IO[bytes] | None) -> int:
 
 def _tiff_buffer(picture: TiffImageFile) -> int:
     """Return the bytes of one strip or tile, which libtiff unpacks as a whole."""
-    if picture.tile[0][0] != "libtiff":
-        return 0
     tags = picture.tag_v2
     width, rows = tags[256], min(tags[257], tags.get(278, tags[257]))
     width, rows = tags.get(322, width), tags.get(323, rows)

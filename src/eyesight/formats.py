@@ -288,7 +288,7 @@ def _parse_header(header: bytes, size: int, source: Path | str) -> tuple[dict[st
     if len(header) < size:
         raise FormatError(f"{source}: not a safetensors file, or cut off in its header")
     try:
-        table = json.loads(header)
+        table = json.loads(header.decode())  # json would guess at other encodings than the UTF-8 of safetensors
         metadata = table.pop("__metadata__")
         description, checksum = json.loads(metadata["eyesight"]), metadata["checksum"]
         usable = isinstance(description, dict) and re.fullmatch("[0-9a-f]{64}", checksum) is not None

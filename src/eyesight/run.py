@@ -12,6 +12,7 @@ configuration and the checkpoints contain only as plain data.
     model.safetensors   the classifier; last.safetensors beside it where the best weights are not the last
     checkpoints/        the state of the training, the last two
     evaluation/         one folder for each split and model: predictions, report, figures
+    tutorial/           of a run of `eyesight tutorial`: the figures that the tutorial draws
 """
 
 from __future__ import annotations
@@ -159,6 +160,11 @@ class RunFolder:
     def checkpoints_folder(self) -> Path:
         """Where the states of the training lie."""
         return self.path / "checkpoints"
+
+    @property
+    def tutorial_folder(self) -> Path:
+        """Where the figures of a tutorial lie."""
+        return self.path / "tutorial"
 
     def evaluation_folder(self, split: str, fingerprint: str) -> Path:
         """Where what was derived from one split lies; `fingerprint` tells models and data apart."""

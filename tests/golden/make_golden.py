@@ -40,6 +40,7 @@ def make(folder: Path) -> None:
             shutil.copy(run.path / name, kept / name)
         environment = json.loads((kept / "environment.json").read_text())
         environment |= {"platform": "Linux", "processor": "any"}  # whose machine it was is nobody's business
+        environment["identity"]["processor"] = "any"
         (kept / "environment.json").write_text(json.dumps(environment, indent=2) + "\n")
         shutil.copy(run.model_file, kept / "model.safetensors")
         shutil.copy(evaluation.folder / "predictions.safetensors", folder / "predictions.safetensors")

@@ -100,9 +100,11 @@ def check_user_module(module: nn.Module, *, shape: tuple[int, int, int], classes
 
 
 def check_finite(module: nn.Module) -> bool:
-    """Tell whether every weight and buffer is finite."""
-    tensors = [t for t in module.state_dict().values() if isinstance(t, torch.Tensor) and t.is_floating_point()]
-    return all(bool(torch.isfinite(t).all()) for t in tensors)
+    """Tell whether every weight is finite and no buffer holds NaN; a user's buffer may be a mask of infinities."""
+    buffers = (buffer for buffer in module.buffers() if buffer.is_floating_point())
+    return all(bool(p.isfinite().all()) for p in module.parameters()) and not any(
+        bool(buffer.isnan().any()) for buffer in buffers
+    )
 
 
 def to_arrays(module: nn.Module) -> Arrays:

@@ -71,9 +71,12 @@ def _read(path: Path) -> Checkpoint:
     description = upgrade(
         description, path, name=CHECKPOINT_FORMAT, version=CHECKPOINT_VERSION, upgrades={1: _from_version_1}
     )
-    return Checkpoint(path, arrays, description["state"], description["identity"])
+    state, identity = description.get("state"), description.get("identity")
+    if not isinstance(state, dict) or not isinstance(identity, dict):
+        raise FormatError(f"{path}: not a whole state of a training (it lacks its facts)")
+    return Checkpoint(path, arrays, state, identity)
 
 
 def _from_version_1(old: dict[str, Any]) -> dict[str, Any]:
     """Version 1 held hashes in place of the identity, and knew neither averages nor clocks."""
-    return {"format": old["format"], "identity": {}, "state": old["state"] | {"averaged": 0, "best_averaged": False}}
+    return {"format": old["format"], "identity": {}, "state": {"averaged": 0, "best_averaged": False, **old["state"]}}

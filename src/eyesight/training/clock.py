@@ -62,6 +62,7 @@ class BudgetClock:
         self.budget = budget
         self._origin = time.perf_counter() - seconds
         self._values = list(values)
+        self._path = path
         self._file: int | None = _open(path, self._values)
 
     def seconds(self) -> float:
@@ -83,10 +84,17 @@ class BudgetClock:
             return value
         earlier = self._values[-1] if self._values else 0.0
         value = 0.0 if step == 0 else min(max(earlier, self.seconds() / usable), 1.0)  # one update at least; never back
-        if self._file is not None:
-            os.write(self._file, f"{value!r}\n".encode())
-        self._values.append(value)
+        self._record(value)
         return value
+
+    def _record(self, value: float) -> None:
+        if self._file is not None:
+            try:
+                os.write(self._file, f"{value!r}\n".encode())
+            except OSError as error:
+                error.filename = str(self._path)
+                raise
+        self._values.append(value)
 
     def realised(self, step: int) -> list[float]:
         """Return the progress before each of the first `step` updates."""

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from ..errors import FormatError
 from ..formats import Arrays
 from ..models.torch_network import load_arrays, tensor_to_array, to_arrays
 from . import averaging, optimizers
@@ -85,8 +86,14 @@ class TrainState:
         """Restore what `arrays` and `facts` gave.
 
         Raises:
-            FormatError: the tensors do not fit the network.
+            FormatError: the tensors do not fit the network, or something is missing.
         """
+        try:
+            self._load(arrays, facts, source)
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise FormatError(f"{source}: not a whole state of a training ({error!r})") from None
+
+    def _load(self, arrays: Arrays, facts: dict[str, Any], source: str) -> None:
         parts: dict[str, Arrays] = {"network": {}, "optimizer": {}, "average": {}, "best": {}}
         for name, array in arrays.items():
             part, _, rest = name.partition("/")

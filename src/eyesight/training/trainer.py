@@ -23,7 +23,7 @@ from . import checkpoint
 from .checkpoint import Checkpoint
 from .clock import BudgetClock, Clock, StepClock, read_record
 from .events import Control, Event, Listener, Progress, Warned, event_to_json
-from .identity import differences, identity, load_changed
+from .identity import Identity, differences, identity, load_changed
 from .job import Job, prepare
 from .loop import fit
 from .recipe import Config, parse_config
@@ -107,7 +107,9 @@ def resume(
             _tell(listeners, problem)
         record = _read_record(run, listeners)
         if found is None:
+            _check_start(job, run, listeners, force=force)
             _tell(listeners, f"{path}: stopped before anything was saved; starting over")
+            record = []
         else:
             _take_up(job, state, found, run, listeners, force=force)
             if record[: state.step] != state.clock:
@@ -133,13 +135,7 @@ def _take_up(
 ) -> None:
     """Load a saved state, or refuse to; with `force`, what has changed is noted in the run."""
     now = identity(job)
-    changes = differences(found.identity, now)
-    if changes and not force:
-        raise RunError(
-            f"{run.path}: cannot go on to the same weights, because {'; '.join(changes)}; "
-            "put it back, or add --force to go on all the same and be told what is lost"
-        )
-    if changes:
+    if changes := _changes(found.identity, now, run, force=force):
         lost = load_changed(state, found, job)
         run.update(forced=[*run.about().get("forced", []), *changes])
         for text in (*changes, *lost):
@@ -152,6 +148,28 @@ def _take_up(
             f"the processor was {found.identity['processor']} and is {now['processor']}: "
             "the weights will be those of an uninterrupted run only within rounding",
         )
+
+
+def _changes(was: Identity, now: Identity, run: RunFolder, *, force: bool) -> list[str]:
+    """Return what has changed; without `force` it must be nothing."""
+    changes = differences(was, now)
+    if changes and not force:
+        raise RunError(
+            f"{run.path}: cannot go on to the same weights, because {'; '.join(changes)}; "
+            "put it back, or add --force to go on all the same and be told what is lost"
+        )
+    return changes
+
+
+def _check_start(job: Job, run: RunFolder, listeners: Sequence[Listener], *, force: bool) -> None:
+    """Refuse to start over as something else than the run was begun as, where the run still says what that was."""
+    try:
+        was = run.read_environment().get("identity")
+    except FormatError:
+        return
+    if isinstance(was, dict):
+        for text in _changes(was, identity(job), run, force=force):
+            _tell(listeners, f"--force: {text}")
 
 
 def _train(
@@ -197,6 +215,7 @@ def _write_environment(run: RunFolder, job: Job) -> None:
             "seed": job.config.seed,
             "data_fingerprint": job.data.fingerprint,
             "data_folder": job.data.folder,
+            "identity": identity(job),
         }
     )
 
