@@ -103,26 +103,6 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_weights(
     assert_same(output, whole)
 
 
-@pytest.mark.long
-def test_killed_again_and_again_it_still_ends_with_the_same_weights(whole: Path, tmp_path: Path) -> None:
-    output = tmp_path / "run"
-    stopped(output, signal.SIGKILL)
-    code = "import sys; from eyesight.cli import main; sys.exit(main())"
-    command = [sys.executable, "-c", code, "train", "--resume", str(output), "--checkpoint-every", "0.1s"]
-    for _ in range(6):
-        before = len((output / "events.jsonl").read_text().splitlines())
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        end = time.monotonic() + 60
-        while process.poll() is None and len((output / "events.jsonl").read_text().splitlines()) <= before:
-            assert time.monotonic() < end
-            time.sleep(0.01)
-        time.sleep(random.uniform(0, 0.5))
-        process.kill()
-        process.wait()
-    eyesight.resume(output, progress=False)
-    assert_same(output, whole)
-
-
 def test_ctrl_c_saves_says_how_to_go_on_and_exits_130(whole: Path, tmp_path: Path) -> None:
     output = tmp_path / "run"
     code, errors = stopped(output, signal.SIGINT)
@@ -244,7 +224,9 @@ def test_other_data_than_it_was_started_with_is_refused(bars_data: eyesight.Data
     labels[0] = (labels[0] + 1) % 3
     with pytest.raises(RunError, match="data.train had 270 pictures and has 243 pictures; .* and has no pictures"):
         eyesight.resume(tmp_path / "run", data=eyesight.from_arrays((pictures, labels)), progress=False)
-    with pytest.raises(RunError, match=r"data\.train has 270 pictures as before, but they or their labels are others; "):
+    with pytest.raises(
+        RunError, match=r"data\.train has 270 pictures as before, but they or their labels are others; "
+    ):
         eyesight.resume(tmp_path / "run", data=bars_data.with_validation(0.1, seed=1), progress=False)
     assert eyesight.resume(tmp_path / "run", data=bars_data, progress=False).status == "complete"
 

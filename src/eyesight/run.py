@@ -207,6 +207,11 @@ class RunFolder:
         text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
         write_bytes(self.path / "config.yaml", text.encode())
 
+    @property
+    def has_config(self) -> bool:
+        """Whether the run got as far as writing its configuration."""
+        return (self.path / "config.yaml").is_file()
+
     def read_config(self) -> dict[str, Any]:
         """Return the contents of `config.yaml`, at the current version."""
         return read_config_file(self.path / "config.yaml")

@@ -84,7 +84,7 @@ def _move(average: Average, network: nn.Module, share: float) -> None:
     if not average.mean:
         average.mean = {name: parameter.detach().clone() for name, parameter in named.items()}
     else:
-        torch._foreach_lerp_(list(average.mean.values()), list(named.values()), share)
+        torch._foreach_lerp_(list(average.mean.values()), [named[name] for name in average.mean], share)
     average.count += 1
 
 

@@ -28,6 +28,11 @@ def stream(seed: int, purpose: str, *numbers: int) -> np.random.Generator:
     return np.random.default_rng([seed, zlib.crc32(purpose.encode()), *numbers])
 
 
+def step_seed(seed: int, step: int) -> int:
+    """Return the seed of torch's own generator for one update: a function of the run's seed and the step."""
+    return (seed * 0x9E3779B97F4A7C15 + step) % (1 << 63)
+
+
 class Batches:
     """Batches of a split.
 

@@ -7,6 +7,7 @@ so come to the same weights.
 
 from __future__ import annotations
 
+import errno
 import itertools
 import json
 import os
@@ -40,6 +41,10 @@ class StepClock:
         """Return the progress before update `step`, counted from 0."""
         return step / self.total
 
+    def at(self, step: int) -> float:
+        """Return the progress before an update that has been made."""
+        return step / self.total
+
     def realised(self, step: int) -> list[float]:  # noqa: ARG002 - of the other clock
         """Return what must be saved of the clock: nothing."""
         return []
@@ -63,7 +68,8 @@ class BudgetClock:
         self._origin = time.perf_counter() - seconds
         self._values = list(values)
         self._path = path
-        self._file: int | None = _open(path, self._values)
+        begin_record(path, self._values)
+        self._file: int | None = os.open(path, os.O_WRONLY | os.O_APPEND)
 
     def seconds(self) -> float:
         """Return the seconds used so far; pauses between sittings, and what a crash made anew, are left out."""
@@ -90,11 +96,17 @@ class BudgetClock:
     def _record(self, value: float) -> None:
         if self._file is not None:
             try:
-                os.write(self._file, f"{value!r}\n".encode())
+                line = f"{value!r}\n".encode()
+                if os.write(self._file, line) < len(line):  # as on a disk that has just become full
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             except OSError as error:
                 error.filename = str(self._path)
                 raise
         self._values.append(value)
+
+    def at(self, step: int) -> float:
+        """Return the progress before an update that has been made."""
+        return self._values[step]
 
     def realised(self, step: int) -> list[float]:
         """Return the progress before each of the first `step` updates."""
@@ -110,11 +122,10 @@ class BudgetClock:
 Clock = StepClock | BudgetClock
 
 
-def _open(path: Path, values: list[float]) -> int:
-    """Begin the record with `values` and return a handle that adds to it."""
+def begin_record(path: Path, values: Sequence[float]) -> None:
+    """Write a record that begins with `values`."""
     header = json.dumps({"format": CLOCK_FORMAT, "version": CLOCK_VERSION})
     write_bytes(path, "".join(f"{line}\n" for line in (header, *map(repr, values))).encode())
-    return os.open(path, os.O_WRONLY | os.O_APPEND)
 
 
 def read_record(path: Path) -> list[float]:

@@ -29,7 +29,7 @@ from .identity import identity
 from .job import Job
 from .recipe import Recipe
 from .state import Best, TrainState
-from .validation import Row, best_row, collect_statistics, early_stop, validate
+from .validation import Row, StopAsked, best_row, collect_statistics, early_stop, seed_torch, validate
 
 _FLUSH_SECONDS = 0.25  # how often losses are fetched from the device, checked for NaN, and shown
 _SAVING_SHARE = 0.01  # the most of the time that saving at the ends of epochs may take
@@ -153,14 +153,18 @@ class Loop:
         return self._every if self._every is not None else max(30.0, self._saving_took / _SAVING_SHARE)
 
     def end_epoch(self) -> None:
-        """Validate, note the epoch, keep the weights if they are the best, and decide whether to go on.
+        """Do what comes after an epoch, where it has not been done for the last update already.
 
-        Nothing happens where this has been done for the last update already, or where a signal asks to stop: the state
-        is then saved as it is, and going on with it begins here.
+        Where a signal asks to stop in the middle of it, the state is saved as it was before, and going on begins here.
         """
+        state = self.state
+        if state.step and not (state.history and state.history[-1]["step"] == state.step):
+            with contextlib.suppress(StopAsked):
+                self.judge_epoch()
+
+    def judge_epoch(self) -> None:
+        """Validate, note the epoch, keep the weights if they are the best, and decide whether to go on."""
         job, state = self.job, self.state
-        if not state.step or (state.history and state.history[-1]["step"] == state.step):
-            return
         loss, accuracy = self.epoch_means()
         self.keep_if_finite(loss)
         epoch = math.ceil(state.step / job.steps_per_round)
@@ -169,14 +173,12 @@ class Loop:
             "step": state.step,
             "loss": loss,
             "accuracy": accuracy,
-            "lr": state.optimizer.param_groups[0]["lr"],  # of the epoch's last update
+            "lr": job.recipe.lr * job.schedule(self.clock.at(state.step - 1)),  # of the epoch's last update
         }
         with self.evaluation_weights() as averaged:
             if job.data.validation is not None:
                 started = time.perf_counter()
                 figures = validate(job, state.network, job.data.validation, state.step, self.control)
-                if figures is None:
-                    return
                 row["val_loss"], row["val_accuracy"] = figures
                 self._validating_took = time.perf_counter() - started
             row["seconds"] = self.clock.seconds()
@@ -202,7 +204,7 @@ class Loop:
                 return
             with averaging.fresh_batch_norm(network) as layers:
                 if layers:
-                    collect_statistics(self.job, network)
+                    collect_statistics(self.job, network, self.control)
                 yield True
 
     def epoch_means(self) -> tuple[float, float]:
@@ -238,7 +240,7 @@ class Loop:
 
     def interrupt(self, signal_number: int) -> None:
         """Save the state and leave."""
-        if self.state.step % self.job.steps_per_round:  # at an epoch's end it has just been checked
+        if self.state.sums[2].item():  # none where an epoch has just been checked
             self.keep_if_finite(self.epoch_means()[0])
         self.save()
         self.close("interrupted", f"signal {signal_number}")
@@ -250,9 +252,19 @@ class Loop:
 
     def finish(self) -> None:
         """Write the classifier and close the run."""
+        self.save()
+        try:
+            self.write_models()
+        except StopAsked:
+            self.stop_if_asked()
+        recipe = self.job.recipe
+        done = "time is up" if recipe.budget else "all updates done" if recipe.updates else "all epochs done"
+        self.close("complete", self.state.stopped or done)
+
+    def write_models(self) -> None:
+        """Write the classifier that is kept, and the last one beside it where that is another."""
         job, state = self.job, self.state
         last_epoch = math.ceil(state.step / job.steps_per_round)
-        self.save()
         with self.evaluation_weights() as averaged:
             if not job.keeps_best or state.best.epoch == last_epoch:
                 self.write_model(last=not job.keeps_best, epoch=last_epoch, averaged=averaged)
@@ -261,10 +273,6 @@ class Loop:
         if job.keeps_best and state.best.epoch != last_epoch:
             load_arrays(state.network, state.best.weights, "memory")
             self.write_model(last=False, epoch=state.best.epoch, averaged=state.best.averaged)
-        done = (
-            "time is up" if job.total_steps is None else "all updates done" if job.recipe.updates else "all epochs done"
-        )
-        self.close("complete", state.stopped or done)
 
     def write_model(self, *, last: bool, epoch: int, averaged: bool, beside: bool = False) -> None:
         """Write the network as it is to the run's model file and note it there, or write it `beside` that file."""
@@ -347,10 +355,7 @@ def train_step(job: Job, state: TrainState, progress: float) -> None:
         progress: of the training, from 0 to 1; the schedule turns it into a learning rate.
     """
     recipe, network, optimizer = job.recipe, state.network, state.optimizer
-    seed = step_seed(job.config.seed, state.step)  # for dropout in a user's module
-    torch.default_generator.manual_seed(seed)
-    if job.device.type == "cuda":
-        torch.cuda.manual_seed(seed)
+    seed_torch(job, state.step)
     images, labels = job.batches.batch(state.step)  # (N, C, H, W), (N,)
     rate = job.recipe.lr * job.schedule(progress)
     for group in optimizer.param_groups:
@@ -372,11 +377,6 @@ def train_step(job: Job, state: TrainState, progress: float) -> None:
     if recipe.clip_norm is not None:
         nn.utils.clip_grad_norm_(network.parameters(), recipe.clip_norm)
     optimizer.step()
-
-
-def step_seed(seed: int, step: int) -> int:
-    """Return the seed of torch's own generator for one update: a function of the run's seed and the step."""
-    return (seed * 0x9E3779B97F4A7C15 + step) % (1 << 63)
 
 
 def memory_advice(recipe: Recipe) -> str:

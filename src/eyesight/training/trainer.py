@@ -21,7 +21,7 @@ from ..errors import FormatError, RunError
 from ..run import RunFolder
 from . import checkpoint
 from .checkpoint import Checkpoint
-from .clock import BudgetClock, Clock, StepClock, read_record
+from .clock import BudgetClock, Clock, StepClock, begin_record, read_record
 from .events import Control, Event, Listener, Progress, Warned, event_to_json
 from .identity import Identity, differences, identity, load_changed
 from .job import Job, prepare
@@ -67,12 +67,16 @@ def start(
     """
     began = time.perf_counter() if began is None else began
     job, state = prepare(data, config, module)
-    run = create({"data": data.name, "protocol": data.protocol, "model": config.model.name, "seed": config.seed})
-    with run.lock():
-        run.write_config(job.config.model_dump(mode="json"))
-        _write_environment(run, job)
-        state.seconds = time.perf_counter() - began
-        _train(job, state, run, listeners, checkpoint_every, record)
+    about = {"data": data.name, "protocol": data.protocol, "model": config.model.name, "seed": config.seed}
+    with stop_on_signals() as control:
+        run = create(about)
+        with run.lock():
+            _write_environment(run, job)
+            if record:
+                begin_record(run.clock_file, record)
+            run.write_config(job.config.model_dump(mode="json"))  # last: with it, the run can be taken up
+            state.seconds = time.perf_counter() - began
+            _train(job, state, run, control, listeners, checkpoint_every, record)
     return run
 
 
@@ -99,8 +103,10 @@ def resume(
     if run.status == "complete":
         _tell(listeners, f"{path}: is complete already; nothing to do")
         return run
+    if not run.has_config:
+        raise RunError(f"{path}: stopped before it had begun; start it again, with --overwrite")
     config = parse_config(run.read_config(), f"{path}: config.yaml")
-    with run.lock():
+    with run.lock(), stop_on_signals() as control:
         job, state = prepare(load(), config, module)
         found, problems = checkpoint.newest(run.checkpoints_folder)
         for problem in problems:
@@ -109,7 +115,7 @@ def resume(
         if found is None:
             _check_start(job, run, listeners, force=force)
             _tell(listeners, f"{path}: stopped before anything was saved; starting over")
-            record = []
+            record = record if record[-1:] == [1.0] else []  # whole only where another run is repeated
         else:
             _take_up(job, state, found, run, listeners, force=force)
             if record[: state.step] != state.clock:
@@ -117,7 +123,7 @@ def resume(
         _write_environment(run, job)
         run.update(status="running")
         run.write_metrics(state.history)
-        _train(job, state, run, listeners, checkpoint_every, record)
+        _train(job, state, run, control, listeners, checkpoint_every, record)
     return run
 
 
@@ -176,18 +182,18 @@ def _train(
     job: Job,
     state: TrainState,
     run: RunFolder,
+    control: Control,
     listeners: Sequence[Listener],
     checkpoint_every: float | None,
     record: Sequence[float],
 ) -> None:
-    control = Control()
     clock: Clock
     if job.total_steps is not None:
         clock = StepClock(job.total_steps, seconds=state.seconds)
     else:
         assert job.recipe.budget is not None  # the recipe has the one or the other
         clock = BudgetClock(job.recipe.budget, seconds=state.seconds, path=run.clock_file, values=record)
-    with contextlib.closing(clock), stop_on_signals(control), repeatable(job.device, job.config.machine.deterministic):
+    with contextlib.closing(clock), repeatable(job.device, job.config.machine.deterministic):
         fit(
             job,
             state,

@@ -16,18 +16,22 @@ from torch import nn
 from ..data.dataset import Split
 from ..device import autocast
 from ..metrics import cross_entropy
-from .batches import stream
+from .batches import step_seed, stream
 from .events import Control
 from .job import Job
 from .recipe import Recipe
 
-_BATCH = 2048  # pictures gathered at a time
+_BATCH = 256  # pictures; a signal waits for no more than these
 _STATISTICS_BATCHES = 32  # enough for the statistics of batch norm
 
 Row = dict[str, Any]
 
 
-def validate(job: Job, network: nn.Module, split: Split, step: int, control: Control) -> tuple[float, float] | None:
+class StopAsked(Exception):
+    """The control asked to stop in the middle of looking at pictures; nothing has changed."""
+
+
+def validate(job: Job, network: nn.Module, split: Split, step: int, control: Control) -> tuple[float, float]:
     """Return loss and accuracy on a split, with the network as it predicts (float32, evaluation mode).
 
     Args:
@@ -35,7 +39,10 @@ def validate(job: Job, network: nn.Module, split: Split, step: int, control: Con
         network: what is judged; in training mode again afterwards.
         split: the validation pictures.
         step: updates done; where only a sample is looked at, it depends on this.
-        control: asked between batches; where it wants to stop, the result is None.
+        control: asked between batches.
+
+    Raises:
+        StopAsked: the control wants to stop.
     """
     classifier = job.classifier(network)
     ids = np.arange(len(split))
@@ -43,9 +50,7 @@ def validate(job: Job, network: nn.Module, split: Split, step: int, control: Con
         ids = stream(job.config.seed, "validation", step).integers(len(split), size=job.recipe.validation_sample)
     losses, correct = [], 0
     for start in range(0, len(ids), _BATCH):
-        if control.stop_signal is not None:
-            network.train()
-            return None
+        _check(control)
         part = ids[start : start + _BATCH]
         logits, labels = classifier.logits(split.gather(part)), split.labels[part]
         losses.append(cross_entropy(logits, labels))
@@ -54,11 +59,30 @@ def validate(job: Job, network: nn.Module, split: Split, step: int, control: Con
     return float(np.concatenate(losses).mean()), correct / len(ids)
 
 
+def _check(control: Control) -> None:
+    if control.stop_signal is not None:
+        raise StopAsked
+
+
+def seed_torch(job: Job, step: int) -> None:
+    """Seed torch's own generators, which dropout draws from, for one update."""
+    seed = step_seed(job.config.seed, step)
+    torch.default_generator.manual_seed(seed)
+    if job.device.type == "cuda":
+        torch.cuda.manual_seed(seed)
+
+
 @torch.no_grad()
-def collect_statistics(job: Job, network: nn.Module) -> None:
-    """Let batch-norm layers see the first batches of the training's first epoch, always the same."""
+def collect_statistics(job: Job, network: nn.Module, control: Control) -> None:
+    """Let batch-norm layers see the first batches of the training's first epoch, always the same.
+
+    Raises:
+        StopAsked: the control, asked between batches, wants to stop.
+    """
     network.train()
     for step in range(min(_STATISTICS_BATCHES, job.batches.steps_per_epoch)):
+        _check(control)
+        seed_torch(job, step)  # for dropout before a batch norm
         images, _ = job.batches.batch(step)
         with autocast(job.device, job.precision):
             network(images)
