@@ -20,7 +20,8 @@ from eyesight.formats import read_tensors
 
 PUBLIC = [
     "Classifier", "Dataset", "Evaluation", "EyesightError", "Prediction", "Predictions", "Report", "Run", "Split",
-    "__version__", "from_arrays", "load_classifier", "load_data", "open_run", "resume", "summary", "train",
+    "Study", "__version__", "from_arrays", "load_classifier", "load_data", "open_run", "resume", "study", "summary",
+    "train", "tutorial",
 ]  # fmt: skip
 QUICK = {"epochs": 1, "threads": 1, "precision": "fp32", "progress": False}
 

@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     from .api import load_data as load_data
     from .api import open_run as open_run
     from .api import resume as resume
+    from .api import study as study
     from .api import summary as summary
     from .api import train as train
+    from .api import tutorial as tutorial
     from .classifier import Classifier as Classifier
     from .classifier import Prediction as Prediction
     from .data.dataset import Dataset as Dataset
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from .errors import EyesightError as EyesightError
     from .evaluation.judge import Report as Report
     from .predictions import Predictions as Predictions
+    from .studies.study import Study as Study
 
 # Dataset and from_arrays come by way of api, which gives datasets their pictures in a notebook.
 _HOMES = {
@@ -46,13 +49,16 @@ _HOMES = {
     "Report": "evaluation.judge",
     "Run": "api",
     "Split": "data.dataset",
+    "Study": "studies.study",
     "from_arrays": "api",
     "load_classifier": "api",
     "load_data": "api",
     "open_run": "api",
     "resume": "api",
+    "study": "api",
     "summary": "api",
     "train": "api",
+    "tutorial": "api",
 }
 
 __all__ = [  # noqa: PLE0604 - filled from the table above, in its order

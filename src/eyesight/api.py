@@ -33,6 +33,7 @@ from .run import (
     PREDICTIONS_FILE,
     REPORT_FILE,
     RunFolder,
+    next_run_path,
     read_config_file,
 )
 
@@ -40,8 +41,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from torch import nn
 
+    from .studies.study import Study
     from .training.events import Listener
-    from .training.recipe import Config
+    from .training.recipe import Config, DataConfig
 
 DEFAULT_RUNS = Path("runs")
 
@@ -158,7 +160,7 @@ class Run(RunFolder):
                 f"{self.path}: was trained on arrays, which only Python can pass: data=eyesight.from_arrays(…)"
             )
         folder = data_dir or _recorded_folder(self)
-        return catalog.load(wanted.name, data_dir=folder, validation=wanted.validation, seed=wanted.split_seed)
+        return _load_wanted(wanted, folder)
 
     def evaluate(
         self,
@@ -378,6 +380,122 @@ def resume(
     return open_run(found.path, data=data, module=model)
 
 
+def tutorial(
+    name: str,
+    *,
+    ours: bool = False,
+    output: str | Path | None = None,
+    data: Dataset | None = None,
+    data_dir: str | Path | None = None,
+    seed: int | None = None,
+    epochs: int | None = None,
+    updates: int | None = None,
+    device: str | None = None,
+    threads: int | None = None,
+    overwrite: bool = False,
+    progress: bool = True,
+) -> Run:
+    """Run one of the five tutorials to the letter, with an account of each step on stdout.
+
+    Args:
+        name: "fashion-early-stopping", "cifar10-quickstart", "fashion-same-padding", "lenet5-mnist" or "cifar10-dense".
+        ours: afterwards train our own configuration on the same data, in no more time, and compare.
+        output: the run's folder; runs/NAME-1, -2, … where not given. Ours goes into the same with "-ours" at its end.
+        data: the tutorial's dataset, or a part of it for a quick look; loaded by name where not given.
+        seed: of first weights and order; the tutorial's where not given.
+        epochs, updates: another length than the tutorial's.
+        data_dir, device, threads, overwrite, progress: see `train`.
+
+    Returns:
+        The run; with `ours`, that of our configuration.
+
+    Raises:
+        UsageError: no such tutorial, data that is not the tutorial's, or arguments that don't go together.
+        DataNotFoundError, RunError, InterruptedRun: see `train`.
+    """
+    from .lessons.tutorials.story import Outcome
+    from .lessons.tutorials.telling import Telling
+    from .training import presets
+
+    preset = presets.find(name)
+    length = preset.other_length(epochs=epochs, updates=updates)
+    if ours and length:
+        raise UsageError(f"--ours: compares with the whole tutorial; leave out --{next(iter(length))[7:]}")
+    folder = Path(output) if output else next_run_path(DEFAULT_RUNS, preset.name)
+    folders = [folder, *([folder.with_name(f"{folder.name}-ours")] if ours else [])]
+    for path in folders:
+        RunFolder(path).check_free(overwrite=overwrite)
+    given = {"seed": seed, "machine.device": device, "machine.threads": threads}
+    configs = [_configuration(values, given, length) for values in (preset.config, preset.ours)]
+    data = data or load_data(configs[0].data.name, data_dir=data_dir)
+    data = data.with_validation(configs[0].data.validation)
+    telling = Telling(preset, data, configs, RunFolder(folder))
+    for config, path, part in zip(configs, folders, telling.parts, strict=False):
+        part.open()
+        run = train(
+            data.with_validation(config.data.validation),
+            config=config.model_dump(),
+            output=path,
+            overwrite=overwrite,
+            progress=False,
+            listeners=[_bar(progress), part.listen],
+        )
+        judged = run.evaluate("test")
+        part.close(Outcome(run.path, run.metrics(), judged.report, judged.predictions))
+    telling.table()
+    return run
+
+
+def study(
+    name: str | None = None,
+    data: str | Dataset | None = None,
+    *,
+    full: bool = False,
+    seeds: int | None = None,
+    settings: Mapping[str, Any] | None = None,
+    data_dir: str | Path | None = None,
+    output: str | Path | None = None,
+    threads: int | None = None,
+    resume: str | Path | None = None,
+    progress: bool = True,
+) -> Study:
+    """Measure side by side what a choice does to the result, over several seeds.
+
+    Runs that are finished are not trained again: the same call goes on with a study that was interrupted.
+
+    Args:
+        name: "regularization", "dense-vs-conv", "architectures" or "epochs".
+        data: a name or a dataset; the study's own where not given.
+        full: the real thing, on all training pictures, instead of a few minutes' worth.
+        seeds: how often each way of training is repeated; 3 or 5 times where not given.
+        settings: dotted configuration keys and values for all runs, such as {"recipe.optimizer": "sgd"}.
+        data_dir: see `load_data`.
+        output: the study's folder; studies/NAME where not given.
+        threads: number of CPU threads.
+        resume: a study's folder to go on with, in place of `name` and what belongs to it.
+        progress: report on stderr.
+
+    Raises:
+        UsageError: something asked for does not exist or does not fit; nothing has been written then.
+        RunError: `output` holds something else, or a study that was defined otherwise.
+        InterruptedRun: Ctrl-C or SIGTERM; everything so far is saved.
+    """
+    from .progress import StudyReport
+    from .studies import study as studies
+
+    listeners = [StudyReport()] if progress else []
+    if resume is not None:
+        if name is not None or isinstance(data, str):
+            raise UsageError("resume: goes on with a study as it was defined; leave name and data out")
+        return studies.resume(resume, data, data_dir=data_dir, listeners=listeners)
+    if name is None:
+        raise UsageError("name: expected the name of a study, or resume")
+    chosen = {**(settings or {}), **({} if threads is None else {"machine.threads": threads})}
+    return studies.run(
+        name, data, full=full, seeds=seeds, settings=chosen, data_dir=data_dir, output=output, listeners=listeners
+    )
+
+
 def open_run(path: str | Path, *, data: Dataset | None = None, module: nn.Module | None = None) -> Run:
     """Open an existing run.
 
@@ -431,7 +549,9 @@ def _configuration(
 
 def _config_to_replay(run: Run, config: object, given: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the configuration of a run that is to be repeated; nothing may change it."""
-    asked = [key for key, value in given.items() if value is not None] + ["config"] * (config is not None)
+    own = ("model.name", "model.kind") if given.get("model.kind") == "module" else ()  # the instance it was trained on
+    asked = [key for key, value in given.items() if value is not None and key not in own]
+    asked += ["config"] * (config is not None)
     if asked:
         raise UsageError(f"replay: repeats {run.path} as it was; received: {asked[0]}")
     if run.status != "complete":
@@ -451,11 +571,19 @@ def _dataset(
     if isinstance(data, Dataset):
         return data if validation is None else data.with_validation(validation, seed=data.split_seed)
     if data is not None and not isinstance(data, str):
-        return load_data(data, validation=config.data.validation, split_seed=config.data.split_seed)
+        wanted = config.data
+        arrays = load_data(data, validation=wanted.validation, split_seed=wanted.split_seed)
+        return arrays if wanted.sample is None else arrays.with_sample(wanted.sample, seed=wanted.split_seed)
     if config.data.kind == "arrays":
         raise UsageError("data: the configuration was made for arrays; pass them")
-    wanted = config.data
-    return catalog.load(wanted.name, data_dir=data_dir, validation=wanted.validation, seed=wanted.split_seed)
+    return _load_wanted(config.data, data_dir)
+
+
+def _load_wanted(wanted: DataConfig, data_dir: str | Path | None) -> Dataset:
+    """Return the named dataset that a configuration describes."""
+    return catalog.load(
+        wanted.name, data_dir=data_dir, validation=wanted.validation, seed=wanted.split_seed, sample=wanted.sample
+    )
 
 
 def _completed(config: Config, data: Dataset, module: nn.Module | None) -> Config:
@@ -469,6 +597,7 @@ def _completed(config: Config, data: Dataset, module: nn.Module | None) -> Confi
         "kind": data.kind,
         "validation": share if share == "test" else float(share),
         "split_seed": data.split_seed,
+        "sample": data.sample,
     }
     return config.model_copy(
         update={
@@ -482,6 +611,18 @@ def _listeners(given: Sequence[Listener], *, progress: bool) -> list[Listener]:
     from .progress import ProgressReport
 
     return [*([ProgressReport()] if progress else []), *given]
+
+
+def _bar(progress: bool) -> Listener:
+    """Return what shows progress where somebody else prints the lines of the epochs."""
+    from .training.events import EpochEnded, Event
+
+    def tell(event: Event) -> None:
+        for listener in listeners if not isinstance(event, EpochEnded) else ():
+            listener(event)
+
+    listeners = _listeners([], progress=progress)
+    return tell
 
 
 def _recorded_folder(run: RunFolder) -> str | None:

@@ -12,6 +12,7 @@ from typing import IO, Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
+from .studies.events import RunBegun, RunFinished
 from .training.events import Ended, EpochEnded, Event, Started, Warned
 from .training.events import Progress as ProgressEvent
 
@@ -66,6 +67,7 @@ class ProgressReport:
             )
             self.bar = Progress(*columns, console=self.console, transient=True)
             self.bar.start()
+            self.console.show_cursor(True)  # a second Ctrl-C leaves no time to bring it back
             self.task = self.bar.add_task("", total=1.0, status="")
 
     def _end(self, event: Ended) -> None:
@@ -73,6 +75,66 @@ class ProgressReport:
             self.bar.stop()
         if event.status == "complete":
             self.console.print(f"done in {duration(event.seconds)} ({event.reason})")
+
+
+class StudyReport:
+    """A listener that shows a line for each run of a study with the time left; within a run a bar, or lines."""
+
+    def __init__(self, stream: IO[str] | None = None) -> None:
+        self.console = Console(file=stream or sys.stderr, highlight=False, soft_wrap=True, markup=False, emoji=False)
+        self.bar: Progress | None = None
+        self.task = TaskID(0)
+        self.run = ""
+        self.spoke = time.monotonic()
+
+    def __call__(self, event: Event | RunBegun | RunFinished) -> None:
+        """Show one event."""
+        match event:
+            case RunBegun():
+                self._begin(event)
+            case ProgressEvent():
+                self._go_on(event)
+            case Warned():
+                self.console.print(f"warning: {event.message}")
+            case Ended():
+                self._close()
+            case RunFinished():
+                self._finish(event)
+            case _:
+                pass
+
+    def _begin(self, event: RunBegun) -> None:
+        place = f"{event.number:>{len(str(event.total))}} of {event.total}"
+        self.run = f"run {place}  {event.label}, seed {event.seed}"
+        self.spoke = time.monotonic()
+        if self.console.is_terminal:
+            columns = (BarColumn(bar_width=24), TextColumn("{task.percentage:>3.0f} %"), TextColumn(self.run))
+            self.bar = Progress(*columns, console=self.console, transient=True)
+            self.bar.start()
+            self.console.show_cursor(True)  # a second Ctrl-C leaves no time to bring it back
+            self.task = self.bar.add_task("", total=1.0)
+
+    def _go_on(self, event: ProgressEvent) -> None:
+        if self.bar:
+            self.bar.update(self.task, completed=event.progress)
+        elif time.monotonic() - self.spoke >= _QUIET_SECONDS:
+            left = duration(event.seconds_left)
+            self.console.print(f"{self.run}: {100 * event.progress:.0f} %, {left} left of this run")
+            self.spoke = time.monotonic()
+
+    def _close(self) -> None:
+        if self.bar:
+            self.bar.stop()
+            self.bar = None
+
+    def _finish(self, event: RunFinished) -> None:
+        self._close()
+        result = event.result
+        left = f"; about {duration(event.seconds_left)} left" if event.seconds_left else ""
+        self.console.print(
+            f"{self.run}: train {result.train_accuracy:.4f}, test {result.test_accuracy:.4f}, "
+            f"{duration(result.seconds)}{left}"
+        )
 
 
 def progress_text(event: ProgressEvent, epochs: int | None) -> str:

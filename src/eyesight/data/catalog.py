@@ -112,6 +112,7 @@ def load(
     data_dir: str | Path | None = None,
     validation: float | Literal["test"] = 0.1,
     seed: int = 0,
+    sample: int | None = None,
 ) -> Dataset:
     """Load a dataset by name.
 
@@ -120,6 +121,7 @@ def load(
         data_dir: folder to look in; $EYESIGHT_DATA where not given. `digits` needs none.
         validation: share of the training pictures held out, or "test"; see `Dataset.with_validation`.
         seed: of that draw.
+        sample: take only so many of the training pictures; see `Dataset.with_sample`.
 
     Raises:
         UnknownNameError: no dataset of that name.
@@ -137,6 +139,8 @@ def load(
     train, test = found.read(place)
     folder = str(folders[0].resolve()) if folders else None
     data = Dataset(name=name, classes=found.classes, train=train, test=test, folder=folder)
+    if sample is not None:
+        data = data.with_sample(sample, seed=seed)
     return data.with_validation(validation, seed=seed)
 
 

@@ -129,6 +129,7 @@ class Dataset:
         protocol: where the validation pictures come from.
         kind: `catalog` when the name alone brings it back, `arrays` when it lives only in this process.
         validation_share, split_seed: what `with_validation` was asked for last.
+        sample: how many of the training pictures `with_sample` left; None for all.
         folder: the data folder it was found in, if any.
     """
 
@@ -142,6 +143,7 @@ class Dataset:
     validation_share: float | Literal["test"] = 0
     split_seed: int = 0
     folder: str | None = None
+    sample: int | None = None
     _whole_train: Split | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
@@ -212,6 +214,26 @@ class Dataset:
             split_seed=seed,
             _whole_train=whole,
         )
+
+    def with_sample(self, count: int, *, seed: int = 0) -> Dataset:
+        """Return this dataset with only `count` of its training pictures, the same share of every class.
+
+        The validation pictures are then chosen anew among those, as they were before; the test set stays whole.
+
+        Args:
+            count: of pictures to learn from and to validate on, together.
+            seed: of the draw.
+
+        Raises:
+            UsageError: there are not so many.
+        """
+        from .split import draw
+
+        whole = self._whole_train or self.train
+        if not 1 <= count <= len(whole):
+            raise UsageError(f"data.sample: {self.name} has {len(whole):,} training pictures; received: {count}")
+        few = replace(self, _whole_train=draw(whole, count, seed=seed), sample=count)
+        return few.with_validation(self.validation_share, seed=self.split_seed)
 
     @cached_property
     def fingerprint(self) -> str:

@@ -1,6 +1,7 @@
 """Taking pictures out of a split, the same share of every class.
 
-In: a split, a share, a seed. Out: two splits that together are the first. The draw is a function of the seed alone.
+In: a split, a share or a number, a seed. Out: a part of the split, or two that together are all of it. The draw is a
+function of the seed alone.
 """
 
 from __future__ import annotations
@@ -35,3 +36,19 @@ def hold_out(split: Split, share: float, *, seed: int, name: str) -> tuple[Split
         raise DataError(f"cannot hold out a {name} split: no class has two pictures")
     rest, out = np.flatnonzero(~taken), np.flatnonzero(taken)
     return split.select(rest, name=split.name), split.select(out, name=name)
+
+
+def draw(split: Split, count: int, *, seed: int) -> Split:
+    """Return `count` of the pictures, as near to the same share of every class as whole pictures allow, in their order.
+
+    Args:
+        split: what to take from.
+        count: between 1 and all.
+        seed: of the draw.
+    """
+    order = np.empty(len(split))  # within its class, from 0 to 1: the smallest of all classes together are taken
+    for label in np.unique(split.labels):
+        members = np.flatnonzero(split.labels == label)
+        shuffled = np.random.default_rng([seed, int(label)]).permutation(members)
+        order[shuffled] = (np.arange(len(members)) + 0.5) / len(members)
+    return split.select(np.sort(np.argsort(order, kind="stable")[:count]), name=split.name)

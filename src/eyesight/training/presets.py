@@ -274,15 +274,26 @@ def cifar10_dense() -> Preset:
         "dense 1024, 512, 256, 128, 64 with tanh",
         3_844_682,
         _keras("cifar10", "mlp", validation=0, optimizer="keras-rmsprop", epochs=15, normalize="centered"),
-        _ours("cifar10", "small-cnn-same", dropout=0.1, epochs=18, batch_size=128, lr=3e-3, flip=True, shift=2),
+        _ours(
+            "cifar10",
+            "small-cnn-same",
+            dropout=0.1,
+            batch_norm=True,
+            epochs=14,
+            batch_size=128,
+            lr=5e-3,
+            flip=True,
+            shift=2,
+        ),
         _WHY
         | _MIRRORED
         | _MOVED
         | _DROPPED
+        | _NORMALISED
         | {
             "model.name": "a convolutional network: a twelfth of the parameters, and it looks for the same things "
             "everywhere in the picture",
-            "recipe.epochs": "more of them fit into the same time",
+            "recipe.epochs": "as many as fit into the same time",
             "recipe.optimizer": "Adam, which works untuned with convolutional networks",
         },
     )

@@ -1,0 +1,100 @@
+"""`eyesight study`: what a choice does to the result, measured side by side over several seeds."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..errors import UsageError
+from .arguments import name_option, parse_setting
+
+if TYPE_CHECKING:
+    from ..studies.study import Study
+
+Option = typer.Option
+
+_OF_RESUME = {"resume", "data_dir", "as_json", "as_markdown"}
+
+
+def study(
+    context: typer.Context,
+    name: Annotated[str | None, typer.Argument(help="Which study.", show_default="list them")] = None,
+    data: Annotated[str | None, typer.Argument(help="digits, mnist, fashion-mnist, cifar10 or cifar100.", show_default="the study's own")] = None,
+    full: Annotated[bool, Option("--full", help="All training pictures, and the time that takes.")] = False,
+    seeds: Annotated[int | None, Option(min=1, max=100, help="How often each way of training is repeated.", show_default="3 or 5")] = None,
+    settings: Annotated[list[str] | None, Option("--set", metavar="KEY=VALUE", help="A setting of all runs: recipe.optimizer=sgd.")] = None,
+    data_dir: Annotated[Path | None, Option(help="Folder with the datasets.", show_default="$EYESIGHT_DATA")] = None,
+    output: Annotated[Path | None, Option("--output", "-o", help="Folder of the study.", show_default="studies/NAME")] = None,
+    threads: Annotated[int | None, Option(min=1, max=1024, help="CPU threads.", show_default="all cores")] = None,
+    resume: Annotated[Path | None, Option(help="Go on with this study, as it was defined; a complete one is shown.")] = None,
+    as_json: Annotated[bool, Option("--json", help="Print JSON.")] = False,
+    as_markdown: Annotated[bool, Option("--markdown", help="Print Markdown.")] = False,
+) -> None:  # fmt: skip
+    """Compare ways of training over several seeds; without a name, list the studies. The same command goes on with one."""
+    if as_json and as_markdown:
+        raise UsageError("--markdown: expected one of --json and --markdown; received: both")
+    if name is None and resume is None:
+        _refuse_others(context, set(), "name the study that it is for, such as: eyesight study regularization")
+        show_studies()
+        return
+    if resume is not None:
+        _refuse_others(context, _OF_RESUME, "--resume goes on with a study as it was defined; leave it out")
+    pairs = dict(parse_setting(setting) for setting in settings or ())
+    from .. import api
+
+    try:
+        done = api.study(
+            name, data, full=full, seeds=seeds, settings=pairs, data_dir=data_dir, output=output, threads=threads,
+            resume=resume,
+        )  # fmt: skip
+    except UsageError as error:
+        raise UsageError(name_option(str(error), pairs)) from error
+    show(done, as_json=as_json, as_markdown=as_markdown)
+
+
+def _refuse_others(context: typer.Context, allowed: set[str], why: str) -> None:
+    """Raise `UsageError` where another option than those allowed was given."""
+    for key, value in context.params.items():
+        if key not in allowed and value:
+            option = {"name": "NAME", "data": "DATA", "settings": "--set"}.get(key, "--" + key.removeprefix("as_"))
+            raise UsageError(f"{option.replace('_', '-')}: {why}")
+
+
+def show_studies() -> None:
+    """Print the studies, with what they take."""
+    from ..studies.kinds import STUDIES
+    from .tables import print_table
+
+    columns = ("study", "compares", "data", "seeds", "time", "--full: data", "seeds", "time")
+    rows = []
+    for name, kind in STUDIES.items():
+        sizes = zip(kind.datasets, kind.seeds, kind.minutes, strict=True)
+        cells = [(data, seeds, f"about {minutes:g} min") for data, seeds, minutes in sizes]
+        rows.append((name, kind.about, *cells[0], *cells[1]))
+    print_table(columns, rows)
+    typer.echo("times: on two cores", err=True)
+
+
+def show(done: Study, *, as_json: bool, as_markdown: bool) -> None:
+    """Print the results of a study."""
+    if as_json:
+        typer.echo(json.dumps(done.to_json(), indent=2))
+    elif as_markdown:
+        typer.echo(done.markdown(), nl=False)
+    else:
+        from ..studies.table import caption
+        from .tables import print_table
+
+        columns = done.columns()
+        headings = [heading for heading, _ in columns]
+        typer.echo(f"{caption(done.record)}\n")
+        print_table(
+            headings, [[cell(outcome) for _, cell in columns] for outcome in done.outcomes], numbers=headings[1:]
+        )
+        typer.echo("\n" + "\n".join(done.conclusion) + "\n")
+        for note in done.notes:
+            typer.echo(f"note: {note}")
+    typer.echo(f"figure: {done.figure}", err=True)

@@ -1,0 +1,103 @@
+"""An account of something that happens: plain paragraphs, the output that belongs to them, and figures.
+
+In: text, tables, matplotlib figures. Out: lines on stdout, and PNG files in a folder once that exists. It does not know
+what is told.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import textwrap
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ...evaluation.figures import png
+from ...formats import write_bytes
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_NARROWEST, _WIDEST = 60, 100  # columns of a paragraph that reads well
+_NARROWEST_CELL = 24  # of text in a table
+
+
+class Account:
+    """What is told, in order.
+
+    Args:
+        folder: where figures go. It need not exist yet: they are written by `save`.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.stdout = sys.stdout
+        self.width = min(max(shutil.get_terminal_size((_WIDEST, 24)).columns, _NARROWEST), _WIDEST)
+        self.steps = 0
+        self._drawn: dict[Path, bytes] = {}
+
+    def heading(self, text: str) -> None:
+        """Begin the next step."""
+        self.steps += 1
+        self.show(f"\n{self.steps}. {text}", "")
+
+    def say(self, text: str) -> None:
+        """Tell a paragraph in plain words."""
+        self.show(*textwrap.wrap(" ".join(text.split()), self.width, break_on_hyphens=False), "")
+
+    def show(self, *lines: str) -> None:
+        """Print lines as they are, such as those that the tutorial prints."""
+        # While a progress bar is shown, rich puts its own stdout in place, which prints above the bar, but on the bar's
+        # stream: right on a terminal, wrong where the output goes into a file.
+        stream = sys.stdout if self.stdout.isatty() else self.stdout
+        print(*lines, sep="\n", file=stream, flush=True)
+
+    def table(self, columns: Sequence[str], rows: Iterable[Sequence[object]], *, numbers: Sequence[str] = ()) -> None:
+        """Print a table and a blank line; the columns named in `numbers` are aligned to the right."""
+        self.show(*aligned(columns, rows, numbers=numbers, width=self.width), "")
+
+    def figure(self, name: str, figure: Figure, about: str) -> None:
+        """Draw a figure, to be written as `name`.png, and say where it will be."""
+        path = self.folder / f"{name}.png"
+        self._drawn[path] = png(figure)
+        self.told(path, about)
+
+    def told(self, path: Path, about: str) -> None:
+        """Say where a picture is."""
+        self.show(f"figure: {path} ({about})", "")
+
+    def save(self) -> None:
+        """Write the figures drawn so far."""
+        for path, data in self._drawn.items():
+            write_bytes(path, data)
+        self._drawn.clear()
+
+
+def aligned(
+    columns: Sequence[str], rows: Iterable[Sequence[object]], *, numbers: Sequence[str] = (), width: int = 10_000
+) -> list[str]:
+    """Return the lines of a table, two spaces between columns.
+
+    Args:
+        columns, rows, numbers: see `Account.table`.
+        width: of the table; the text of the last column is broken to fit, where that leaves it 24 columns.
+
+    >>> aligned(("label", "pictures"), [(0, "6,000"), (1, "600")], numbers=("label", "pictures"))
+    ['label  pictures', '    0     6,000', '    1       600']
+    """
+    table = [[str(cell) for cell in row] for row in (columns, *rows)]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    left = sum(widths[:-1]) + 2 * (len(widths) - 1)
+    lines = []
+    for *cells, last in table:
+        start = "".join(
+            (cell.rjust(wide) if name in numbers else cell.ljust(wide)) + "  "
+            for cell, wide, name in zip(cells, widths, columns, strict=False)
+        )
+        if columns[-1] in numbers:
+            parts = [last.rjust(widths[-1])]
+        else:
+            parts = textwrap.wrap(last, max(_NARROWEST_CELL, width - left), break_on_hyphens=False) or [""]
+        lines += [(start if k == 0 else " " * left) + part for k, part in enumerate(parts)]
+    return [line.rstrip() for line in lines]

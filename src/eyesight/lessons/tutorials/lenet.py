@@ -1,0 +1,77 @@
+"""The account of the tutorial on LeNet-5: a training told update by update."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...evaluation.figures import picture_grid
+from .figures import line_plot
+from .story import Outcome, Row, Story
+
+_SHOWN = range(30, 36)  # the test pictures that the tutorial shows
+
+
+class LeNet5(Story):
+    """T4: 300 updates on random batches, watched on random test pictures."""
+
+    def pictures(self) -> None:
+        """MNIST, division by 255, and the border of zeros."""
+        tell, data = self.account, self.data
+        tell.say(
+            f"MNIST: {len(data.train):,} handwritten digits to learn from and {len(self.test):,} to test with, grey, "
+            "28×28 pixels. LeNet-5 was made for 32×32, so two rows or columns of zeros (black, as the background is) "
+            "are put on each side; eyesight's lenet5 does that in its first layer."
+        )
+        height, width, channels = data.shape
+        tell.show(
+            f"Training data: {(len(data.train), height, width, channels)}, padded: "
+            f"{(len(data.train), height + 4, width + 4, channels)}",
+            "",
+        )
+        self.divided()
+
+    def network(self) -> None:
+        """The names of LeCun's layers."""
+        self.account.say(
+            "LeNet-5 by the names of its paper (LeCun et al., 1998): C1 and C3 are convolutions with 5×5 kernels, S1 "
+            "and S4 halve the maps (max pooling; the paper took a mean), flatten makes 5×5×16 = 400 numbers, and F5, "
+            "F6 and OUTPUT are dense. ReLU takes the place of the paper's tanh."
+        )
+
+    def training(self) -> None:
+        """Batches at random, and what the tutorial calls an epoch."""
+        recipe = self.config.recipe
+        self.account.say(
+            f"Each update takes {recipe.batch_size} training pictures at random, with replacement: some come twice, "
+            "and about six in ten never. The tutorial calls an update an epoch, and so do the lines below. Every "
+            f"{recipe.validate_every} updates one shows loss and accuracy of the last batch (before the update), and "
+            f"in brackets the accuracy on {recipe.validation_sample} random test pictures, which shows how well it "
+            f"goes and decides nothing. With {recipe.validation_sample} pictures it is right to about ±1 or 2 "
+            "percentage points."
+        )
+
+    def line(self, row: Row) -> str:
+        """Return the tutorial's line, to the letter.
+
+        The tutorial calls an update an epoch.
+        """
+        return (
+            f"Epoch # {row['step']}. Train Loss: {row['loss']:.2f}. "
+            f"Train Acc (Test Acc): {row['accuracy']:.2f} ({row['val_accuracy']:.2f})"
+        )
+
+    def results(self, outcome: Outcome) -> None:
+        """Two curves, six pictures, and accuracy on all test pictures."""
+        x = ("step", "epoch (update)")
+        loss = line_plot(outcome.rows, [("loss", "training")], title="Loss per Epoch", x=x, y="loss")
+        self.account.figure("loss", loss, "of the last batch, every 5 updates")
+        lines = [("accuracy", "train"), ("val_accuracy", "test")]
+        curve = line_plot(outcome.rows, lines, title="Train and Test Accuracy", x=x, y="accuracy")
+        self.account.figure("accuracy", curve, "of the last batch, and of 500 random test pictures")
+        ids = np.array([i for i in _SHOWN if i < len(self.test)])
+        predictions = outcome.predictions
+        titles = [f"Actual: {predictions.labels[i]} Pred: {predictions.predicted[i]}" for i in ids]
+        if len(ids):
+            grid = picture_grid(self.test.gather(ids), titles, columns=3)
+            self.account.figure("predictions", grid, f"test pictures {ids[0]} to {ids[-1]}")
+        self.account.show(f"Test accuracy on all {outcome.report.n:,} test pictures: {outcome.report.accuracy:.4f}", "")

@@ -1,0 +1,263 @@
+"""What the accounts of all tutorials have in common: the steps, the options, the layers, the line of an epoch.
+
+In: a preset, a dataset, the configuration of the run. Out: an account, step by step. What is special to a tutorial is
+in the modules beside this one; it knows neither how a network is trained nor how it is judged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...data.catalog import entry
+from ...data.dataset import Dataset, Split
+from ...errors import UsageError
+from ...evaluation.figures import confusion, curves
+from ...evaluation.judge import Report
+from ...models import network_spec
+from ...models.summary import summarise
+from ...predictions import Predictions
+from ...training.presets import Preset
+from ...training.recipe import Config
+from .account import Account
+
+Row = dict[str, Any]
+
+_OPTIMIZERS = {
+    "keras-adam": "Adam as Keras has it (β₁ 0.9, β₂ 0.999, ε 1e-7): each weight moves by its own mean gradient, "
+    "divided by how large that usually is",
+    "keras-rmsprop": "RMSprop as Keras has it (ρ 0.9, ε 1e-7): each weight moves by its gradient, divided by how "
+    "large that usually is",
+}
+_NORMALIZE = {"unit": "pixels / 255", "centered": "pixels / 255 − 0.5"}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a run.
+
+    Attributes:
+        folder: where it lies.
+        rows: of its metrics.jsonl.
+        report, predictions: of all test pictures.
+    """
+
+    folder: Path
+    rows: Sequence[Row]
+    report: Report
+    predictions: Predictions
+
+
+class Story:
+    """The account of one tutorial: `pictures`, `network` and `training` before, `line` during, `results` after.
+
+    Args:
+        preset: the tutorial.
+        data: its pictures, or some of them.
+        config: of the run; it differs from the preset's in length and seed at most.
+        account: where it is told.
+
+    Raises:
+        UsageError: data that is not the tutorial's.
+    """
+
+    def __init__(self, preset: Preset, data: Dataset, config: Config, account: Account) -> None:
+        self.dataset = entry(preset.config["data"]["name"])
+        height, width, channels = data.shape
+        if data.test is None or (f"{height}x{width}x{channels}", data.classes) != (
+            self.dataset.size,
+            self.dataset.classes,
+        ):
+            name = preset.config["data"]["name"]
+            raise UsageError(f"data: expected {name}, or a part of it with test pictures; received: {data!r}")
+        self.preset, self.data, self.config, self.account = preset, data, config, account
+        self.test: Split = data.test
+
+    def opening(self) -> None:
+        """Tell everything up to the first update."""
+        tell = self.account
+        tell.show(f"{self.preset.title}: {self.preset.layers}")
+        if notes := self.differences():
+            tell.show(f"note: {'; '.join(notes)}: the figures below are not the tutorial's")
+        tell.heading(f"The pictures: {self.dataset.title}")
+        self.pictures()
+        tell.heading("The network")
+        self.network()
+        self.layers()
+        tell.heading("Training")
+        self.training()
+        tell.table(("option", "value", "what it does"), self.options())
+
+    def closing(self, outcome: Outcome) -> None:
+        """Tell what came of it."""
+        self.account.heading("Results")
+        self.results(outcome)
+
+    def pictures(self) -> None:
+        """Tell what is learned from."""
+        raise NotImplementedError
+
+    def network(self) -> None:
+        """Tell what the layers do; their table follows."""
+        raise NotImplementedError
+
+    def training(self) -> None:
+        """Tell how the weights are found; a table of all options follows."""
+        raise NotImplementedError
+
+    def results(self, outcome: Outcome) -> None:
+        """Tell and draw what the network does with the test pictures."""
+        raise NotImplementedError
+
+    def differences(self) -> list[str]:
+        """Return in which respects this run is not the tutorial's."""
+        found = []
+        wanted, now = self.preset.configuration().recipe, self.config.recipe
+        for unit in ("epochs", "updates"):
+            asked, usual = getattr(now, unit), getattr(wanted, unit)
+            if asked is not None and asked != usual:
+                length = f"{usual} {unit}" if usual else f"{wanted.epochs} epochs"
+                found.append(f"{asked} {unit} in place of the tutorial's {length}")
+        for split, count in zip((self.data.train, self.test), self.dataset.counts, strict=True):
+            if len(split) != count:
+                found.append(f"{len(split):,} of {count:,} {split.name} pictures")
+        return found
+
+    def label_counts(self) -> None:
+        """Print how many pictures each class has."""
+        counts = [split.label_counts(len(self.data.classes)) for split in (self.data.train, self.test)]
+        rows = [(k, name, *(f"{count[k]:,}" for count in counts)) for k, name in enumerate(self.data.classes)]
+        self.account.table(("label", "class", "train", "test"), rows, numbers=("label", "train", "test"))
+
+    def arrays(self, split: Split) -> str:
+        """Return the shape of a split's pictures as the tutorials have them: grey ones without a channel."""
+        shape = split.store.shape
+        return str((len(split), *(shape[:2] if shape[2] == 1 else shape)))
+
+    def divided(self) -> None:
+        """Tell why pixels are divided by 255, and print what that makes of them."""
+        low, high = pixel_range(self.data.train)
+        self.account.say(
+            "Each pixel is a whole number from 0 (black) to 255 (white). They are divided by 255, so that the network "
+            "gets numbers from 0 to 1: the first weights and the learning rate are made for numbers of about that "
+            "size, and with larger ones training is unsteady. Test pictures are divided in the same way."
+        )
+        self.account.show(f"Pixels: {low} to {high}; divided by 255: {low / 255} to {high / 255}", "")
+
+    def layers(self) -> None:
+        """Print the layer table, as `model.summary()` does."""
+        spec = network_spec(self.config.model.name, shape=self.data.shape, classes=len(self.data.classes))
+        summary = summarise(spec)
+        rows = [(row.layer, row.kind, row.output, f"{row.parameters:,}") for row in summary.rows]
+        self.account.table(("layer", "kind", "output shape", "parameters"), rows, numbers=("parameters",))
+        self.account.show(
+            f"Total params: {summary.parameters:,}",
+            f"Trainable params: {summary.parameters:,}",
+            "Non-trainable params: 0",
+            "",
+        )
+
+    def options(self) -> list[tuple[str, str, str]]:
+        """Return (option, value, what it does) of everything that the training is told."""
+        recipe = self.config.recipe
+        rows = [
+            ("normalize", recipe.normalize, _NORMALIZE[recipe.normalize]),
+            (
+                "first weights",
+                "Glorot uniform",
+                "random numbers, smaller where more connections meet; biases start at 0",
+            ),
+            ("loss", "cross-entropy", "−log of the probability that the right class was given; lower is better"),
+            ("optimizer", recipe.optimizer, _OPTIMIZERS[recipe.optimizer]),
+            ("lr", f"{recipe.lr:g}", "learning rate: how far one update moves the weights; the same throughout"),
+            ("batch_size", str(recipe.batch_size), "training pictures for one update of the weights"),
+            self._length(),
+            (
+                ("sampling", "replacement", "each batch is drawn from all training pictures, so some come twice")
+                if recipe.sampling == "replacement"
+                else ("sampling", "shuffled", "each picture comes once in an epoch, in an order of its own each time")
+            ),
+        ]
+        if stopping := recipe.early_stopping:
+            what = f"stop after {stopping.patience} epochs in a row without a lower loss on the test pictures"
+            rows.append(("early_stopping", f"{stopping.monitor}, patience {stopping.patience}", what))
+        rows.append(
+            ("keep", "last", "the weights after the last update become the model, though earlier ones may be better")
+        )
+        rows.append(
+            ("seed", str(self.config.seed), "of the first weights and of the order; the same seed repeats the run")
+        )
+        return rows
+
+    def _length(self) -> tuple[str, str, str]:
+        recipe = self.config.recipe
+        if recipe.updates:
+            return "updates", str(recipe.updates), "how often the weights are changed"
+        most = "at most so many times" if recipe.early_stopping else "so many times"
+        return "epochs", str(recipe.epochs), f"{most} through all training pictures"
+
+    def line(self, row: Row) -> str:
+        """Return the line of an epoch."""
+        text = f"{self._counter(row)}  train loss {row['loss']:.4f}  train accuracy {row['accuracy']:.4f}"
+        if "val_loss" in row:
+            text += f"  test loss {row['val_loss']:.4f}  test accuracy {row['val_accuracy']:.4f}"
+        return text
+
+    def _counter(self, row: Row) -> str:
+        epochs = self.config.recipe.epochs
+        if epochs is None:
+            return f"Update {row['step']}"
+        return f"Epoch {row['epoch']:>{len(str(epochs))}}/{epochs}"
+
+    def test_is_validation(self) -> None:
+        """Say that the test set is looked at in every epoch, and what that means."""
+        self.account.say(
+            "The tutorial names the test set as its validation data: after every epoch the network is tried on the "
+            f"{len(self.test):,} test pictures, and val_loss and val_accuracy are its loss and accuracy there. It does "
+            "not learn from them. But whoever chooses by these figures (when to stop, which layers to take) fits the "
+            "choice to the test set, and its accuracy there flatters. Everything else in eyesight holds validation "
+            "pictures out of the training set, chooses on those, and looks at the test set once."
+        )
+
+    def curves(self, outcome: Outcome) -> None:
+        """Draw accuracy and loss over the epochs."""
+        about = "accuracy and loss after each epoch, on training and test pictures"
+        self.account.figure("curves", curves(outcome.rows, validation="test"), about)
+
+    def confusion(self, report: Report) -> None:
+        """Draw the confusion matrix, and name the pair of classes that is confused most."""
+        self.account.figure(
+            "confusion", confusion(report), "a row for each class: what its test pictures were taken for"
+        )
+        names, matrix = [row.label for row in report.per_class], np.array(report.confusion_matrix)
+        pairs = matrix + matrix.T
+        np.fill_diagonal(pairs, 0)
+        i, j = sorted(divmod(int(pairs.argmax()), len(names)))
+        self.account.say(
+            f"Confused most: {names[i]} and {names[j]}. {matrix[i, j]} {names[i]} pictures were taken for {names[j]}, "
+            f"and {matrix[j, i]} the other way round, of {matrix[i].sum():,} and {matrix[j].sum():,}."
+        )
+
+    def overfitting(self, outcome: Outcome) -> None:
+        """Say how much better the network is on pictures that it has learned from."""
+        last = outcome.rows[-1]
+        gap = last["accuracy"] - outcome.report.accuracy
+        self.account.say(
+            f"In the last epoch {last['accuracy']:.1%} of the training pictures were classified right, and "
+            f"{outcome.report.accuracy:.1%} of the test pictures are: a gap of {100 * gap:.1f} percentage points."
+            + (
+                " It is overfitting: the network knows its training pictures better than what they show."
+                if gap > 0.02
+                else ""
+            )
+        )
+
+
+def pixel_range(split: Split) -> tuple[int, int]:
+    """Return the smallest and the largest value of all pixels."""
+    parts = [(int(batch.min()), int(batch.max())) for batch in split.batches(8192)]
+    return min(low for low, _ in parts), max(high for _, high in parts)

@@ -1,0 +1,162 @@
+"""What a study's figures say, in sentences.
+
+In: outcomes. Out: one or two sentences, computed. A difference counts where its 95 % interval leaves out zero; what
+cannot be told apart from chance is said to be so. Pure: no files, no plots.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from .outcome import Outcome
+from .statistics import Difference
+
+_ONE_SEED = "One seed has no spread, so no difference can be told apart from chance; take --seeds 3 or more."
+
+
+def conclude(study: str, found: Sequence[Outcome], *, against: str | None) -> list[str]:
+    """Return the sentences of a study.
+
+    Args:
+        study: its name.
+        found: the outcomes, one for each arm.
+        against: name of the arm whose difference from itself is None; None where it has not been trained yet.
+    """
+    reference = next((outcome for outcome in found if outcome.name == against), None)
+    if reference is None or len(found) < 2:
+        return ["There is nothing to compare yet."]
+    return _STUDIES[study](found, reference)
+
+
+def regularization(found: Sequence[Outcome], reference: Outcome) -> list[str]:
+    """Say which techniques raised test accuracy, which lowered it, and which only narrowed the gap."""
+    others = [outcome for outcome in found if outcome is not reference]
+    if _seeds(others) < 2:
+        return [_ONE_SEED]
+    helped = [outcome for outcome in others if outcome.difference and outcome.difference.is_rise]
+    hurt = [outcome for outcome in others if outcome.difference and outcome.difference.is_fall]
+    unclear = [outcome for outcome in others if outcome not in helped + hurt]
+    narrowed = [outcome for outcome in unclear if outcome.gap_difference and outcome.gap_difference.is_fall]
+    rest = [outcome for outcome in unclear if outcome not in narrowed]
+    parts = []
+    if helped:
+        parts.append(f"test accuracy rose with {_listed(helped, _with_difference)}")
+    if hurt:
+        parts.append(f"{'' if helped else 'test accuracy '}fell with {_listed(hurt, _with_difference)}")
+    if not parts:
+        first = f"None of the {len(others)} techniques changed test accuracy by more than chance {_at(others)}."
+    else:
+        first = f"Against {_name(reference)}, {', and '.join(parts)} {_at(others)}."
+    second = []
+    if narrowed:
+        second.append(f"{_listed(narrowed)} only narrowed the gap between train and test accuracy")
+    if rest and parts:
+        second.append(f"{_listed(rest)} could not be told apart from chance")
+    return [first, *([_sentence("; ".join(second))] if second else [])]
+
+
+def dense_vs_conv(found: Sequence[Outcome], reference: Outcome) -> list[str]:
+    """Say how the convolutional network compares to the dense one, in accuracy and in parameters."""
+    other = next(outcome for outcome in found if outcome is not reference)
+    parameters = f"{other.network.parameters:,} parameters against {reference.network.parameters:,}"
+    difference = other.difference
+    if difference is None or difference.low is None:
+        return [f"{other.label} has {parameters}.", _ONE_SEED]
+    if not (difference.is_rise or difference.is_fall):
+        return [f"{other.label}, with {parameters}, could not be told apart from {reference.label} {_at([other])}."]
+    side = "above" if difference.is_rise else "below"
+    low, high = sorted(map(abs, (difference.low, difference.high or 0.0)))
+    return [
+        f"{other.label} has a test accuracy {abs(difference.mean):.4f} {side} that of {reference.label} "
+        f"(95 % interval {low:.4f} to {high:.4f}), with {parameters}."
+    ]
+
+
+def architectures(found: Sequence[Outcome], reference: Outcome) -> list[str]:
+    """Name the most accurate network, those that cannot be told apart from it, the smallest and the quickest."""
+    equal = [outcome for outcome in found if outcome is not reference and not _below(outcome)]
+    first = f"The highest test accuracy has {reference.label} ({reference.test.mean:.4f})"
+    if _seeds(found) < 2:
+        sentences = [f"{first}.", _ONE_SEED]
+    elif equal:
+        sentences = [f"{first}; {_listed(equal)} could not be told apart from it {_at(found)}."]
+    else:
+        sentences = [f"{first}; every other is below it by more than chance {_at(found)}."]
+    small = min(found, key=lambda outcome: outcome.network.parameters)
+    quick = min(found, key=lambda outcome: outcome.seconds.mean)
+    if small is quick:
+        return [*sentences, f"{_sized(small)} has the fewest parameters and the shortest training."]
+    return [*sentences, f"{_sized(small)} has the fewest parameters, {quick.label} the shortest training."]
+
+
+def epochs(found: Sequence[Outcome], reference: Outcome) -> list[str]:
+    """Say from how many epochs on test accuracy no longer rises, and what becomes of the gap."""
+    best = f"Test accuracy is highest after {_epochs(reference)} ({reference.test.mean:.4f})"
+    gap = (
+        f"From {_epochs(found[0])} to {_epochs(found[-1])} train accuracy goes from {found[0].train.mean:.4f} to "
+        f"{found[-1].train.mean:.4f}, and its gap to test accuracy from {found[0].gap.mean:+.4f} to "
+        f"{found[-1].gap.mean:+.4f}."
+    )
+    if _seeds(found) < 2:
+        return [f"{best}.", gap, _ONE_SEED]
+    place = found.index(reference)
+    # of shorter ones the last that is below: one before it may seem equal only because its interval is wide
+    below = [i for i, outcome in enumerate(found[:place]) if _below(outcome)]
+    enough = found[below[-1] + 1 if below else 0]
+    worse = [outcome for outcome in found[place + 1 :] if _below(outcome)]
+    if enough is not reference:
+        best += f", but {_epochs(enough)} could not be told apart from it"
+    elif reference is found[-1]:
+        best += ", more than after any shorter training: longer ones may gain still"
+    if worse:
+        best += f"; it is lower after {_epochs(worse[0])}"
+    return [f"{best} {_at(found)}.", gap]
+
+
+_STUDIES: dict[str, Callable[[Sequence[Outcome], Outcome], list[str]]] = {
+    "regularization": regularization,
+    "dense-vs-conv": dense_vs_conv,
+    "architectures": architectures,
+    "epochs": epochs,
+}
+
+
+def _below(outcome: Outcome) -> bool:
+    return outcome.difference is not None and outcome.difference.is_fall
+
+
+def _seeds(found: Sequence[Outcome]) -> int:
+    """Return the largest number of pairs that a difference was taken of."""
+    return max((outcome.difference.n for outcome in found if outcome.difference), default=0)
+
+
+def _at(found: Sequence[Outcome]) -> str:
+    """Return the number of seeds in brackets, as "(n = 3)"."""
+    return f"(n = {_seeds(found)})"
+
+
+def _sized(outcome: Outcome) -> str:
+    return f"{outcome.label} ({outcome.network.parameters:,} parameters, test accuracy {outcome.test.mean:.4f})"
+
+
+def _epochs(outcome: Outcome) -> str:
+    return f"{outcome.label} epoch{'' if outcome.label == '1' else 's'}"
+
+
+def _name(reference: Outcome) -> str:
+    return "training without any of them" if reference.name == "none" else reference.label
+
+
+def _with_difference(outcome: Outcome) -> str:
+    assert isinstance(outcome.difference, Difference)
+    return f"{outcome.label} ({outcome.difference.mean:+.4f})"
+
+
+def _listed(found: Sequence[Outcome], text: Callable[[Outcome], str] = lambda outcome: outcome.label) -> str:
+    """Return "a", "a and b" or "a, b and c"."""
+    words = [text(outcome) for outcome in found]
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}."

@@ -1,0 +1,43 @@
+"""What happens during a study, as typed events, beside those of its runs.
+
+In: nothing. Out: event types.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ..training.events import Event
+from .folder import Result
+
+
+@dataclass(frozen=True)
+class RunBegun:
+    """A run of the study begins, or is gone on with.
+
+    Attributes:
+        number, total: which of how many.
+        label, seed: of its arm, and its own.
+    """
+
+    number: int
+    total: int
+    label: str
+    seed: int
+
+
+@dataclass(frozen=True)
+class RunFinished:
+    """A run of the study has been trained and judged.
+
+    Attributes:
+        result: its figures.
+        seconds_left: of the whole study, estimated from the runs so far.
+    """
+
+    result: Result
+    seconds_left: float
+
+
+Listener = Callable[[Event | RunBegun | RunFinished], None]

@@ -1,0 +1,179 @@
+"""Doing a study: its runs one after another, each of them once, however often it is interrupted.
+
+In: a folder, a definition, a dataset. Out: the folder with all runs, `study.json` and the figure. After every run all
+that is known is on disk. It reports through events and prints nothing.
+"""
+
+from __future__ import annotations
+
+import datetime
+import signal
+import time
+from collections.abc import Sequence
+
+from ..data.dataset import Dataset
+from ..data.split import draw
+from ..environment import describe_environment
+from ..errors import InterruptedRun, RunError, UsageError
+from ..models import network_spec
+from ..models.regularised import regularised
+from ..training.job import Job, prepare
+from ..training.recipe import DataConfig
+from .definition import Arm, Definition
+from .events import Listener, RunBegun, RunFinished
+from .folder import DataFacts, NetworkFacts, Record, Result, StudyFolder
+from .measure import accuracies, threads, trained
+
+_JUDGED = 10_000  # training pictures that train accuracy is measured on, at most: as many as most test sets have
+
+
+def on_data(definition: Definition, data: Dataset) -> Dataset:
+    """Return the dataset as a study's runs see it: with as many training pictures, and validation pictures held out."""
+    wanted = DataConfig.model_validate(definition.config["data"])
+    if wanted.sample is not None and wanted.sample != data.sample:
+        data = data.with_sample(wanted.sample, seed=wanted.split_seed)
+    return data.with_validation(wanted.validation, seed=wanted.split_seed)
+
+
+def begin(folder: StudyFolder, definition: Definition, data: Dataset) -> Record:
+    """Check everything that can be checked before training, and write `study.json`.
+
+    Args:
+        folder: where nothing lies yet.
+        definition: what to do.
+        data: as `on_data` returns it.
+
+    Raises:
+        UsageError: what was asked for does not fit the data or the machine; nothing has been written then.
+    """
+    if data.test is None:
+        raise UsageError(f"data: {data.name} has no test pictures to judge on")
+    networks: dict[str, NetworkFacts] = {}
+    for arm in definition.arms:
+        job = _checked(definition, arm, data)
+        networks[arm.name] = _network(job)
+    machine = job.config.machine
+    record = Record(
+        created=datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
+        definition=definition,
+        data=DataFacts(
+            name=data.name,
+            fingerprint=data.fingerprint,
+            shape=data.shape,
+            train=len(data.train),
+            validation=len(data.validation or ()),
+            test=len(data.test),
+            judged_train=min(_JUDGED, len(data.train)),
+            folder=data.folder,
+        ),
+        networks=networks,
+        environment=describe_environment() | machine.model_dump(mode="json"),
+    )
+    with folder.lock():
+        if folder.is_new():  # nobody was a moment faster
+            folder.write(record)
+    return record
+
+
+def _checked(definition: Definition, arm: Arm, data: Dataset) -> Job:
+    config = definition.config_of(arm, definition.seeds[0])
+    with threads(config.machine.threads):
+        job, _ = prepare(data, config)
+    return job
+
+
+def _network(job: Job) -> NetworkFacts:
+    model = job.config.model
+    spec = network_spec(model.name, shape=job.data.shape, classes=len(job.data.classes))
+    spec = regularised(spec, dropout=model.dropout, batch_norm=model.batch_norm)
+    return NetworkFacts(name=model.name, parameters=spec.parameters(), flops=spec.flops())
+
+
+def go_on(folder: StudyFolder, data: Dataset, *, listeners: Sequence[Listener]) -> Record:
+    """Do all runs that are not finished, and return the complete record.
+
+    Args:
+        folder: of a study that has begun.
+        data: as `on_data` returns it.
+        listeners: called with every event of the study and of its runs.
+
+    Raises:
+        RunError: the data is no longer what the study began with, or another process works on it.
+        InterruptedRun: Ctrl-C or SIGTERM; the run at hand is saved, and the same command goes on.
+    """
+    with folder.lock():
+        record = folder.read()
+        if data.fingerprint != record.data.fingerprint:
+            raise RunError(f"{folder.path}: cannot go on, because {data.name} is not what the study began with")
+        pace = _Pace(record)
+        plan = record.definition.plan()
+        for number, (arm, seed) in enumerate(plan, start=1):
+            if record.result(arm.name, seed):
+                continue
+            try:
+                _tell(listeners, RunBegun(number, len(plan), arm.label, seed))
+                result = _run(folder, record, arm, seed, data=data, listeners=listeners)
+                record = record.model_copy(update={"runs": (*record.runs, result)})
+                folder.write(record)
+                _tell(listeners, RunFinished(result, pace.seconds_left(record)))
+            except (InterruptedRun, KeyboardInterrupt) as stop:
+                raise _interrupted(folder, number, len(plan), stop) from stop
+    return record
+
+
+def _tell(listeners: Sequence[Listener], event: RunBegun | RunFinished) -> None:
+    for listener in listeners:
+        listener(event)
+
+
+def _run(
+    folder: StudyFolder, record: Record, arm: Arm, seed: int, *, data: Dataset, listeners: Sequence[Listener]
+) -> Result:
+    """Train and judge one run."""
+    config = record.definition.config_of(arm, seed)
+    run = trained(folder.run_path(arm.name, seed), config, data, listeners=listeners)
+    assert data.test is not None  # checked in `begin`, and by the fingerprint
+    train, test = accuracies(run, draw(data.train, record.data.judged_train, seed=0), data.test)
+    about = run.about()
+    return Result(
+        arm=arm.name,
+        seed=seed,
+        train_accuracy=train,
+        test_accuracy=test,
+        updates=about["steps"],
+        seconds=about["seconds"],
+    )
+
+
+def _interrupted(
+    folder: StudyFolder, number: int, total: int, stop: InterruptedRun | KeyboardInterrupt
+) -> InterruptedRun:
+    """Return the error that says how the study goes on."""
+    signal_number = stop.exit_code - 128 if isinstance(stop, InterruptedRun) else int(signal.SIGINT)
+    return InterruptedRun(
+        f"interrupted in run {number} of {total}; go on with: eyesight study --resume {folder.path}", signal_number
+    )
+
+
+class _Pace:
+    """Estimates the time left from what the runs of this sitting took, for their operations."""
+
+    def __init__(self, record: Record) -> None:
+        self._began = time.perf_counter()
+        self._before = len(record.runs)
+
+    def seconds_left(self, record: Record) -> float:
+        """Return the estimate, after at least one run of this sitting."""
+        done = {(run.arm, run.seed) for run in record.runs[self._before :]}
+        all_done = {(run.arm, run.seed) for run in record.runs}
+        costs = {(arm.name, seed): _cost(record, arm) for arm, seed in record.definition.plan()}
+        pace = (time.perf_counter() - self._began) / sum(costs[key] for key in done)
+        return pace * sum(cost for key, cost in costs.items() if key not in all_done)
+
+
+def _cost(record: Record, arm: Arm) -> float:
+    """Return the operations of a training of one arm, up to a factor that all arms share."""
+    recipe = record.definition.config_of(arm, 0).recipe
+    per_epoch = -(-record.data.train // recipe.batch_size)
+    updates = recipe.updates or (recipe.epochs or 0) * per_epoch or 1
+    return float(updates * record.networks[arm.name].flops)
