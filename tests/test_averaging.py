@@ -188,9 +188,9 @@ def test_a_save_that_takes_a_second_is_made_every_hundred_by_default() -> None:
     from eyesight.training.loop import Loop
 
     interval = Loop.checkpoint_every.fget
-    assert interval(SimpleNamespace(_every=None, _saving_took=0.01)) == 30
-    assert interval(SimpleNamespace(_every=None, _saving_took=1.0)) == 100
-    assert interval(SimpleNamespace(_every=5.0, _saving_took=1.0)) == 5
+    assert interval(SimpleNamespace(_every=None, state=SimpleNamespace(saving=0.01))) == 30
+    assert interval(SimpleNamespace(_every=None, state=SimpleNamespace(saving=1.0))) == 100
+    assert interval(SimpleNamespace(_every=5.0, state=SimpleNamespace(saving=1.0))) == 5
 
 
 def test_deterministic_kernels_are_asked_for_on_a_gpu_and_given_back() -> None:

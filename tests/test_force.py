@@ -11,10 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import eyesight
 from eyesight.cli import main
-from eyesight.errors import RunError
+from eyesight.errors import RunError, UsageError
 from eyesight.formats import read_tensors, write_tensors
 from eyesight.training.events import EpochEnded, Event, Started, Warned
 
@@ -121,8 +122,9 @@ def test_forced_to_more_epochs_it_trains_them_and_the_run_remembers(run: Path, b
     ("old", "new", "lost"),
     [
         ("optimizer: adam", "optimizer: sgd", "the optimizer's memory is lost"),
-        ("averaging: none", "averaging: ema", "the average of the weights so far is lost"),
-        ("batch_size: 64", "batch_size: 50", "the position within the epoch is lost: it begins anew"),
+        ("averaging: none", "averaging: ema", ""),
+        ("momentum: 0.9", "momentum: 0.8", ""),
+        ("batch_size: 64", "batch_size: 50", ""),  # it stopped at the end of an epoch
     ],
 )
 def test_force_says_what_each_change_loses(
@@ -130,7 +132,9 @@ def test_force_says_what_each_change_loses(
 ) -> None:
     edit(run, old, new)
     result, told = forced(run, bars_data)
-    assert any(lost in text for text in told)
+    losses = [text for text in told if " is lost" in text]
+    assert len(losses) == bool(lost)
+    assert all(lost in text for text in losses)
     assert result.status == "complete"
     assert [row["epoch"] for row in result.metrics()] == [1, 2, 3, 4]
 
@@ -194,7 +198,7 @@ def test_stopped_before_anything_was_saved_it_does_not_start_over_as_something_e
     with pytest.raises(RunError, match=r"recipe\.lr was 0\.001 and is 0\.01"):
         eyesight.resume(run, data=bars_data, progress=False)
     edit(run, "lr: 0.01", "lr: 0.001")
-    with pytest.raises(RunError, match=r"data\.train has 270 pictures as before, but they"):
+    with pytest.raises(RunError, match=r"train has 270 pictures as before, but they"):
         eyesight.resume(run, data=bars_data.with_validation(0.1, seed=5), progress=False)
     result = eyesight.resume(run, data=bars_data, progress=False)
     assert result.model_file.read_bytes() == (whole / "model.safetensors").read_bytes()
@@ -229,3 +233,163 @@ def test_a_state_without_a_tensor_is_one_line(run: Path, bars_data: eyesight.Dat
     write_tensors(path, arrays, description)
     with pytest.raises(eyesight.EyesightError, match=path.name):
         eyesight.resume(run, data=bars_data, progress=False)
+
+
+def stop_in_validation(
+    data: eyesight.Dataset, output: Path, monkeypatch: pytest.MonkeyPatch, **options: object
+) -> None:
+    """Train until a signal comes with the last update of the first epoch, so that its validation is not begun."""
+    from eyesight.training import loop
+
+    plain, calls = loop.train_step, []
+
+    def counted(*args: object) -> None:
+        plain(*args)
+        calls.append(1)
+        if len(calls) == 5:  # 270 pictures at 64
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(loop, "train_step", counted)
+    with pytest.raises(eyesight.EyesightError):
+        eyesight.train(data, output=output, **{**OPTIONS, **options})
+    monkeypatch.undo()
+    assert eyesight.open_run(output).metrics() == []
+
+
+def test_an_epoch_that_was_not_judged_does_not_count_with_another_batch_size(
+    bars_data: eyesight.Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop_in_validation(bars_data, tmp_path / "run", monkeypatch)
+    edit(tmp_path / "run", "batch_size: 64", "batch_size: 27")
+    result, _ = forced(tmp_path / "run", bars_data)
+    assert [row["step"] for row in result.metrics()] == [10, 20, 30, 40]
+
+
+def test_stopped_again_before_its_epoch_was_judged_a_run_still_ends_the_same(
+    whole: Path, bars_data: eyesight.Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop_in_validation(bars_data, tmp_path / "run", monkeypatch)
+
+    def stop(event: Event) -> None:
+        if isinstance(event, Started):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    for _ in range(2):
+        with pytest.raises(eyesight.EyesightError) as caught:
+            eyesight.resume(tmp_path / "run", data=bars_data, progress=False, listeners=[stop])
+        assert caught.value.exit_code == 143
+    result = eyesight.resume(tmp_path / "run", data=bars_data, progress=False)
+    assert [row["epoch"] for row in result.metrics()] == [1, 2, 3, 4]
+    assert result.model_file.read_bytes() == (whole / "model.safetensors").read_bytes()
+
+
+def test_forced_to_keep_the_best_it_chooses_among_the_epochs_to_come(
+    bars_data: eyesight.Dataset, tmp_path: Path
+) -> None:
+    with pytest.raises(eyesight.EyesightError):
+        eyesight.train(bars_data, output=tmp_path / "run", keep="last", listeners=[stop_in_the_third_epoch], **OPTIONS)
+    edit(tmp_path / "run", "keep: last", "keep: best")
+    edit(tmp_path / "run", "lr: 0.001", "lr: 3.0")  # so that the epochs to come are worse
+    result, _ = forced(tmp_path / "run", bars_data)
+    assert result.status == "complete"
+    assert result.about()["kept_epoch"] in (3, 4)
+
+
+def test_what_runs_lists_follows_a_forced_change(run: Path, bars_data: eyesight.Dataset) -> None:
+    edit(run, "validation: 0.1", "validation: test")
+    result, _ = forced(run, bars_data.with_validation("test"))
+    assert result.about()["protocol"] == "test-as-validation"
+
+
+def test_the_same_change_forced_twice_is_noted_once(run: Path, bars_data: eyesight.Dataset) -> None:
+    edit(run, "lr: 0.001", "lr: 0.01")
+
+    def stop(event: Event) -> None:
+        if isinstance(event, Started):
+            os._exit(1)
+
+    if (child := os.fork()) == 0:
+        eyesight.resume(run, data=bars_data, force=True, progress=False, listeners=[stop])
+    os.waitpid(child, 0)
+    result, _ = forced(run, bars_data)
+    assert result.about()["forced"] == ["recipe.lr was 0.001 and is 0.01"]
+
+
+def test_where_no_state_can_be_read_it_does_not_start_over_by_itself(run: Path, bars_data: eyesight.Dataset) -> None:
+    states = sorted((run / "checkpoints").glob("step-*"))
+    for path in states:
+        path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(RunError, match=rf"none of its {len(states)} saved states can be read .* --force to start over"):
+        eyesight.resume(run, data=bars_data, progress=False)
+    assert sorted((run / "checkpoints").glob("step-*")) == states
+    result, told = forced(run, bars_data)
+    assert any("no state can be read; starting over" in text for text in told)
+    assert len(result.metrics()) == 4
+
+
+def test_a_state_of_a_newer_eyesight_is_not_passed_over(run: Path, bars_data: eyesight.Dataset) -> None:
+    path = max((run / "checkpoints").glob("step-*"))
+    arrays, description, _ = read_tensors(path)
+    write_tensors(path, arrays, description | {"version": 99})
+    with pytest.raises(eyesight.EyesightError, match="update eyesight"):
+        eyesight.resume(run, data=bars_data, progress=False)
+    assert path.is_file()
+
+
+def test_a_run_that_failed_before_anything_was_saved_says_why(bars_data: eyesight.Dataset, tmp_path: Path) -> None:
+    with pytest.raises(eyesight.EyesightError, match="no longer a number"):
+        eyesight.train(bars_data, output=tmp_path / "run", **{**OPTIONS, "lr": 1e12})
+    heard: list[Event] = []
+    with pytest.raises(eyesight.EyesightError, match="no longer a number"):
+        eyesight.resume(tmp_path / "run", data=bars_data, progress=False, listeners=[heard.append])
+    told = [event.message for event in heard if isinstance(event, Warned)]
+    assert len(told) == 1
+    assert "stopped before anything was saved (the loss is no longer a number" in told[0]
+
+
+def test_a_run_that_is_removed_while_it_trains_does_not_come_back_in_parts(
+    bars_data: eyesight.Dataset, tmp_path: Path
+) -> None:
+    def remove(event: Event) -> None:
+        if isinstance(event, EpochEnded) and event.row["epoch"] == 2:
+            shutil.rmtree(tmp_path / "run")
+            (tmp_path / "run").mkdir()  # as appending to a file in it would
+
+    with pytest.raises(RunError, match="was removed while it was training"):
+        eyesight.train(
+            bars_data, output=tmp_path / "run", listeners=[remove], checkpoint_every=0.001, **{**OPTIONS, "epochs": 50}
+        )
+    assert not (tmp_path / "run" / "checkpoints").exists()
+
+
+class Net(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.out = torch.nn.Linear(432, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.out(torch.relu(x.flatten(1)))
+
+
+class Other(Net):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.out(torch.sin(x.flatten(1)))
+
+
+def test_another_class_of_the_same_shapes_is_refused(bars_data: eyesight.Dataset, tmp_path: Path, run: Path) -> None:
+    torch.manual_seed(0)
+    with pytest.raises(eyesight.EyesightError):
+        eyesight.train(bars_data, model=Net(), output=tmp_path / "net", listeners=[stop_in_the_third_epoch], **OPTIONS)
+    with pytest.raises(UsageError, match=r"was trained with .*Net; received: .*Other"):
+        eyesight.resume(tmp_path / "net", data=bars_data, model=Other(), progress=False)
+    with pytest.raises(UsageError, match="pass an instance as model="):
+        eyesight.resume(tmp_path / "net", data=bars_data, progress=False)
+    with pytest.raises(UsageError, match=r"was trained with small-cnn-1pool; received: .*Net"):
+        eyesight.resume(run, data=bars_data, model=Net(), progress=False)
+    complete = eyesight.resume(tmp_path / "net", data=bars_data, model=Net(), progress=False)
+    assert eyesight.resume(complete.path, progress=False).status == "complete"  # nothing to do, so nothing is needed
+    with pytest.raises(RunError, match="your module begins with other weights"):
+        eyesight.train(bars_data, replay=complete, model=Net(), output=tmp_path / "again", progress=False)
+    torch.manual_seed(0)
+    again = eyesight.train(bars_data, replay=complete, model=Net(), output=tmp_path / "again", progress=False)
+    assert again.model_file.read_bytes() == complete.model_file.read_bytes()

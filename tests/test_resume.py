@@ -222,9 +222,9 @@ def test_other_data_than_it_was_started_with_is_refused(bars_data: eyesight.Data
     interrupt_arrays(bars_data, tmp_path / "run")
     pictures, labels = bars_data.train.gather(np.arange(270)), bars_data.train.labels.copy()
     labels[0] = (labels[0] + 1) % 3
-    with pytest.raises(RunError, match=r"data\.train had 270 pictures and has 243 pictures; .* has no pict"):
+    with pytest.raises(RunError, match=r"train had 270 pictures and has 243 pictures; .* has no pict"):
         eyesight.resume(tmp_path / "run", data=eyesight.from_arrays((pictures, labels)), progress=False)
-    with pytest.raises(RunError, match=r"data\.train has 270 pictures as before, but they or their labels are"):
+    with pytest.raises(RunError, match=r"train has 270 pictures as before, but they or their labels are"):
         eyesight.resume(tmp_path / "run", data=bars_data.with_validation(0.1, seed=1), progress=False)
     assert eyesight.resume(tmp_path / "run", data=bars_data, progress=False).status == "complete"
 

@@ -9,7 +9,8 @@ the exit code of the command that met it. This file knows nothing of the rest of
     ├── DataError                     data missing, corrupt, or of the wrong shape
     │   ├── DataNotFoundError         says which files to put where
     │   └── PictureError              one picture that cannot be read
-    ├── FormatError                   a file of ours that is cut off, altered, newer or something else
+    ├── FormatError                   a file of ours that is cut off, altered or something else
+    │   └── NewerFileError                or of a newer version
     ├── RunError                      a run folder that exists, is locked, or does not fit
     ├── TrainingError                 training could not go on (NaN, out of memory)
     └── InterruptedRun       exit 130 or 143, after saving
@@ -58,6 +59,10 @@ class PictureError(DataError):
 
 class FormatError(EyesightError):
     """A file that is not what it should be: cut off, altered, of a newer version, or another kind of file."""
+
+
+class NewerFileError(FormatError):
+    """A file of ours of a version that this program does not read yet."""
 
 
 class RunError(EyesightError):

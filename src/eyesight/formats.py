@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from .errors import FormatError
+from .errors import FormatError, NewerFileError
 
 Upgrade = Callable[[dict[str, Any]], dict[str, Any]]
 Arrays = dict[str, np.ndarray[Any, Any]]
@@ -191,7 +191,7 @@ def upgrade(
     if not isinstance(found, int) or isinstance(found, bool) or found < 1:
         raise FormatError(f"{source}: {name} version should be a whole number from 1 to {version}; received: {found!r}")
     if found > version:
-        raise FormatError(
+        raise NewerFileError(
             f"{source}: {name} version {found} is newer than this eyesight reads (up to {version}); update eyesight"
         )
     while found < version:

@@ -156,7 +156,8 @@ def epoch_text(row: dict[str, Any], epochs: int | None) -> str:
 def _length(event: Started) -> str:
     if event.updates is not None:
         return f"{event.updates:,} updates"
-    length = f"{event.epochs} epochs" if event.budget is None else f"{duration(event.budget)}, epochs"
+    many = "" if event.epochs == 1 else "s"
+    length = f"{event.epochs} epoch{many}" if event.budget is None else f"{duration(event.budget)}, epochs"
     return f"{length} of {event.steps_per_epoch:,} updates"
 
 

@@ -131,7 +131,7 @@ class RunFolder:
         """
         run = cls(path)
         if not run.path.is_dir():
-            raise RunError(f"{path}: no such run")
+            raise RunError(f"{path}: {'a file, not a run' if run.path.exists() else 'no such run'}")
         if not run._run_file.is_file():
             raise RunError(f"{path}: not a run (it has no {run._run_file.name})")
         run.about()
@@ -206,6 +206,11 @@ class RunFolder:
         """Write `config.yaml`."""
         text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
         write_bytes(self.path / "config.yaml", text.encode())
+
+    @property
+    def exists(self) -> bool:
+        """Whether the run is still there."""
+        return self._run_file.is_file()
 
     @property
     def has_config(self) -> bool:

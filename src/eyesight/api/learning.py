@@ -98,16 +98,16 @@ def train(
     if replay is not None:
         replay = open_run(replay.path if isinstance(replay, RunFolder) else replay)
         config = _config_to_replay(replay, config, {**given, **(settings or {})})
+        trainer.check_module(replay.config, module, str(replay.path))
+        if output and Path(output).resolve() == replay.path.resolve():
+            raise UsageError(f"output: expected another folder than that of the run to repeat; received: {output}")
     parsed = configuration(config, given, settings or {})
     if output:
         RunFolder(output).check_free(overwrite=overwrite)
-    record = replay.read_clock() if replay is not None else []
     if replay is not None and data is None:
         dataset = replay.data(data_dir)
     else:
         dataset = _dataset(data, parsed, data_dir, validation)
-    if replay is not None and replay.read_environment().get("data_fingerprint") != dataset.fingerprint:
-        raise RunError(f"{replay.path}: cannot be repeated, because {dataset.name} is not what it was trained on")
     parsed = _completed(parsed, dataset, module)
     label = parsed.model.name.rpartition(".")[2].lower()
     run = trainer.start(
@@ -120,7 +120,7 @@ def train(
         listeners=with_progress(listeners, progress=progress),
         checkpoint_every=checkpoint_every,
         began=began,
-        record=record,
+        repeats=replay,
     )
     return open_run(run.path, data=dataset, module=module)
 
@@ -147,9 +147,11 @@ def resume(
     """
     from ..training import trainer
 
+    if data is not None and not isinstance(data, Dataset):
+        raise UsageError(f"data: expected a Dataset, as eyesight.from_arrays gives; received: {type(data).__name__}")
+    if isinstance(model, str):
+        raise UsageError(f"model: expected an instance of your own network, or nothing; received: {model!r}")
     found = open_run(run.path if isinstance(run, RunFolder) else run, data=data, module=model)
-    if model is None and found.config.model.kind == "module":
-        raise UsageError(f"{found.path}: its network is your own class; pass an instance as model=")
     trainer.resume(
         found.path,
         lambda: found.data(data_dir),

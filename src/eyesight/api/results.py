@@ -75,12 +75,6 @@ class Run(RunFolder):
 
         return parse_config(self.read_config(), f"{self.path}: config.yaml")
 
-    def read_clock(self) -> list[float]:
-        """Return the progress before each update, of a run that followed the clock; else nothing."""
-        from ..training.clock import read_record
-
-        return read_record(self.clock_file)
-
     @cached_property
     def classifier(self) -> Classifier:
         """The classifier that the run kept.
@@ -92,9 +86,10 @@ class Run(RunFolder):
 
     def _load(self, path: Path) -> Classifier:
         if not path.is_file():
-            raise RunError(
-                f"{self.path}: has no model (it is {self.status}); go on with: eyesight train --resume {self.path}"
-            )
+            status = self.status
+            if status == "running":
+                raise RunError(f"{self.path}: has no model yet; it is still training")
+            raise RunError(f"{self.path}: has no model ({status}); go on with: eyesight train --resume {self.path}")
         return Classifier.load(path, module=self._module)
 
     def data(self, data_dir: str | Path | None = None) -> Dataset:

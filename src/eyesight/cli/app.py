@@ -67,6 +67,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = [argument for argument in arguments if argument != "--debug"]
     try:
         code = int(app(arguments, prog_name="eyesight", standalone_mode=False) or 0)
+        if code == 130:  # typer has turned Ctrl-C into it
+            print("eyesight: error: interrupted", file=sys.stderr)
         sys.stdout.flush()  # here, where a full disk or a closed pipe can still be told
         return code
     except (Exception, KeyboardInterrupt) as error:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import FormatError
+from ..errors import FormatError, NewerFileError
 from ..formats import Arrays, read_tensors, upgrade, write_tensors
 from .state import TrainState
 
@@ -56,11 +56,19 @@ def save(state: TrainState, folder: Path, *, identity: Mapping[str, Any]) -> Pat
 
 
 def newest(folder: Path) -> tuple[Checkpoint | None, list[str]]:
-    """Return the newest whole checkpoint, or None, and what was wrong with any newer ones."""
+    """Return the newest whole checkpoint, or None, and what was wrong with any newer ones.
+
+    Raises:
+        OSError: one that cannot be read now, but may be whole.
+        NewerFileError: one that a newer eyesight has written.
+    """
     problems: list[str] = []
     for path in sorted(folder.glob("step-*.safetensors"), reverse=True):
+        path.open("rb").close()
         try:
             return _read(path), problems
+        except NewerFileError:
+            raise
         except FormatError as error:
             problems.append(str(error))
     return None, problems
@@ -79,4 +87,5 @@ def _read(path: Path) -> Checkpoint:
 
 def _from_version_1(old: dict[str, Any]) -> dict[str, Any]:
     """Version 1 held hashes in place of the identity, and knew neither averages nor clocks."""
-    return {"format": old["format"], "identity": {}, "state": {"averaged": 0, "best_averaged": False, **old["state"]}}
+    unknown = {"averaged": 0, "best_averaged": False, "validating": None, "saving": 0.0}
+    return {"format": old["format"], "identity": {}, "state": unknown | old["state"]}

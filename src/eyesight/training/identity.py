@@ -6,12 +6,14 @@ what that loses, in words. It does not read or write files.
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..environment import describe_environment
 from ..errors import FormatError, RunError
+from ..models.torch_network import to_arrays
 from .checkpoint import Checkpoint
 from .job import Job
 from .state import Best, TrainState
@@ -40,7 +42,7 @@ def identity(job: Job) -> dict[str, Any]:
 
 def differences(was: Identity, now: Identity) -> list[str]:
     """Return what differs, each as one phrase: "recipe.lr was 0.001 and is 0.01". The processor is not counted."""
-    found = [f"data.{text}" for text in _data_differences(was.get("data", {}), now["data"])]
+    found = list(_data_differences(was.get("data", {}), now["data"]))
     for part, prefix in (("config", ""), ("versions", "version of ")):
         before, after = dict(_flat(was.get(part, {}))), dict(_flat(now[part]))
         for key in [*after, *(key for key in before if key not in after)]:
@@ -78,8 +80,20 @@ def _count(split: Mapping[str, Any] | None) -> str:
 
 
 def _shown(value: Any) -> str:
+    if value is None:
+        return "not set"
     text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    if isinstance(value, float):
+        text = f"{value:g}"
     return text if len(text) <= 60 else text[:59] + "…"
+
+
+def first_weights(state: TrainState) -> str:
+    """Return the SHA-256 of the weights that a training begins with; those of a user's module are the user's."""
+    digest = hashlib.sha256()
+    for array in to_arrays(state.network).values():
+        digest.update(array.tobytes())
+    return digest.hexdigest()
 
 
 def load_changed(state: TrainState, found: Checkpoint, job: Job) -> list[str]:
@@ -100,13 +114,14 @@ def load_changed(state: TrainState, found: Checkpoint, job: Job) -> list[str]:
     def changed(key: str) -> bool:
         return bool(before) and before[key] != getattr(recipe, key)
 
-    if changed("optimizer") or changed("momentum"):
+    if changed("optimizer"):
         arrays = {name: array for name, array in arrays.items() if not name.startswith("optimizer/")}
         lost.append("the optimizer's memory is lost: another optimizer starts without one")
     if changed("averaging"):
         arrays = {name: array for name, array in arrays.items() if not name.startswith("average/")}
         facts["averaged"] = 0
-        lost.append("the average of the weights so far is lost")
+        if before["averaging"] != "none":
+            lost.append("the average of the weights so far is lost")
     try:
         state.load(arrays, facts, str(found.path))
     except FormatError as error:
@@ -116,21 +131,26 @@ def load_changed(state: TrainState, found: Checkpoint, job: Job) -> list[str]:
         state.best = Best()
         state.history = [{**row, "superseded": True} for row in state.history]
         lost.append("the best weights so far are lost: they were chosen on other validation pictures")
+    elif job.keeps_best and not state.best.epoch:  # they were not kept until now
+        state.history = [{**row, "superseded": True} for row in state.history]
     if old_splits and old_splits != new_splits:
         lost.append("the evaluation can flatter: pictures it will be judged on may have been learned from before")
     if old_splits and before:
         per_epoch = math.ceil(old_splits["train"]["pictures"] / before["batch_size"])
         steps = before.get("validate_every") or per_epoch
         if steps != job.steps_per_round:
+            if state.step % steps:
+                lost.append("the position within the epoch is lost: it begins anew")
             _to_start_of_epoch(state, steps, job.steps_per_round)
-            lost.append("the position within the epoch is lost: it begins anew")
     if recipe.budget is not None:  # one value for every update, also those that were counted otherwise
+        if before.get("budget"):  # shares of the old budget
+            state.clock = [min(1.0, value * before["budget"] / recipe.budget) for value in state.clock]
         state.clock = (state.clock + state.clock[-1:] * state.step or [0.0] * state.step)[: state.step]
     return lost
 
 
 def _to_start_of_epoch(state: TrainState, old_steps: int, new_steps: int) -> None:
-    """Count updates as if all epochs had had `new_steps`; what was done of the epoch at hand does not count."""
-    state.step = state.step // old_steps * new_steps
+    """Count updates as if all epochs had had `new_steps`; an epoch that is not over, or not judged, does not count."""
+    state.step = sum(row["step"] % old_steps == 0 for row in state.history) * new_steps
     state.history = [{**row, "step": row["epoch"] * new_steps} for row in state.history]
     state.sums.zero_()

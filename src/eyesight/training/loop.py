@@ -19,7 +19,7 @@ from torch import nn
 
 from ..classifier import Training
 from ..device import autocast
-from ..errors import InterruptedRun, TrainingError
+from ..errors import EyesightError, InterruptedRun, RunError, TrainingError
 from ..models.torch_network import check_finite, load_arrays, to_arrays
 from ..run import RunFolder, Status
 from . import averaging, checkpoint
@@ -66,8 +66,8 @@ class Loop:
         now = time.perf_counter()
         self._first_step, self._first_time = state.step, now
         self._flushed_step, self._flushed_time = state.step, now
-        self._saved_time, self._saving_took = now, 0.0
-        self._validating_took: float | None = None
+        self._saved_time = now
+        self._warm: tuple[int, float] | None = None  # step and time after the sitting's first, slower update
 
     def fit(self) -> None:
         """Train to the end and write the classifier.
@@ -94,6 +94,7 @@ class Loop:
         state.network.train()
         if state.step % steps == 0:
             self.end_epoch()  # where a signal came in the middle of it
+            self.stop_if_asked()
         while not state.stopped and (progress := self.clock.progress(state.step, reserve=self.reserve())) < 1:
             train_step(job, state, progress)
             state.step += 1
@@ -112,13 +113,15 @@ class Loop:
 
         As long as no validation has been timed, a picture is taken to cost there what it costs in training.
         """
-        if self.job.data.validation is None:
-            return self._saving_took
-        if self._validating_took is not None:
-            return self._validating_took + self._saving_took
-        pictures = max(1, (self.state.step - self._first_step) * self.job.recipe.batch_size)
-        per_picture = (time.perf_counter() - self._first_time) / pictures
-        return per_picture * len(self.job.data.validation) + self._saving_took
+        state, now = self.state, time.perf_counter()
+        if self.job.data.validation is None or state.validating is not None:
+            return (state.validating or 0.0) + state.saving
+        if self._warm is None and state.step > self._first_step:
+            self._warm = (state.step, now)
+        if self._warm is None or state.step == self._warm[0]:
+            return state.saving
+        pictures = (state.step - self._warm[0]) * self.job.recipe.batch_size
+        return (now - self._warm[1]) / pictures * len(self.job.data.validation) + state.saving
 
     def stop_if_asked(self) -> None:
         """Leave where the control asks to stop."""
@@ -150,7 +153,7 @@ class Loop:
     @property
     def checkpoint_every(self) -> float:
         """Seconds between saved states."""
-        return self._every if self._every is not None else max(30.0, self._saving_took / _SAVING_SHARE)
+        return self._every if self._every is not None else max(30.0, self.state.saving / _SAVING_SHARE)
 
     def end_epoch(self) -> None:
         """Do what comes after an epoch, where it has not been done for the last update already.
@@ -180,7 +183,7 @@ class Loop:
                 started = time.perf_counter()
                 figures = validate(job, state.network, job.data.validation, state.step, self.control)
                 row["val_loss"], row["val_accuracy"] = figures
-                self._validating_took = time.perf_counter() - started
+                state.validating = time.perf_counter() - started
             row["seconds"] = self.clock.seconds()
             state.history.append(row)
             if job.keeps_best and best_row(state.history, job.recipe) is row:
@@ -190,7 +193,7 @@ class Loop:
         self.run.write_metrics(state.history)
         self.emit(EpochEnded(row))
         now = time.perf_counter()
-        if now - self._saved_time >= min(self.checkpoint_every, self._saving_took / _SAVING_SHARE):
+        if now - self._saved_time >= min(self.checkpoint_every, state.saving / _SAVING_SHARE):
             self.save()
         self._flushed_step, self._flushed_time = state.step, time.perf_counter()
 
@@ -229,14 +232,16 @@ class Loop:
         )
 
     def save(self) -> None:
-        """Save the state."""
+        """Save the state; not into a folder that somebody has removed, which would come back with parts of a run."""
+        if not self.run.exists:
+            raise RunError(f"{self.run.path}: was removed while it was training")
         started = time.perf_counter()
         self.state.seconds = self.clock.seconds()
         self.state.clock = self.clock.realised(self.state.step)
         path = checkpoint.save(self.state, self.run.checkpoints_folder, identity=self.identity)
         self._saved_time = time.perf_counter()
-        self._saving_took = self._saved_time - started
-        self.emit(CheckpointSaved(self.state.step, path.name, self._saving_took))
+        self.state.saving = self._saved_time - started
+        self.emit(CheckpointSaved(self.state.step, path.name, self.state.saving))
 
     def interrupt(self, signal_number: int) -> None:
         """Save the state and leave."""
@@ -298,6 +303,11 @@ class Loop:
         finally:  # a progress bar must let go of the terminal, even where the disk is full
             self.emit(Ended(status, reason, self.clock.seconds()))
 
+    def note(self, status: Status, reason: str) -> None:
+        """Note how the run ended where that can still be written; another error is on its way to the user."""
+        with contextlib.suppress(OSError, EyesightError):
+            self.close(status, reason)
+
     def emit(self, event: Event) -> None:
         """Tell every listener."""
         for listener in self.listeners:
@@ -333,16 +343,15 @@ def fit(
         except InterruptedRun:
             raise
         except TrainingError as error:
-            loop.close("failed", str(error))
+            loop.note("failed", str(error))
             raise
         except (RuntimeError, MemoryError) as error:
-            loop.close("failed", str(error))
+            loop.note("failed", str(error))
             if is_out_of_memory(error):
                 raise TrainingError(memory_advice(job.recipe)) from error
             raise
         except BaseException as error:  # a full disk, a second Ctrl-C, a fault in somebody's listener
-            with contextlib.suppress(OSError):
-                loop.close("interrupted" if isinstance(error, KeyboardInterrupt) else "failed", repr(error))
+            loop.note("interrupted" if isinstance(error, KeyboardInterrupt) else "failed", repr(error))
             raise
 
 

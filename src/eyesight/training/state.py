@@ -43,6 +43,7 @@ class TrainState:
         stopped: why early stopping ended the training, or "".
         average: of the weights.
         clock: the progress before each update so far, where it was measured by a clock.
+        validating, saving: seconds that validation and saving took last; None before the first time.
         good: weights that were last known to be finite, and their step; not saved.
     """
 
@@ -56,6 +57,8 @@ class TrainState:
     stopped: str = ""
     average: Average = field(default_factory=NoAverage)
     clock: list[float] = field(default_factory=list)
+    validating: float | None = None
+    saving: float = 0.0
     good: tuple[int, Arrays] = (0, {})
 
     def arrays(self) -> Arrays:
@@ -79,6 +82,8 @@ class TrainState:
             "best_epoch": self.best.epoch,
             "best_averaged": self.best.averaged,
             "averaged": self.average.count,
+            "validating": self.validating,
+            "saving": self.saving,
             "stopped": self.stopped,
         }
 
@@ -104,6 +109,7 @@ class TrainState:
         averaging.load(self.average, self.network, _tensors(parts["average"]), facts["averaged"])
         self.sums.copy_(torch.from_numpy(arrays["sums"]))
         self.step, self.seconds = facts["step"], facts["seconds"]
+        self.validating, self.saving = facts["validating"], facts["saving"]
         self.history, self.stopped = facts["history"], facts["stopped"]
         self.best = Best(facts["best_epoch"], facts["best_averaged"], parts["best"])
         self.clock = arrays["clock"].tolist() if "clock" in arrays else []  # version 1 had none

@@ -14,16 +14,17 @@ from typing import Any
 import torch
 from torch import nn
 
+from ..classifier import class_path
 from ..data.dataset import Dataset
 from ..device import repeatable
 from ..environment import describe_environment
-from ..errors import FormatError, RunError
+from ..errors import FormatError, RunError, UsageError
 from ..run import RunFolder
 from . import checkpoint
 from .checkpoint import Checkpoint
 from .clock import BudgetClock, Clock, StepClock, begin_record, read_record
 from .events import Control, Event, Listener, Progress, Warned, event_to_json
-from .identity import Identity, differences, identity, load_changed
+from .identity import Identity, differences, first_weights, identity, load_changed
 from .job import Job, prepare
 from .loop import fit
 from .recipe import Config, parse_config
@@ -54,7 +55,7 @@ def start(
     listeners: Sequence[Listener] = (),
     checkpoint_every: float | None = None,
     began: float | None = None,
-    record: Sequence[float] = (),
+    repeats: RunFolder | None = None,
 ) -> RunFolder:
     """Train in a new run folder, which `create` makes once all checks have passed. See `eyesight.train`.
 
@@ -63,15 +64,15 @@ def start(
         create: makes the folder.
         checkpoint_every: seconds between saved states; see `Loop`.
         began: the `time.perf_counter()` from which a budget counts; now, where not given.
-        record: progress before each update, of an earlier training by the clock that is to be repeated.
+        repeats: a run of the same configuration that is to be repeated, with its progress as it was recorded.
     """
     began = time.perf_counter() if began is None else began
     job, state = prepare(data, config, module)
-    about = {"data": data.name, "protocol": data.protocol, "model": config.model.name, "seed": config.seed}
+    record = _record_to_repeat(repeats, job, state, listeners) if repeats else []
     with stop_on_signals() as control:
-        run = create(about)
+        run = create(_about(job) | ({"repeats": str(repeats.path)} if repeats else {}))
         with run.lock():
-            _write_environment(run, job)
+            _write_environment(run, job, first_weights(state))
             if record:
                 begin_record(run.clock_file, record)
             run.write_config(job.config.model_dump(mode="json"))  # last: with it, the run can be taken up
@@ -97,7 +98,8 @@ def resume(
     and the listeners are told what that loses.
 
     Raises:
-        RunError: what the run was started with has changed, or another process trains in it.
+        RunError: what the run was started with has changed, none of its states can be read, or another process trains
+            in it.
     """
     run = RunFolder.open(path)
     if run.status == "complete":
@@ -106,32 +108,85 @@ def resume(
     if not run.has_config:
         raise RunError(f"{path}: stopped before it had begun; start it again, with --overwrite")
     config = parse_config(run.read_config(), f"{path}: config.yaml")
+    check_module(config, module, f"{path}")
     with run.lock(), stop_on_signals() as control:
         job, state = prepare(load(), config, module)
         found, problems = checkpoint.newest(run.checkpoints_folder)
         for problem in problems:
             _tell(listeners, problem)
         record = _read_record(run, listeners)
+        begun = _begun_with(run) or first_weights(state)
         if found is None:
-            _check_start(job, run, listeners, force=force)
-            _tell(listeners, f"{path}: stopped before anything was saved; starting over")
-            record = record if record[-1:] == [1.0] else []  # whole only where another run is repeated
+            _check_start(job, state, run, problems, listeners, force=force)
+            record = record if "repeats" in run.about() else []
         else:
             _take_up(job, state, found, run, listeners, force=force)
             if record[: state.step] != state.clock:
                 record = state.clock
-        _write_environment(run, job)
-        run.update(status="running")
+        _write_environment(run, job, begun)
+        run.update(status="running", **_about(job))
         run.write_metrics(state.history)
         _train(job, state, run, control, listeners, checkpoint_every, record)
     return run
 
 
+def check_module(config: Config, module: nn.Module | None, source: str) -> None:
+    """Raise `UsageError` unless the module is what a configuration was made for: none, or one of the same class."""
+    if config.model.kind == "module" and module is None:
+        raise UsageError(f"{source}: its network is your own {config.model.name}; pass an instance as model=")
+    found = config.model.name if module is None else class_path(module)
+    if config.model.name != found or (module is not None and config.model.kind == "registry"):
+        raise UsageError(f"model: {source} was trained with {config.model.name}; received: {found}")
+
+
+def _about(job: Job) -> dict[str, Any]:
+    """Return what `runs` lists."""
+    data, config = job.data, job.config
+    return {"data": data.name, "protocol": data.protocol, "model": config.model.name, "seed": config.seed}
+
+
+def _begun_with(run: RunFolder) -> str | None:
+    """Return the hash of the weights that the run began with, where it still says so."""
+    try:
+        found = run.read_environment().get("first_weights")
+    except FormatError:
+        return None
+    return found if isinstance(found, str) else None
+
+
+def _record_to_repeat(run: RunFolder, job: Job, state: TrainState, listeners: Sequence[Listener]) -> list[float]:
+    """Return the progress that a run recorded, after checking that it can be repeated.
+
+    Raises:
+        RunError: the data or the first weights are others, or the record is not whole.
+    """
+    was = run.read_environment()
+    if was.get("data_fingerprint") != job.data.fingerprint:
+        raise RunError(f"{run.path}: cannot be repeated, because {job.data.name} is not what it was trained on")
+    if _begun_with(run) not in (None, first_weights(state)):
+        raise RunError(f"{run.path}: cannot be repeated, because your module begins with other weights")
+    before = was.get("identity", {}).get("versions", {})
+    for name, version in identity(job)["versions"].items():
+        if before.get(name, version) != version:
+            _tell(listeners, f"{name} was {before[name]} and is {version}: it may not repeat bit for bit")
+    if job.total_steps is not None:
+        return []
+    record, steps = read_record(run.clock_file), run.about().get("steps")
+    if len(record) not in (steps, (steps or 0) + 1):  # the last value is 1, unless it was stopped early
+        raise RunError(f"{run.clock_file}: holds {len(record)} of {steps} updates; the run cannot be repeated")
+    return record
+
+
 def _read_record(run: RunFolder, listeners: Sequence[Listener]) -> list[float]:
-    """Return what the run's clock recorded; the saved state holds most of it too, should the file be damaged."""
+    """Return what the run's clock recorded; the saved state holds most of it too, should the file be damaged.
+
+    Not so of a repetition, whose record is older than itself.
+    """
     try:
         return read_record(run.clock_file)
     except FormatError as error:
+        if "repeats" in run.about():
+            raise
         _tell(listeners, str(error))
         return []
 
@@ -143,7 +198,8 @@ def _take_up(
     now = identity(job)
     if changes := _changes(found.identity, now, run, force=force):
         lost = load_changed(state, found, job)
-        run.update(forced=[*run.about().get("forced", []), *changes])
+        earlier = run.about().get("forced", [])
+        run.update(forced=[*earlier, *(change for change in changes if change not in earlier)])
         for text in (*changes, *lost):
             _tell(listeners, f"--force: {text}")
         return
@@ -167,15 +223,37 @@ def _changes(was: Identity, now: Identity, run: RunFolder, *, force: bool) -> li
     return changes
 
 
-def _check_start(job: Job, run: RunFolder, listeners: Sequence[Listener], *, force: bool) -> None:
-    """Refuse to start over as something else than the run was begun as, where the run still says what that was."""
+def _check_start(
+    job: Job,
+    state: TrainState,
+    run: RunFolder,
+    problems: Sequence[str],
+    listeners: Sequence[Listener],
+    *,
+    force: bool,
+) -> None:
+    """Start over only where nothing was saved, and only as what the run was begun as; or with `force`."""
+    if not force and problems:
+        raise RunError(
+            f"{run.path}: none of its {len(problems)} saved states can be read ({problems[0]}); "
+            "add --force to start over"
+        )
+    about = run.about()
+    why = "no state can be read" if problems else "stopped before anything was saved"
+    if about["status"] == "failed":
+        why += f" ({about.get('reason')})"
+    _tell(listeners, f"{run.path}: {why}; starting over")
     try:
-        was = run.read_environment().get("identity")
+        was = run.read_environment()
     except FormatError:
         return
-    if isinstance(was, dict):
-        for text in _changes(was, identity(job), run, force=force):
+    if isinstance(before := was.get("identity"), dict):
+        for text in _changes(before, identity(job), run, force=force):
             _tell(listeners, f"--force: {text}")
+    if not force and _begun_with(run) not in (None, first_weights(state)):
+        raise RunError(
+            f"{run.path}: your module begins with other weights than it did then; --force starts over with them"
+        )
 
 
 def _train(
@@ -210,7 +288,7 @@ def _tell(listeners: Sequence[Listener], message: str) -> None:
         listener(Warned(message))
 
 
-def _write_environment(run: RunFolder, job: Job) -> None:
+def _write_environment(run: RunFolder, job: Job, first: str) -> None:
     run.write_environment(
         describe_environment()
         | {
@@ -222,6 +300,7 @@ def _write_environment(run: RunFolder, job: Job) -> None:
             "data_fingerprint": job.data.fingerprint,
             "data_folder": job.data.folder,
             "identity": identity(job),
+            "first_weights": first,
         }
     )
 

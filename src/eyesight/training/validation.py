@@ -49,13 +49,15 @@ def validate(job: Job, network: nn.Module, split: Split, step: int, control: Con
     if job.recipe.validation_sample is not None:
         ids = stream(job.config.seed, "validation", step).integers(len(split), size=job.recipe.validation_sample)
     losses, correct = [], 0
-    for start in range(0, len(ids), _BATCH):
-        _check(control)
-        part = ids[start : start + _BATCH]
-        logits, labels = classifier.logits(split.gather(part)), split.labels[part]
-        losses.append(cross_entropy(logits, labels))
-        correct += int((logits.argmax(1) == labels).sum())
-    network.train()
+    try:
+        for start in range(0, len(ids), _BATCH):
+            _check(control)
+            part = ids[start : start + _BATCH]
+            logits, labels = classifier.logits(split.gather(part)), split.labels[part]
+            losses.append(cross_entropy(logits, labels))
+            correct += int((logits.argmax(1) == labels).sum())
+    finally:
+        network.train()
     return float(np.concatenate(losses).mean()), correct / len(ids)
 
 
