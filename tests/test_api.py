@@ -194,7 +194,7 @@ def test_a_run_on_arrays_says_what_it_needs_once_reopened(bars_data: eyesight.Da
 def test_a_run_without_a_model_says_how_to_get_one(bars_data: eyesight.Dataset, tmp_path: Path) -> None:
     run = eyesight.train(bars_data, output=tmp_path / "r", **QUICK)
     run.model_file.unlink()
-    with pytest.raises(RunError, match=r"has no model \(it is complete\)"):
+    with pytest.raises(RunError, match=r"has no model \(complete\)"):
         _ = eyesight.open_run(tmp_path / "r").classifier
 
 
