@@ -75,7 +75,7 @@ def show_studies() -> None:
         cells = [(data, seeds, f"about {minutes:g} min") for data, seeds, minutes in sizes]
         rows.append((name, kind.about, *cells[0], *cells[1]))
     print_table(columns, rows)
-    typer.echo("times: on two cores", err=True)
+    typer.echo("times: on two cores; those of --full are estimated", err=True)
 
 
 def show(done: Study, *, as_json: bool, as_markdown: bool) -> None:
