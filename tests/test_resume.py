@@ -130,7 +130,7 @@ def test_killed_before_anything_was_saved_it_starts_over_and_says_so(
 ) -> None:
     output = tmp_path / "run"
     process = start(output, every="1h")
-    wait_for((output / "environment.json").exists, process)
+    wait_for((output / "config.yaml").exists, process)
     process.kill()
     process.communicate()
     for saved in (output / "checkpoints").glob("*"):  # saved at the end of the first epoch, on a fast machine
