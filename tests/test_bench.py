@@ -286,7 +286,10 @@ def test_a_batch_too_large_for_memory_is_said_and_the_others_go_on() -> None:
 
 
 def test_ctrl_c_prints_what_was_measured_so_far() -> None:
-    code = "import sys; from eyesight.cli import main; sys.exit(main(sys.argv[1:]))"
+    code = (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"  # a background job ignores it
+        "from eyesight.cli import main; sys.exit(main(sys.argv[1:]))"
+    )
     arguments = [*LENET[:-1], "20", "--precisions", "fp32", "-b", "1", "--json"]
     with Path("err").open("w") as errors:
         process = subprocess.Popen([sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE, stderr=errors)

@@ -613,6 +613,8 @@ def test_a_terminal_gets_a_bar_for_the_run_at_hand() -> None:
             RunFinished(Result(arm="dropout", seed=0, train_accuracy=1, test_accuracy=0.9, updates=20, seconds=5), 95)
         )
         stream.flush()
-        text = reader.read(8192).decode()
+        text = ""
+        while "left" not in text:  # a terminal hands out what it has, a part at a time
+            text += reader.read(8192).decode()
     assert "run  2 of 21  dropout, seed 0" in text
     assert "run  2 of 21  dropout, seed 0: train 1.0000, test 0.9000, 5.0 s; about 1 min 35 s left" in text
