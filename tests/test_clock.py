@@ -14,7 +14,7 @@ import pytest
 
 import eyesight
 from eyesight.cli import main
-from eyesight.errors import FormatError, RunError, UsageError
+from eyesight.errors import FormatError, InterruptedRun, RunError, UsageError
 from eyesight.training.clock import BudgetClock, read_record
 from eyesight.training.events import EpochEnded, Event, Started, Warned
 
@@ -23,6 +23,17 @@ OPTIONS = {"threads": 1, "precision": "fp32", "progress": False}
 
 def trained(data: eyesight.Dataset, output: Path, **options: object) -> eyesight.Run:
     return eyesight.train(data, output=output, **{**OPTIONS, **options})
+
+
+def interrupted(data: eyesight.Dataset, output: Path, *, budget: float, after: float) -> None:
+    """Train by the clock, and be stopped at the end of an epoch after so many seconds."""
+
+    def stop(event: Event) -> None:
+        if isinstance(event, EpochEnded) and event.row["seconds"] > after:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(InterruptedRun):
+        trained(data, output, budget=budget, listeners=[stop])
 
 
 def test_it_ends_in_time_with_the_schedule_at_its_end(bars_data: eyesight.Dataset, tmp_path: Path) -> None:
@@ -113,12 +124,7 @@ def test_a_run_is_not_repeated_over_itself(whole: eyesight.Run, bars_data: eyesi
 def test_stopped_it_goes_on_with_the_time_that_is_left_and_its_record_repeats_it(
     bars_data: eyesight.Dataset, tmp_path: Path
 ) -> None:
-    def stop(event: Event) -> None:
-        if isinstance(event, EpochEnded) and event.row["seconds"] > 0.7:
-            os.kill(os.getpid(), signal.SIGTERM)
-
-    with pytest.raises(eyesight.EyesightError):
-        trained(bars_data, tmp_path / "run", budget=1.5, listeners=[stop])
+    interrupted(bars_data, tmp_path / "run", budget=1.5, after=0.7)
     before = read_record(tmp_path / "run" / "clock.jsonl")
     assert 0.4 < before[-1] < 1
     time.sleep(1.0)  # does not count
@@ -134,13 +140,7 @@ def test_stopped_it_goes_on_with_the_time_that_is_left_and_its_record_repeats_it
 
 def test_what_was_recorded_after_the_saved_state_is_taken_first(bars_data: eyesight.Dataset, tmp_path: Path) -> None:
     """As after a kill: the state is old, the record is newer."""
-
-    def stop(event: Event) -> None:
-        if isinstance(event, EpochEnded) and event.row["seconds"] > 0.7:
-            os.kill(os.getpid(), signal.SIGTERM)
-
-    with pytest.raises(eyesight.EyesightError):
-        trained(bars_data, tmp_path / "run", budget=2.0, listeners=[stop])
+    interrupted(bars_data, tmp_path / "run", budget=2.0, after=0.7)
     file = tmp_path / "run" / "clock.jsonl"
     recorded = read_record(file)
     later = [recorded[-1] + 0.001 * i for i in range(1, 8)]
@@ -152,12 +152,7 @@ def test_what_was_recorded_after_the_saved_state_is_taken_first(bars_data: eyesi
 
 
 def test_a_damaged_record_is_told_and_the_saved_state_suffices(bars_data: eyesight.Dataset, tmp_path: Path) -> None:
-    def stop(event: Event) -> None:
-        if isinstance(event, EpochEnded) and event.row["seconds"] > 0.4:
-            os.kill(os.getpid(), signal.SIGTERM)
-
-    with pytest.raises(eyesight.EyesightError):
-        trained(bars_data, tmp_path / "run", budget=1.0, listeners=[stop])
+    interrupted(bars_data, tmp_path / "run", budget=1.0, after=0.4)
     before = read_record(tmp_path / "run" / "clock.jsonl")
     (tmp_path / "run" / "clock.jsonl").write_text("rubbish\n")
     heard: list[Event] = []

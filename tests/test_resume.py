@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -84,8 +85,6 @@ def interrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def copy(interrupted: Path, tmp_path: Path) -> Path:
-    import shutil
-
     return Path(shutil.copytree(interrupted, tmp_path / "copy"))
 
 

@@ -69,7 +69,7 @@ class BudgetClock:
         self._values = list(values)
         self._path = path
         begin_record(path, self._values)
-        self._file: int | None = os.open(path, os.O_WRONLY | os.O_APPEND)
+        self._file = os.open(path, os.O_WRONLY | os.O_APPEND)
 
     def seconds(self) -> float:
         """Return the seconds used so far; pauses between sittings, and what a crash made anew, are left out."""
@@ -94,14 +94,13 @@ class BudgetClock:
         return value
 
     def _record(self, value: float) -> None:
-        if self._file is not None:
-            try:
-                line = f"{value!r}\n".encode()
-                if os.write(self._file, line) < len(line):  # as on a disk that has just become full
-                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            except OSError as error:
-                error.filename = str(self._path)
-                raise
+        line = f"{value!r}\n".encode()
+        try:
+            if os.write(self._file, line) < len(line):  # as on a disk that has just become full
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError as error:
+            error.filename = str(self._path)
+            raise
         self._values.append(value)
 
     def at(self, step: int) -> float:
@@ -114,9 +113,7 @@ class BudgetClock:
 
     def close(self) -> None:
         """Let go of the record."""
-        if self._file is not None:
-            os.close(self._file)
-            self._file = None
+        os.close(self._file)
 
 
 Clock = StepClock | BudgetClock

@@ -7,7 +7,7 @@ page are listeners. Nobody changes the training through an event.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 
@@ -112,4 +112,4 @@ class Control:
         stop_signal: number of the signal that asked to stop, or None to go on.
     """
 
-    stop_signal: int | None = field(default=None)
+    stop_signal: int | None = None

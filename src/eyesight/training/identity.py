@@ -11,33 +11,11 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..environment import describe_environment
 from ..errors import FormatError, RunError
 from ..models.torch_network import to_arrays
 from .checkpoint import Checkpoint
-from .job import Job
+from .job import Identity, Job
 from .state import Best, TrainState
-
-Identity = Mapping[str, Any]
-
-_VERSIONS = ("eyesight", "torch", "numpy")  # what the arithmetic and the draws depend on
-
-
-def identity(job: Job) -> dict[str, Any]:
-    """Return what a state of this job belongs to, as plain data."""
-    environment = describe_environment()
-    prints = job.data.split_fingerprints
-    return {
-        "config": job.config.model_dump(mode="json"),
-        "data": {
-            "classes": list(job.data.classes),
-            "splits": {
-                name: {"pictures": len(split), "fingerprint": prints[name]} for name, split in job.data.splits().items()
-            },
-        },
-        "versions": {"python": environment["python"], **{name: environment["packages"][name] for name in _VERSIONS}},
-        "processor": environment["processor"],
-    }
 
 
 def differences(was: Identity, now: Identity) -> list[str]:
@@ -105,7 +83,7 @@ def load_changed(state: TrainState, found: Checkpoint, job: Job) -> list[str]:
     Raises:
         RunError: not even the weights fit.
     """
-    was, now = found.identity, identity(job)
+    was, now = found.identity, job.identity
     arrays, facts = dict(found.arrays), dict(found.facts)
     lost = ["the weights will no longer be those of an uninterrupted run"]
     before = was.get("config", {}).get("recipe", {})

@@ -6,8 +6,10 @@ made before training are made here.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import torch
 from torch import nn
@@ -16,6 +18,7 @@ from ..classifier import Classifier, InferenceSpec, Training
 from ..data.augment import Augmentation
 from ..data.dataset import Dataset
 from ..device import Precision, choose_device, choose_precision, input_dtype, keep_freed_memory
+from ..environment import describe_environment
 from ..errors import UsageError
 from ..models import network_spec
 from ..models.regularised import regularised
@@ -27,6 +30,10 @@ from .batches import Batches, stream
 from .recipe import Config, Recipe
 from .schedules import SCHEDULES
 from .state import TrainState
+
+Identity = Mapping[str, Any]
+
+_VERSIONS = ("eyesight", "torch", "numpy")  # what the arithmetic and the draws depend on
 
 
 @dataclass(frozen=True)
@@ -54,6 +61,27 @@ class Job:
     def recipe(self) -> Recipe:
         """The training part of the configuration."""
         return self.config.recipe
+
+    @cached_property
+    def identity(self) -> Identity:
+        """What a saved state of this job belongs to, as plain data."""
+        environment = describe_environment()
+        prints = self.data.split_fingerprints
+        return {
+            "config": self.config.model_dump(mode="json"),
+            "data": {
+                "classes": list(self.data.classes),
+                "splits": {
+                    name: {"pictures": len(split), "fingerprint": prints[name]}
+                    for name, split in self.data.splits().items()
+                },
+            },
+            "versions": {
+                "python": environment["python"],
+                **{name: environment["packages"][name] for name in _VERSIONS},
+            },
+            "processor": environment["processor"],
+        }
 
     @property
     def total_steps(self) -> int | None:

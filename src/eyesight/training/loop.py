@@ -25,7 +25,6 @@ from ..run import RunFolder, Status
 from . import averaging, checkpoint
 from .clock import Clock
 from .events import CheckpointSaved, Control, Ended, EpochEnded, Event, Listener, Progress, Started
-from .identity import identity
 from .job import Job
 from .recipe import Recipe
 from .state import Best, TrainState
@@ -61,7 +60,6 @@ class Loop:
     ) -> None:
         self.job, self.state, self.run = job, state, run
         self.listeners, self.control, self.clock = listeners, control, clock
-        self.identity = identity(job)
         self._every = checkpoint_every
         now = time.perf_counter()
         self._first_step, self._first_time = state.step, now
@@ -238,7 +236,7 @@ class Loop:
         started = time.perf_counter()
         self.state.seconds = self.clock.seconds()
         self.state.clock = self.clock.realised(self.state.step)
-        path = checkpoint.save(self.state, self.run.checkpoints_folder, identity=self.identity)
+        path = checkpoint.save(self.state, self.run.checkpoints_folder, identity=self.job.identity)
         self._saved_time = time.perf_counter()
         self.state.saving = self._saved_time - started
         self.emit(CheckpointSaved(self.state.step, path.name, self.state.saving))
@@ -314,29 +312,12 @@ class Loop:
             listener(event)
 
 
-def fit(
-    job: Job,
-    state: TrainState,
-    run: RunFolder,
-    *,
-    clock: Clock,
-    listeners: Sequence[Listener] = (),
-    control: Control | None = None,
-    checkpoint_every: float | None = None,
-) -> None:
-    """Train from `state` to the end; see `Loop`. The caller's random numbers stay as they were.
+def fit(loop: Loop) -> None:
+    """Train to the end; see `Loop.fit`. The caller's random numbers stay as they were.
 
     A failure is noted in the run before it is raised; memory that ran out becomes advice on the batch size.
     """
-    loop = Loop(
-        job,
-        state,
-        run,
-        listeners=listeners,
-        control=control or Control(),
-        clock=clock,
-        checkpoint_every=checkpoint_every,
-    )
+    job = loop.job
     with torch.random.fork_rng(devices=[job.device] if job.device.type == "cuda" else []):
         try:
             loop.fit()

@@ -24,9 +24,9 @@ from . import checkpoint
 from .checkpoint import Checkpoint
 from .clock import BudgetClock, Clock, StepClock, begin_record, read_record
 from .events import Control, Event, Listener, Progress, Warned, event_to_json
-from .identity import Identity, differences, first_weights, identity, load_changed
-from .job import Job, prepare
-from .loop import fit
+from .identity import differences, first_weights, load_changed
+from .job import Identity, Job, prepare
+from .loop import Loop, fit
 from .recipe import Config, parse_config
 from .signals import stop_on_signals
 from .state import TrainState
@@ -166,7 +166,7 @@ def _record_to_repeat(run: RunFolder, job: Job, state: TrainState, listeners: Se
     if _begun_with(run) not in (None, first_weights(state)):
         raise RunError(f"{run.path}: cannot be repeated, because your module begins with other weights")
     before = was.get("identity", {}).get("versions", {})
-    for name, version in identity(job)["versions"].items():
+    for name, version in job.identity["versions"].items():
         if before.get(name, version) != version:
             _tell(listeners, f"{name} was {before[name]} and is {version}: it may not repeat bit for bit")
     if job.total_steps is not None:
@@ -195,8 +195,7 @@ def _take_up(
     job: Job, state: TrainState, found: Checkpoint, run: RunFolder, listeners: Sequence[Listener], *, force: bool
 ) -> None:
     """Load a saved state, or refuse to; with `force`, what has changed is noted in the run."""
-    now = identity(job)
-    if changes := _changes(found.identity, now, run, force=force):
+    if changes := _changes(found.identity, job.identity, run, force=force):
         lost = load_changed(state, found, job)
         earlier = run.about().get("forced", [])
         run.update(forced=[*earlier, *(change for change in changes if change not in earlier)])
@@ -204,10 +203,10 @@ def _take_up(
             _tell(listeners, f"--force: {text}")
         return
     state.load(found.arrays, found.facts, str(found.path))
-    if found.identity["processor"] != now["processor"]:
+    if found.identity["processor"] != job.identity["processor"]:
         _tell(
             listeners,
-            f"the processor was {found.identity['processor']} and is {now['processor']}: "
+            f"the processor was {found.identity['processor']} and is {job.identity['processor']}: "
             "the weights will be those of an uninterrupted run only within rounding",
         )
 
@@ -248,7 +247,7 @@ def _check_start(
     except FormatError:
         return
     if isinstance(before := was.get("identity"), dict):
-        for text in _changes(before, identity(job), run, force=force):
+        for text in _changes(before, job.identity, run, force=force):
             _tell(listeners, f"--force: {text}")
     if not force and _begun_with(run) not in (None, first_weights(state)):
         raise RunError(
@@ -273,13 +272,15 @@ def _train(
         clock = BudgetClock(job.recipe.budget, seconds=state.seconds, path=run.clock_file, values=record)
     with contextlib.closing(clock), repeatable(job.device, job.config.machine.deterministic):
         fit(
-            job,
-            state,
-            run,
-            listeners=(*listeners, EventFile(run)),  # last: where the disk is full, the others are still told
-            control=control,
-            clock=clock,
-            checkpoint_every=checkpoint_every,
+            Loop(
+                job,
+                state,
+                run,
+                listeners=(*listeners, EventFile(run)),  # last: where the disk is full, the others are still told
+                control=control,
+                clock=clock,
+                checkpoint_every=checkpoint_every,
+            )
         )
 
 
@@ -299,7 +300,7 @@ def _write_environment(run: RunFolder, job: Job, first: str) -> None:
             "seed": job.config.seed,
             "data_fingerprint": job.data.fingerprint,
             "data_folder": job.data.folder,
-            "identity": identity(job),
+            "identity": job.identity,
             "first_weights": first,
         }
     )
