@@ -21,6 +21,7 @@ from ..device import Precision, choose_device, choose_precision, input_dtype, ke
 from ..environment import describe_environment
 from ..errors import UsageError
 from ..models import network_spec
+from ..models.dense import with_dense
 from ..models.regularised import regularised
 from ..models.torch_network import Network, channels_last, check_user_module
 from ..preprocess import Preprocessing, pixel_statistics
@@ -166,6 +167,8 @@ def _network(data: Dataset, config: Config, module: nn.Module | None) -> nn.Modu
         check_user_module(module, shape=data.shape, classes=len(data.classes))
         return module
     spec = network_spec(config.model.name, shape=data.shape, classes=len(data.classes))
+    if config.model.dense is not None:
+        spec = with_dense(spec, config.model.dense)
     spec = regularised(spec, dropout=config.model.dropout, batch_norm=config.model.batch_norm)
     with torch.device("meta"):
         blank = spec.build()

@@ -46,6 +46,9 @@ class ModelConfig(_Part):
 
     name: str = "auto"
     kind: Literal["registry", "module"] = "registry"
+    dense: tuple[Annotated[int, Field(ge=1, le=1 << 16)], ...] | None = (
+        None  # widths of the hidden dense layers; its own
+    )
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0  # share of the inputs of each dense layer left out in training
     batch_norm: bool = False  # after every convolution, and every dense layer but the last
 
@@ -53,9 +56,20 @@ class ModelConfig(_Part):
     def _known(self) -> ModelConfig:
         if self.kind == "registry" and self.name != "auto":
             NETWORKS.check(self.name)
-        if self.kind == "module" and (self.dropout or self.batch_norm):
-            raise ValueError("model.dropout, model.batch_norm: only for registered networks; put them into your module")
+        if self.kind == "module" and (self.dropout or self.batch_norm or self.dense is not None):
+            raise ValueError(
+                "model.dense, model.dropout, model.batch_norm: only for registered networks; put them into your module"
+            )
         return self
+
+    @field_validator("dense", mode="before")
+    @classmethod
+    def _one_width_is_a_list_of_one(cls, value: Any) -> Any:
+        if isinstance(value, int) and not isinstance(value, bool):
+            return (value,)
+        if not isinstance(value, list | tuple | None):
+            raise ValueError(f"model.dense: expected widths such as 128 or [128, 64]; received: {value!r}")
+        return value
 
 
 class EarlyStopping(_Part):
