@@ -72,15 +72,18 @@ def train(
 def summary(runs: dict[str, dict[str, float]]) -> dict[str, float]:
     """Return what tutorials.json holds of a side."""
     accuracies = [run["accuracy"] for run in runs.values()]
-    threads = max(run["threads"] for run in runs.values())
     return {
         "mean": round(statistics.mean(accuracies), 5),
         "deviation": round(statistics.stdev(accuracies), 5),
         "n": len(runs),
-        "seconds_median": round(
-            statistics.median(run["seconds"] for run in runs.values() if run["threads"] == threads), 1
-        ),
+        "seconds_median": round(statistics.median(runs[seed]["seconds"] for seed in timed(runs)), 1),
     }
+
+
+def timed(runs: dict[str, dict[str, float]]) -> list[str]:
+    """Return the seeds whose times count: those of the runs with the most threads."""
+    threads = max(run["threads"] for run in runs.values())
+    return [seed for seed, run in runs.items() if run["threads"] == threads]
 
 
 def compare(name: str, runs: dict[str, Any]) -> bool:
@@ -91,7 +94,7 @@ def compare(name: str, runs: dict[str, Any]) -> bool:
     for side, got in sides.items():
         print(f"  {side:8}  {got['mean']:.4f} ± {got['deviation']:.4f}  n = {got['n']}", end="  ")
         print(f"median {got['seconds_median']:.1f} s")
-    ratios = [runs["ours"][seed]["seconds"] / runs["eyesight"][seed]["seconds"] for seed in runs["ours"]]
+    ratios = [runs["ours"][seed]["seconds"] / runs["eyesight"][seed]["seconds"] for seed in timed(runs["ours"])]
     gain = sides["ours"]["mean"] - sides["eyesight"]["mean"]
     met = gain > 0 and statistics.median(ratios) <= 1
     print(f"  ours: {gain:+.4f}; times {' '.join(f'{ratio:.2f}' for ratio in ratios)} of the tutorial's", end=" ")

@@ -50,7 +50,10 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["train", "--help"], ["data", "-h"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["--version"], ["train", "--help"], ["data", "-h"], ["bench", "--help"], ["convolve", "-h"]],
+)
 def test_help_answers_without_loading_torch_or_numpy(arguments: list[str]) -> None:
     code = (
         "import sys; from eyesight.cli import main; code = main(sys.argv[1:]);"

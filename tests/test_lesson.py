@@ -188,16 +188,12 @@ def convolutions(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, int, str]:
 @given(case=convolutions())
 def test_every_step_of_a_convolution_adds_up_to_what_scipy_says(case: tuple[np.ndarray, np.ndarray, int, str]) -> None:
     picture, kernel, stride, padding = case
-    above, left = (
-        max((-(-n // stride) - 1) * stride + k - n, 0) // 2 for n, k in zip(picture.shape, kernel.shape, strict=True)
-    )
-    expected = correlate2d(picture, kernel, mode="valid" if padding == "valid" else "full")
+    around = picture
     if padding == "same":  # Keras' place for the zeros
-        expected = expected[kernel.shape[0] - 1 - above :, kernel.shape[1] - 1 - left :]
-        shape = [-(-n // stride) for n in picture.shape]
-        expected = expected[::stride, ::stride][: shape[0], : shape[1]]
-    else:
-        expected = expected[::stride, ::stride]
+        sizes = zip(picture.shape, kernel.shape, strict=True)
+        zeros = [max((-(-n // stride) - 1) * stride + k - n, 0) for n, k in sizes]
+        around = np.pad(picture, [(z // 2, z - z // 2) for z in zeros])
+    expected = correlate2d(around, kernel, mode="valid")[::stride, ::stride]
     lesson = step_by_step.convolution(picture=picture, kernel=kernel, stride=stride, padding=padding)
     steps = [b for b in everything(lesson) if isinstance(b, Card)]
     for step in steps:
@@ -302,7 +298,6 @@ def test_a_picture_that_moves_changes_the_feature_map_more_than_the_pooled_one(
     out = " ".join(told("shift", capsys=capsys).split())
     found = re.search(r"by 1 pixel: picture (\d+) of 64, feature map (\d+) of 36, max pooled (\d+) of 9; by 2", out)
     assert found
-    counts = []
     still, moved = (np.roll(pooling.MOVED, step, axis=1) for step in (0, 1))  # nothing leaves at the right
     maps = [np.maximum(correlate2d(p, pooling.UPRIGHT, mode="valid"), 0) for p in (still, moved)]
     pooled = [F.max_pool2d(torch.from_numpy(m)[None], 2)[0].numpy() for m in maps]

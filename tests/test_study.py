@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pty
 import re
 import signal
 import subprocess
@@ -24,14 +25,17 @@ from eyesight.errors import FormatError, InterruptedRun, RunError, UsageError
 from eyesight.formats import read_tensors
 from eyesight.progress import StudyReport
 from eyesight.studies import runner, table
+from eyesight.studies import study as studies
 from eyesight.studies.conclusion import conclude
 from eyesight.studies.definition import Arm, Definition, differences
+from eyesight.studies.events import RunBegun, RunFinished
 from eyesight.studies.folder import DataFacts, NetworkFacts, Record, Result, StudyFolder
 from eyesight.studies.kinds import STUDIES, define
 from eyesight.studies.measure import trained
 from eyesight.studies.outcome import outcomes, reference
 from eyesight.studies.statistics import paired, spread, student
 from eyesight.studies.study import Study
+from eyesight.training.events import Ended, EpochEnded, Progress, Started
 
 PROGRAM = [sys.executable, "-c", "import sys; from eyesight.cli import main; sys.exit(main())"]
 SMALL = ("--set", "data.sample=100", "--threads", "1", "--set", "machine.precision=fp32")
@@ -359,23 +363,18 @@ def test_a_study_that_is_stopped_goes_on_and_trains_no_finished_run_again(
 
 
 def test_a_run_that_was_interrupted_within_goes_on_from_its_saved_state(
-    bars_data: eyesight.Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    bars_data: eyesight.Dataset, tmp_path: Path
 ) -> None:
     options = {"seeds": 1, "settings": {"recipe.epochs": 4, "recipe.lr": 0.01}, "threads": 1, "progress": False}
     whole = eyesight.study("dense-vs-conv", bars_data, output=tmp_path / "whole", **options)
 
-    def interrupt(*arguments: object, **named: object) -> None:
-        signal.raise_signal(signal.SIGINT)
-
-    seen = {"count": 0}
+    ended: list[EpochEnded] = []
 
     def interrupting(event: object) -> None:
-        if type(event).__name__ == "EpochEnded":
-            seen["count"] += 1
-            if seen["count"] == 6:
-                interrupt()
-
-    from eyesight.studies import study as studies
+        if isinstance(event, EpochEnded):
+            ended.append(event)
+            if len(ended) == 6:
+                signal.raise_signal(signal.SIGINT)
 
     chosen = {**options["settings"], "machine.threads": 1}  # type: ignore[dict-item]
     with pytest.raises(InterruptedRun, match="interrupted in run 2 of 2; go on with: eyesight study --resume") as stop:
@@ -387,13 +386,9 @@ def test_a_run_that_was_interrupted_within_goes_on_from_its_saved_state(
     assert (run.status, len(run.metrics())) == ("interrupted", 2)
     with pytest.raises(UsageError, match=r"is of arrays, which only Python can pass"):
         eyesight.study(resume=tmp_path / "s", progress=False)
-    started = []
-    done = studies.resume(
-        tmp_path / "s",
-        bars_data,
-        listeners=[lambda event: started.append(event.step) if type(event).__name__ == "Started" else None],
-    )
-    assert started == [10]  # of 20 updates
+    events: list[object] = []
+    done = studies.resume(tmp_path / "s", bars_data, listeners=[events.append])
+    assert [event.step for event in events if isinstance(event, Started)] == [10]  # of 20 updates
     assert weights(run.path) == weights(whole.path / "runs" / "small-cnn-1pool-0")
     assert [run.test_accuracy for run in done.record.runs] == [run.test_accuracy for run in whole.record.runs]
 
@@ -598,11 +593,6 @@ def test_from_python_too_what_cannot_be_is_refused(bars_data: eyesight.Dataset, 
 
 
 def test_a_terminal_gets_a_bar_for_the_run_at_hand() -> None:
-    import pty
-
-    from eyesight.studies.events import RunBegun, RunFinished
-    from eyesight.training.events import Ended, Progress
-
     leader, follower = pty.openpty()
     with open(follower, "w") as stream, open(leader, "rb", buffering=0) as reader:  # noqa: PTH123 - a handle
         report = StudyReport(stream)

@@ -28,7 +28,8 @@ import eyesight
 from eyesight.cli import main
 from eyesight.data.catalog import entry
 from eyesight.errors import UnknownNameError, UsageError
-from eyesight.lessons.tutorials.account import Account, aligned
+from eyesight.lessons.terminal import aligned
+from eyesight.lessons.tutorials.account import Account
 from eyesight.lessons.tutorials.table import Measurement, conclusion, figure_rows, notes
 from eyesight.lessons.tutorials.telling import STORIES, differences
 from eyesight.training.presets import PRESETS, Spread, all_measured, find

@@ -10,6 +10,7 @@ import re
 from collections.abc import Collection
 from typing import Any, Literal
 
+import typer
 import yaml
 
 from ..errors import UsageError
@@ -30,6 +31,18 @@ _OPTIONS = {
     "machine.threads": "--threads",
     "seed": "--seed",
 }
+
+
+def given(context: typer.Context, *, but: Collection[str] = ()) -> list[str]:
+    """Return the arguments and options that were typed, as NAME and --name; not those whose parameter is in `but`."""
+    typed = [
+        parameter.opts[0]
+        for parameter in context.command.params
+        if parameter.name not in but
+        and (source := context.get_parameter_source(parameter.name)) is not None
+        and source.name == "COMMANDLINE"
+    ]
+    return [name if name.startswith("-") else name.upper() for name in typed]
 
 
 def parse_duration(text: str, option: str) -> float:

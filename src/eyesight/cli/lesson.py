@@ -61,15 +61,18 @@ def lesson(
         return
     if topic != "all" and topic not in LESSONS:
         raise UnknownNameError("lesson", topic, [*LESSONS, "all"])
-    topics = list(LESSONS) if topic == "all" else [topic]
-    if topic == "all" and (foreign := [name for name in given if name not in ("model", "picture")]):
+    several = topic == "all"
+    topics = list(LESSONS) if several else [topic]
+    if several and (foreign := [name for name in given if name not in ("model", "picture")]):
         raise UsageError(f"--{foreign[0]}: all takes only --model and --picture, for layers")
-    arguments = {name: read(name, given, several=topic == "all") for name in topics}
+    # all are read before anything is told or trained
+    arguments = {name: read(name, given if name in (topic, "layers") else {}) for name in topics}
+    single = output.suffix.lower() == ".png" and not several
     for name in topics:
-        if len(topics) > 1:
+        if several:
             typer.echo()
-        single = output.suffix.lower() == ".png" and topic != "all"
-        show(LESSONS.load(name)(**arguments[name]()), output if single else output / f"lesson-{name}.png")
+        values = follow(**arguments[name]) if name == "layers" else arguments[name]
+        show(LESSONS.load(name)(**values), output if single else output / f"lesson-{name}.png")
 
 
 def show_topics() -> None:
@@ -97,30 +100,21 @@ def show(made: Lesson, path: Path) -> None:
     typer.echo(f"\nsheet: {path}")
 
 
-def read(topic: str, given: Mapping[str, Any], *, several: bool) -> Callable[[], dict[str, Any]]:
-    """Check a topic's options; return what gives its arguments, so that nothing is trained before all is checked.
+def read(topic: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments that a topic's options stand for.
 
     Args:
         topic: a lesson's name.
         given: options and their text.
-        several: other topics are told too, and may be the ones that an option is for.
 
     Raises:
         UsageError: an option that belongs to another topic, or a value that is none.
     """
-    if topic == "layers":
-        readers: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
-            "model": ("model", Path),
-            "picture": ("picture", Path),
-        }
-    else:
-        readers = _readers()[topic]
-    others = [option for option in given if option not in readers]
-    if others and not several:
+    readers = _readers()[topic]
+    if others := [option for option in given if option not in readers]:
         takes = ", ".join(f"--{option}" for option in readers)
         raise UsageError(f"--{others[0]}: does not belong to the lesson {topic}, which takes {takes}")
-    values = {readers[option][0]: readers[option][1](value) for option, value in given.items() if option in readers}
-    return (lambda: follow(**values)) if topic == "layers" else lambda: values
+    return {readers[option][0]: readers[option][1](value) for option, value in given.items()}
 
 
 def _readers() -> dict[str, dict[str, tuple[str, Callable[[Any], Any]]]]:
@@ -145,6 +139,7 @@ def _readers() -> dict[str, dict[str, tuple[str, Callable[[Any], Any]]]]:
             "kernel": ("kernels", reading.kernels),
             "weights": ("weights", lambda text: reading.matrix(text, option="--weights")),
         },
+        "layers": {"model": ("model", Path), "picture": ("picture", Path)},
     }
 
 

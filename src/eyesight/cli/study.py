@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import UsageError
-from .arguments import name_option, parse_setting
+from .arguments import given, name_option, parse_setting
 
 if TYPE_CHECKING:
     from ..studies.study import Study
@@ -37,11 +37,12 @@ def study(
     if as_json and as_markdown:
         raise UsageError("--markdown: expected one of --json and --markdown; received: both")
     if name is None and resume is None:
-        _refuse_others(context, set(), "name the study that it is for, such as: eyesight study regularization")
+        if options := given(context):
+            raise UsageError(f"{options[0]}: name the study that it is for, such as: eyesight study regularization")
         show_studies()
         return
-    if resume is not None:
-        _refuse_others(context, _OF_RESUME, "--resume goes on with a study as it was defined; leave it out")
+    if resume is not None and (others := given(context, but=_OF_RESUME)):
+        raise UsageError(f"{others[0]}: --resume goes on with a study as it was defined; leave it out")
     pairs = dict(parse_setting(setting) for setting in settings or ())
     from .. import api
 
@@ -53,14 +54,6 @@ def study(
     except UsageError as error:
         raise UsageError(name_option(str(error), pairs)) from error
     show(done, as_json=as_json, as_markdown=as_markdown)
-
-
-def _refuse_others(context: typer.Context, allowed: set[str], why: str) -> None:
-    """Raise `UsageError` where another option than those allowed was given."""
-    for key, value in context.params.items():
-        if key not in allowed and value:
-            option = {"name": "NAME", "data": "DATA", "settings": "--set"}.get(key, "--" + key.removeprefix("as_"))
-            raise UsageError(f"{option.replace('_', '-')}: {why}")
 
 
 def show_studies() -> None:

@@ -8,9 +8,12 @@ from typing import Annotated, Any
 import typer
 
 from ..errors import UsageError
-from .arguments import name_option, parse_duration, parse_setting, parse_validation
+from .arguments import given, name_option, parse_duration, parse_setting, parse_validation
 
 Option = typer.Option
+
+_OF_RESUME = {"resume", "force", "data_dir", "checkpoint_every"}
+_OF_REPLAY = {"replay", "data_dir", "checkpoint_every", "output", "overwrite"}
 
 
 def train(
@@ -44,15 +47,16 @@ def train(
     """Train a network on labelled pictures; the result is a run folder with the classifier in it."""
     every = None if checkpoint_every is None else parse_duration(checkpoint_every, "--checkpoint-every")
     if resume is not None:
-        _refuse_others(context, "--resume: goes on with", {"resume", "force", "data_dir", "checkpoint_every"})
+        if others := given(context, but=_OF_RESUME):
+            raise UsageError(f"--resume: goes on with what the run was started with; received: {others[0]}")
         from .. import api
 
         report(api.resume(resume, data_dir=data_dir, checkpoint_every=every, force=force))
         return
     if force:
         raise UsageError("--force: only with --resume")
-    if replay is not None:
-        _refuse_others(context, "--replay: repeats", {"replay", "data_dir", "checkpoint_every", "output", "overwrite"})
+    if replay is not None and (others := given(context, but=_OF_REPLAY)):
+        raise UsageError(f"--replay: repeats what the run was started with; received: {others[0]}")
     recipe: dict[str, Any] = {
         "epochs": epochs,
         "budget": None if budget is None else parse_duration(budget, "--budget"),
@@ -89,14 +93,6 @@ def train(
     except UsageError as error:
         raise UsageError(name_option(str(error), pairs)) from error
     report(run)
-
-
-def _refuse_others(context: typer.Context, what: str, allowed: set[str]) -> None:
-    """Raise `UsageError` where an option was given that would change a run that is fixed."""
-    for name, value in context.params.items():
-        if name not in allowed and (value or type(value) in (int, float)):  # a given 0 counts
-            received = {"data": "DATA", "settings": "--set"}.get(name, "--" + name.replace("_", "-"))
-            raise UsageError(f"{what} what the run was started with; received: {received}")
 
 
 def report(run: Any) -> None:

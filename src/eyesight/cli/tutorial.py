@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from ..errors import UsageError
+from .arguments import given
 
 Option = typer.Option
 
@@ -29,11 +30,9 @@ def tutorial(
     as_json: Annotated[bool, Option("--json", help="Print the list as JSON.")] = False,
 ) -> None:  # fmt: skip
     """Run a well-known tutorial to the letter, with a plain account of each step; without a name, list the five."""
-    given = [key for key, value in context.params.items() if value not in (None, False) and key != "as_json"]
     if name is None:
-        if given:
-            option = given[0].replace("_", "-")
-            raise UsageError(f"--{option}: name the tutorial that it is for, such as: eyesight tutorial lenet5-mnist")
+        if options := given(context, but={"as_json"}):
+            raise UsageError(f"{options[0]}: name the tutorial that it is for, such as: eyesight tutorial lenet5-mnist")
         show_list(as_json)
         return
     if as_json:

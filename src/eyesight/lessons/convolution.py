@@ -16,6 +16,7 @@ from ..errors import UsageError
 
 Numbers = npt.NDArray[np.float64]
 Padding = Literal["valid", "same"]
+Border = tuple[int, int, int, int]  # rows or columns of zeros above, below, left and right
 
 _LARGEST_DIRECT = 100  # elements of a kernel; above that a Fourier transform takes less time than adding up
 _DIRECT_STRIP = 1 << 15  # numbers of output made at a time: they and what they need stay in a core's cache
@@ -52,10 +53,10 @@ def correlate(
         raise UsageError(f"expected a picture (H, W) or (H, W, C) and a kernel (h, w); received: {received}")
     size, window = (picture.shape[0], picture.shape[1]), (kernel.shape[0], kernel.shape[1])
     result = np.empty((*output_shape(size, window, padding=padding, stride=stride), *picture.shape[2:]))
-    edge = (0, 0) if padding == "valid" else (_before(size[0], window[0], stride), _before(size[1], window[1], stride))
+    above, _, left, _ = border(size, window, padding=padding, stride=stride)
     planes, maps = np.atleast_3d(picture), np.atleast_3d(result)
     for channel in range(planes.shape[2]):
-        _slide(planes[..., channel], kernel, maps[..., channel], edge=edge, stride=stride)
+        _slide(planes[..., channel], kernel, maps[..., channel], edge=(above, left), stride=stride)
     return result
 
 
@@ -97,6 +98,19 @@ def output_shape(
     return (picture[0] - kernel[0]) // stride + 1, (picture[1] - kernel[1]) // stride + 1
 
 
+def border(picture: tuple[int, ...], kernel: tuple[int, ...], *, padding: Padding, stride: int) -> Border:
+    """Return the zeros that a padding puts around a picture (H, W); as in Keras an odd one out comes last.
+
+    >>> border((6, 6), (3, 3), padding="same", stride=1), border((6, 6), (3, 3), padding="same", stride=2)
+    ((1, 1, 1, 1), (0, 1, 0, 1))
+    """
+    if padding == "valid":
+        return 0, 0, 0, 0
+    missing = [max((-(-n // stride) - 1) * stride + k - n, 0) for n, k in zip(picture, kernel, strict=True)]
+    (above, below), (left, right) = ((all_ // 2, all_ - all_ // 2) for all_ in missing)
+    return above, below, left, right
+
+
 def by(shape: tuple[int, ...]) -> str:
     """Return a shape as people write it.
 
@@ -104,11 +118,6 @@ def by(shape: tuple[int, ...]) -> str:
     '302×403'
     """
     return "×".join(map(str, shape))
-
-
-def _before(size: int, kernel: int, stride: int) -> int:
-    """Return the zeros that `same` puts before the first pixel; as in Keras an odd one out goes behind the last."""
-    return max((-(-size // stride) - 1) * stride + kernel - size, 0) // 2
 
 
 def _slide(plane: npt.NDArray[Any], kernel: Numbers, result: Numbers, *, edge: tuple[int, int], stride: int) -> None:

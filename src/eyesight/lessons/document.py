@@ -7,16 +7,14 @@ the same numbers. It does not know how either does it.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
-Shade = Literal[
-    "none", "grey", "red", "green", "blue", "pale-red", "pale-green", "pale-blue", "signed", "color"
-]  # fmt: skip
+Shade = Literal["none", "grey", "red", "green", "blue", "pale-red", "pale-green", "pale-blue", "signed", "color"]
 
 WIDEST_GRID = 12  # rows and columns of a reader's own numbers; more are unreadable in a terminal and on a sheet
 
@@ -167,7 +165,7 @@ class Lesson:
 
     name: str
     title: str
-    blocks: tuple[Block, ...] = field(default=())
+    blocks: tuple[Block, ...]
 
 
 def line(*blocks: Block | str) -> Line:
@@ -180,14 +178,12 @@ def card(title: str, *blocks: Block) -> Card:
     return Card(title, blocks)
 
 
-def number(value: float, *, decimals: int | None = None) -> str:
+def number(value: float) -> str:
     """Write a number as briefly as it can be read.
 
     >>> [number(value) for value in (35.0, 4.75, -0.5, 2 / 3, 1234567.0, 0.00001)]
     ['35', '4.75', '-0.5', '0.667', '1,234,567', '1e-05']
     """
-    if decimals is not None:
-        return f"{value + 0.0:,.{decimals}f}"
     if abs(value - round(value)) < 1e-9 and abs(value) < 1e9:
         return f"{round(value):,}"
     if 0.001 <= abs(value) < 10_000:
@@ -213,7 +209,7 @@ def cells(grid: Grid, *, short: bool = False) -> list[list[str]]:
     decimals = next((d for d in range(most) if np.allclose(known, known.round(d), rtol=0, atol=1e-9)), most)
     short = short or (bool(known.size) and float(np.abs(known).max()) >= 1e6)
     return [
-        [grid.blank if np.isnan(v) else f"{v:.3g}" if short else number(v, decimals=decimals) for v in row]
+        [grid.blank if np.isnan(v) else f"{v:.3g}" if short else f"{v + 0.0:,.{decimals}f}" for v in row]
         for row in values
     ]
 

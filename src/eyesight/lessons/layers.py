@@ -131,13 +131,12 @@ def _filters(classifier: Classifier, spec: NetworkSpec) -> list[Block]:
     strongest = _strongest(weights, _FILTERS)
     things = "neurons' weights" if isinstance(layer, Linear) else f"filters {by(weights.shape[2:])}"
     title = f"{path}: {len(strongest)} of {len(weights)} {things}"
-    drawn = [_filter(weights[k], int(k), numbers=False) for k in strongest]
-    blocks: list[Block] = [Only("sheet", card(title, line(*drawn)))]
+    drawn = [_filter(weights[k], k, numbers=False) for k in strongest]
     if max(weights.shape[2:]) <= _NUMBERED:
-        numbered = [_filter(weights[k], int(k), numbers=True) for k in strongest]
+        printed = [_filter(weights[k], k, numbers=True) for k in strongest]
     else:
-        numbered = [_small(_filter(weights[k], int(k), numbers=False)) for k in strongest]
-    return [*blocks, Only("terminal", card(title, line(*numbered)))]
+        printed = [_small(grid) for grid in drawn]
+    return [Only("sheet", card(title, line(*drawn))), Only("terminal", card(title, line(*printed)))]
 
 
 def _filter(weights: Floats, index: int, *, numbers: bool) -> Grid:
@@ -175,8 +174,8 @@ def _maps(stage: Stage) -> list[Block]:
 def _vector(values: Floats) -> Grid:
     """Draw (F,) numbers as pixels, in rows; the last row is filled up with zeros."""
     width = min(_ROW, len(values)) if len(values) <= _ROW**2 else 2 * _ROW
-    rows = np.resize(np.zeros(1), (-(-len(values) // width), width))
-    rows.ravel()[: len(values)] = values
+    rows = np.zeros((-(-len(values) // width), width))
+    rows.flat[: len(values)] = values
     filled = np.count_nonzero(values > 0)
     size = 0.22 * width
     return Grid(rows, note=f"{len(values)} numbers, {filled} above zero", shade="signed", numbers=False, size=size)

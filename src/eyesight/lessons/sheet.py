@@ -23,13 +23,7 @@ if TYPE_CHECKING:
 INK, QUIET, PAPER = "#1b1f24", "#6b7280", "#f3f6fa"
 _WIDTH = 13.0
 _GAP = 0.28
-_SCALES = (
-    1.0,
-    0.9,
-    0.8,
-    0.7,
-    0.6,
-)  # of grids that would not fit side by side; if that is too little they take two rows
+_SCALES = (1.0, 0.9, 0.8, 0.7, 0.6)  # of grids that would not fit side by side; else they take two rows
 _BODY = 13.0
 _ROLES = {"plain": (_BODY, "normal", INK), "sum": (14.0, "normal", INK), "result": (15.0, "bold", ORANGE)}
 
@@ -43,6 +37,7 @@ class Box:
         draw: puts it at (x, y), in a place (width, height) at least as large.
         middle: height of the line on which neighbours are centred.
         flush: starts at the left, where others are centred.
+        leads: goes to the next row with what follows it.
     """
 
     width: float
@@ -50,6 +45,7 @@ class Box:
     draw: Callable[[Axes, float, float, float, float], None]
     middle: float
     flush: bool = False
+    leads: bool = False
 
 
 def sheet(lesson: Lesson) -> Figure:
@@ -161,7 +157,7 @@ def _sign_box(sign: Sign, scale: float) -> Box:
         if sign.word:
             axes.text(x + place / 2, middle - 0.22, sign.word, fontsize=11, color=QUIET, ha="center", va="center")
 
-    return Box(width, 0.8, draw, 0.4)
+    return Box(width, 0.8, draw, 0.4, leads=True)
 
 
 def _table_box(table: Table) -> Box:
@@ -253,26 +249,21 @@ def _line_box(line: Line, width: float) -> Box:
     """Measure blocks side by side: grids shrunk until they fit, else in two rows; cards two to a row."""
     if sum(isinstance(block, Card) for block in line.blocks) > 1:
         boxes = _boxes(line.blocks, (width - _GAP) / 2)
-        return _stack([_row(row, same_height=True) for row in _rows(boxes, width, _GAP, [])])
+        return _stack([_row(row, same_height=True) for row in _rows(boxes, width, _GAP)])
     for scale in _SCALES:
         boxes = _boxes(line.blocks, width, scale=scale)
         if sum(box.width for box in boxes) + scale * _GAP * (len(boxes) - 1) <= width:
             break
-    signs = [box for block, box in zip(_drawn(line.blocks), boxes, strict=True) if isinstance(block, Sign)]
-    return _stack([_row(row, gap=scale * _GAP) for row in _rows(boxes, width, scale * _GAP, signs)])
+    return _stack([_row(row, gap=scale * _GAP) for row in _rows(boxes, width, scale * _GAP)])
 
 
-def _drawn(blocks: Sequence[Block]) -> list[Block]:
-    return [block for block in blocks if not (isinstance(block, Only) and block.where == "terminal")]
-
-
-def _rows(boxes: Sequence[Box], width: float, gap: float, signs: Sequence[Box]) -> list[list[Box]]:
-    """Part boxes into rows of a width; a sign goes to the next row with what follows it."""
+def _rows(boxes: Sequence[Box], width: float, gap: float) -> list[list[Box]]:
+    """Part boxes into rows of a width."""
     rows: list[list[Box]] = [[]]
     for box in boxes:
         row = rows[-1]
         if row and sum(b.width for b in row) + box.width + gap * len(row) > width + 0.01:
-            rows.append([row.pop()] if len(row) > 1 and row[-1] in signs else [])
+            rows.append([row.pop()] if len(row) > 1 and row[-1].leads else [])
         rows[-1].append(box)
     return rows
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .convolution import Padding, by, correlate, output_shape
+from .convolution import Border, Padding, border, by, correlate, output_shape
 from .document import (
     WIDEST_GRID,
     Block,
@@ -26,7 +26,7 @@ from .document import (
     products,
     total,
 )
-from .window import border, padded, so_far
+from .window import padded, so_far
 
 # nine of these pixels, the kernel and the cell they give are the tutorial's; the other seven pixels are ours
 PICTURE = np.array([[10, 2, 0, 3], [50, 7, 7, 1], [0, 0, 25, 4], [9, 8, 7, 6]], float)
@@ -41,11 +41,7 @@ _DRAWN_PIXELS = 6  # of a row too long to be drawn
 
 
 def convolution(
-    *,
-    picture: Floats = PICTURE,
-    kernel: Floats = KERNEL,
-    stride: int = 1,
-    padding: Padding = "valid",
+    *, picture: Floats = PICTURE, kernel: Floats = KERNEL, stride: int = 1, padding: Padding = "valid"
 ) -> Lesson:
     """Slide a kernel over a picture and write every cell of the feature map out.
 
@@ -61,10 +57,11 @@ def convolution(
     sides = (picture.shape[0], picture.shape[1]), (kernel.shape[0], kernel.shape[1])
     output_shape(*sides, padding=padding, stride=stride, name="--kernel")  # told by the option's name where it fails
     result = correlate(picture, kernel, padding=padding, stride=stride)
-    ring = border(picture.shape, kernel.shape, stride) if padding == "same" else (0, 0, 0, 0)
-    around = f", with a border of zeros: {by(padded(picture, ring).shape)}" if any(ring) else ""
+    ring = border(*sides, padding=padding, stride=stride)
+    whole = padded(picture, ring)
+    around = f", with a border of zeros: {by(whole.shape)}" if any(ring) else ""
     start = f"{by(kernel.shape)} kernel, stride {stride}, padding {padding}"
-    steps = [_step(picture, kernel, result, (i, j), stride, ring) for i, j in np.ndindex(*result.shape)]
+    steps = [_step(whole, kernel, result, (i, j), stride, ring) for i, j in np.ndindex(*result.shape)]
     shape = by(result.shape)
     return Lesson(
         "convolution",
@@ -76,7 +73,7 @@ def convolution(
                 "and the products are added up: one cell of the feature map."
             ),
             line(
-                Grid(padded(picture, ring), f"picture {by(picture.shape)}{around}", border=ring),
+                Grid(whole, f"picture {by(picture.shape)}{around}", border=ring),
                 "×",
                 Grid(kernel, f"kernel {by(kernel.shape)}", shade="signed"),
                 Sign("→"),
@@ -93,17 +90,9 @@ def convolution(
     )
 
 
-def _step(
-    picture: Floats,
-    kernel: Floats,
-    result: Floats,
-    cell: tuple[int, int],
-    stride: int,
-    ring: tuple[int, int, int, int],
-) -> Card:
-    """Return the step that computes one cell (row, column)."""
+def _step(whole: Floats, kernel: Floats, result: Floats, cell: tuple[int, int], stride: int, ring: Border) -> Card:
+    """Return the step that computes one cell (row, column) from the picture with its border."""
     i, j = cell
-    whole = padded(picture, ring)
     height, width = kernel.shape
     top, left = i * stride, j * stride
     window = whole[top : top + height, left : left + width]
@@ -211,9 +200,9 @@ def _written(picture: tuple[int, int], size: int, padding: Padding, stride: int)
 def _places(n: int, k: int, stride: int, padding: Padding) -> Card:
     """Draw a row of n pixels once for every place of the window."""
     _, count = output_shape((1, n), (1, k), padding=padding, stride=stride)
-    before, after = border((1, n), (1, k), stride)[2:] if padding == "same" else (0, 0)
-    row = np.pad(np.arange(1.0, n + 1)[None], ((0, 0), (before, after)))
-    grids = [Grid(row, window=(0, place * stride, 1, k), border=(0, 0, before, after)) for place in range(count)]
+    ring = border((1, n), (1, k), padding=padding, stride=stride)
+    row = padded(np.arange(1.0, n + 1)[None], ring)
+    grids = [Grid(row, window=(0, place * stride, 1, k), border=ring) for place in range(count)]
     return card(
         f"{padding}, stride {stride}: {n} pixels, {count} places",
         *grids,

@@ -7,7 +7,7 @@ the window stands in [ ], a marked cell behind a *, a picture is drawn with ░�
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import zip_longest
 
 import numpy as np
@@ -20,6 +20,7 @@ Lines = list[Text]
 _SHADES = " ░▒▓█"
 _GAP = "  "  # between blocks side by side
 _LONGEST_BAR = 24
+_NARROWEST_CELL = 24  # of text in a table
 _WINDOW, _MARKED, _DIM = "bold blue", "bold dark_orange3", "dim"
 
 
@@ -123,13 +124,38 @@ def _bracket(grid: Grid, row: int, column: int) -> str:
 
 
 def _table(table: Table) -> Lines:
-    columns = [max(map(len, column)) for column in zip(table.columns, *table.rows, strict=True)]
+    first, *rest = aligned(table.columns, table.rows, numbers=table.columns[table.words :])
+    return [Text(first, style="bold"), *map(Text, rest)]
 
-    def row(values: Sequence[str]) -> str:
-        pairs = enumerate(zip(values, columns, strict=True))
-        return "  ".join(v.ljust(w) if k < table.words else v.rjust(w) for k, (v, w) in pairs).rstrip()
 
-    return [Text(row(table.columns), style="bold"), *(Text(row(values)) for values in table.rows)]
+def aligned(
+    columns: Sequence[str], rows: Iterable[Sequence[object]], *, numbers: Sequence[str] = (), width: int = 10_000
+) -> list[str]:
+    """Return the lines of a table, two spaces between columns.
+
+    Args:
+        columns, rows: headings and cells.
+        numbers: the columns that are aligned to the right.
+        width: of the table; the text of the last column is broken to fit, where that leaves it 24 columns.
+
+    >>> aligned(("label", "pictures"), [(0, "6,000"), (1, "600")], numbers=("label", "pictures"))
+    ['label  pictures', '    0     6,000', '    1       600']
+    """
+    table = [[str(cell) for cell in row] for row in (columns, *rows)]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    left = sum(widths[:-1]) + 2 * (len(widths) - 1)
+    lines = []
+    for *others, last in table:
+        start = "".join(
+            (cell.rjust(wide) if name in numbers else cell.ljust(wide)) + "  "
+            for cell, wide, name in zip(others, widths, columns, strict=False)
+        )
+        if columns[-1] in numbers:
+            parts = [last.rjust(widths[-1])]
+        else:
+            parts = textwrap.wrap(last, max(_NARROWEST_CELL, width - left), break_on_hyphens=False) or [""]
+        lines += [(start if k == 0 else " " * left) + part for k, part in enumerate(parts)]
+    return [line.rstrip() for line in lines]
 
 
 def _bars(bars: Bars) -> Lines:

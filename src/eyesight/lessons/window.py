@@ -1,4 +1,4 @@
-"""What the lessons with a sliding window share: borders, pooling, results half done.
+"""What the lessons with a sliding window share: pictures with a border, pooling, results half done.
 
 In: arrays and sizes. Out: arrays. It does not know lessons.
 """
@@ -10,21 +10,8 @@ from typing import Literal
 import numpy as np
 
 from ..errors import UsageError
-from .convolution import by
+from .convolution import Border, by
 from .document import Floats
-
-Border = tuple[int, int, int, int]
-
-
-def border(picture: tuple[int, ...], kernel: tuple[int, ...], stride: int) -> Border:
-    """Return the zeros that padding `same` puts above, below, left and right; an odd one comes last, as in Keras.
-
-    >>> border((6, 6), (3, 3), 1), border((6, 6), (3, 3), 2)
-    ((1, 1, 1, 1), (0, 1, 0, 1))
-    """
-    missing = [max((-(-n // stride) - 1) * stride + k - n, 0) for n, k in zip(picture, kernel, strict=True)]
-    (above, below), (left, right) = ((all_ // 2, all_ - all_ // 2) for all_ in missing)
-    return above, below, left, right
 
 
 def padded(picture: Floats, ring: Border) -> Floats:

@@ -46,7 +46,7 @@ def regularization(found: Sequence[Outcome], reference: Outcome) -> list[str]:
     if not parts:
         first = f"None of the {len(others)} techniques changed test accuracy by more than chance {_at(others)}."
     else:
-        first = f"Against {_name(reference)}, {', and '.join(parts)} {_at(others)}."
+        first = f"Against training without any of them, {', and '.join(parts)} {_at(others)}."
     second = []
     if narrowed:
         second.append(f"{_listed(narrowed)} only narrowed the gap between train and test accuracy")
@@ -141,10 +141,6 @@ def _sized(outcome: Outcome) -> str:
 
 def _epochs(outcome: Outcome) -> str:
     return f"{outcome.label} epoch{'' if outcome.label == '1' else 's'}"
-
-
-def _name(reference: Outcome) -> str:
-    return "training without any of them" if reference.name == "none" else reference.label
 
 
 def _with_difference(outcome: Outcome) -> str:

@@ -21,7 +21,6 @@ from .definition import MOST_SEEDS, Arm, Definition
 _FEW, _SOME = 200, 2000  # training pictures so few that networks learn them by heart: of small datasets, of others
 _SMALL_DATA = 10_000
 _ROUNDS = 20  # validations in one training of the regularization study: of its length, patience waits a tenth
-_Recipe = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,7 @@ class Parts:
     """What a study is made of, beside its seeds; see `Definition`."""
 
     arms: tuple[Arm, ...]
-    recipe: _Recipe
+    recipe: dict[str, Any]
     model: str | None = None
     data: dict[str, Any] = field(default_factory=dict)
     baseline: str | None = None
@@ -86,13 +85,14 @@ def define(
         raise UsageError(f"seeds: expected 1 to {MOST_SEEDS}; received: {seeds}")
     parts = found.make(data, full, parse_config(set_values({}, settings)).recipe)
     varied = {key for arm in parts.arms for key in arm.settings}
-    if any(key in varied for key in (f"recipe.{length}" for length in LENGTHS)):
-        varied |= {f"recipe.{length}" for length in LENGTHS}
+    lengths = {f"recipe.{length}" for length in LENGTHS}
+    if lengths & varied:
+        varied |= lengths
     for key in settings:
         if key in varied | found.fixed | {"seed", "data.name", "data.kind"}:
             raise UsageError(f"{key}: the study {name} sets it itself")
     recipe = parts.recipe
-    if any(f"recipe.{length}" in settings for length in LENGTHS):
+    if lengths & settings.keys():
         recipe = {key: value for key, value in recipe.items() if key not in LENGTHS}
     drawn = {} if data.sample is None else {"sample": data.sample}  # the user has drawn already
     base = {
@@ -117,17 +117,15 @@ def define(
     )
 
 
-def _few(data: Dataset, full: bool) -> int | None:
-    """Return how many training pictures to take where learning by heart is to be seen; None for all."""
-    whole = len(data.train) + len(data.validation or ())
-    few = _FEW if whole < _SMALL_DATA else _SOME
-    return None if full or whole <= few else few
+def _whole(data: Dataset) -> int:
+    """Return how many pictures there are to train with."""
+    return len(data.train) + len(data.validation or ())
 
 
-def _some(data: Dataset, full: bool) -> int | None:
-    """Return how many training pictures to take where it is only to be quick; None for all."""
-    whole = len(data.train) + len(data.validation or ())
-    return None if full or whole < _SMALL_DATA else _SOME
+def _some(data: Dataset, full: bool, *, of_small: int | None = None) -> int | None:
+    """Return how many training pictures to take for a quick study, `of_small` of a small dataset; None for all."""
+    count = of_small if _whole(data) < _SMALL_DATA else _SOME
+    return None if full or count is None or _whole(data) <= count else count
 
 
 def _convolutional(data: Dataset) -> str:
@@ -141,9 +139,8 @@ def _regularization(data: Dataset, full: bool, recipe: Recipe) -> Parts:
 
     The rate is constant: with one that falls, early stopping would be held against trainings at another rate.
     """
-    whole = len(data.train) + len(data.validation or ())
     share = 0.1 if full else 0.2  # of few pictures a tenth is too few to stop by
-    updates = recipe.updates or (10 * math.ceil(whole * (1 - share) / recipe.batch_size) if full else 400)
+    updates = recipe.updates or (10 * math.ceil(_whole(data) * (1 - share) / recipe.batch_size) if full else 400)
     augmentation = {"recipe.shift": max(1, min(data.shape[:2]) // 8)}  # of 32 pixels 4, as is usual for CIFAR-10
     if data.name in _MIRRORED:
         augmentation = {"recipe.flip": True, **augmentation}
@@ -171,7 +168,7 @@ def _regularization(data: Dataset, full: bool, recipe: Recipe) -> Parts:
             "validate_every": max(1, updates // _ROUNDS),
         },
         model=_convolutional(data),
-        data={"sample": _few(data, full), "validation": share},
+        data={"sample": _some(data, full, of_small=_FEW), "validation": share},
         baseline="none",
     )
 

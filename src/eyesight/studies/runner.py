@@ -15,10 +15,9 @@ from ..data.dataset import Dataset
 from ..data.split import draw
 from ..environment import describe_environment
 from ..errors import InterruptedRun, RunError, UsageError
-from ..models import network_spec
-from ..models.regularised import regularised
-from ..training.job import Job, prepare
-from ..training.recipe import DataConfig
+from ..models.torch_network import Network
+from ..training.job import prepare
+from ..training.recipe import DataConfig, Machine
 from .definition import Arm, Definition
 from .events import Listener, RunBegun, RunFinished
 from .folder import DataFacts, NetworkFacts, Record, Result, StudyFolder
@@ -50,9 +49,7 @@ def begin(folder: StudyFolder, definition: Definition, data: Dataset) -> Record:
         raise UsageError(f"data: {data.name} has no test pictures to judge on")
     networks: dict[str, NetworkFacts] = {}
     for arm in definition.arms:
-        job = _checked(definition, arm, data)
-        networks[arm.name] = _network(job)
-    machine = job.config.machine
+        networks[arm.name], machine = _checked(definition, arm, data)
     record = Record(
         created=datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
         definition=definition,
@@ -75,18 +72,15 @@ def begin(folder: StudyFolder, definition: Definition, data: Dataset) -> Record:
     return record
 
 
-def _checked(definition: Definition, arm: Arm, data: Dataset) -> Job:
+def _checked(definition: Definition, arm: Arm, data: Dataset) -> tuple[NetworkFacts, Machine]:
+    """Prepare a run of an arm as training does, which refuses what cannot be; return its network and machine."""
     config = definition.config_of(arm, definition.seeds[0])
     with threads(config.machine.threads):
-        job, _ = prepare(data, config)
-    return job
-
-
-def _network(job: Job) -> NetworkFacts:
-    model = job.config.model
-    spec = network_spec(model.name, shape=job.data.shape, classes=len(job.data.classes))
-    spec = regularised(spec, dropout=model.dropout, batch_norm=model.batch_norm)
-    return NetworkFacts(name=model.name, parameters=spec.parameters(), flops=spec.flops())
+        job, state = prepare(data, config)
+    assert isinstance(state.network, Network)
+    spec = state.network.spec
+    facts = NetworkFacts(name=config.model.name, parameters=spec.parameters(), flops=spec.flops())
+    return facts, job.config.machine
 
 
 def go_on(folder: StudyFolder, data: Dataset, *, listeners: Sequence[Listener]) -> Record:

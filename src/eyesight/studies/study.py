@@ -93,9 +93,10 @@ class Study:
         return f"Study({str(self.path)!r}: {self.record.definition.study}, {done} of {total} runs)"
 
     def _repr_html_(self) -> str:
-        heads = "".join(f"<th>{escape(heading)}</th>" for heading, _ in self.columns())
+        columns = self.columns()
+        heads = "".join(f"<th>{escape(heading)}</th>" for heading, _ in columns)
         rows = "".join(
-            f"<tr>{''.join(f'<td>{escape(cell(outcome))}</td>' for _, cell in self.columns())}</tr>"
+            f"<tr>{''.join(f'<td>{escape(cell(outcome))}</td>' for _, cell in columns)}</tr>"
             for outcome in self.outcomes
         )
         picture = base64.b64encode(self.figure.read_bytes()).decode() if self.figure.is_file() else ""

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 
 from ...evaluation.figures import png
 from ...formats import write_bytes
+from ..terminal import aligned
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _NARROWEST, _WIDEST = 60, 100  # columns of a paragraph that reads well
-_NARROWEST_CELL = 24  # of text in a table
 
 
 class Account:
@@ -72,32 +72,3 @@ class Account:
         for path, data in self._drawn.items():
             write_bytes(path, data)
         self._drawn.clear()
-
-
-def aligned(
-    columns: Sequence[str], rows: Iterable[Sequence[object]], *, numbers: Sequence[str] = (), width: int = 10_000
-) -> list[str]:
-    """Return the lines of a table, two spaces between columns.
-
-    Args:
-        columns, rows, numbers: see `Account.table`.
-        width: of the table; the text of the last column is broken to fit, where that leaves it 24 columns.
-
-    >>> aligned(("label", "pictures"), [(0, "6,000"), (1, "600")], numbers=("label", "pictures"))
-    ['label  pictures', '    0     6,000', '    1       600']
-    """
-    table = [[str(cell) for cell in row] for row in (columns, *rows)]
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    left = sum(widths[:-1]) + 2 * (len(widths) - 1)
-    lines = []
-    for *cells, last in table:
-        start = "".join(
-            (cell.rjust(wide) if name in numbers else cell.ljust(wide)) + "  "
-            for cell, wide, name in zip(cells, widths, columns, strict=False)
-        )
-        if columns[-1] in numbers:
-            parts = [last.rjust(widths[-1])]
-        else:
-            parts = textwrap.wrap(last, max(_NARROWEST_CELL, width - left), break_on_hyphens=False) or [""]
-        lines += [(start if k == 0 else " " * left) + part for k, part in enumerate(parts)]
-    return [line.rstrip() for line in lines]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...evaluation.figures import picture_grid
 from ..convolution import by
 from ..convolve import convolve
 from .figures import line_plot
@@ -28,9 +27,7 @@ class QuickStart(Story):
             "animals and vehicles, 32×32 pixels each, in colour: three numbers for each pixel, red, green and blue."
         )
         self.divided()
-        ids = list(range(10))
-        grid = picture_grid(data.train.gather(ids), [data.classes[k] for k in data.train.labels[ids]], columns=5)
-        tell.figure("pictures", grid, "the first ten training pictures")
+        self.samples(range(10), "the first ten training pictures", columns=5)
 
     def network(self) -> None:
         """Convolutions first, dense layers on top."""
@@ -76,8 +73,7 @@ class Dense(Story):
         tell.show(f"Pixels: min {low}, max {high}", "")
         tell.say("There are copies of CIFAR-10 in several orders; in those the first ten labels differ.")
         ids = np.sort(np.random.default_rng(self.config.seed).permutation(len(data.train))[:16])
-        grid = picture_grid(data.train.gather(ids), [data.classes[k] for k in labels[ids]], columns=4)
-        tell.figure("pictures", grid, "16 random training pictures")
+        self.samples(ids.tolist(), "16 random training pictures", columns=4)
         first = int(labels[0])
         tell.say(
             "Two things are changed before training. A label becomes a row of ten numbers, with a 1 at its place and 0 "

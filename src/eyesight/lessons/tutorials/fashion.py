@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...evaluation.figures import picture_grid
 from .figures import first_picture
 from .story import Outcome, Story
 
@@ -105,10 +104,7 @@ class SamePadding(Story):
             f"Fashion-MNIST: {len(data.train):,} grey pictures of clothing to learn from and {len(self.test):,} to "
             "test with, 28×28 pixels each, of ten classes."
         )
-        ids = list(range(15))
-        titles = [data.classes[k] for k in data.train.labels[ids]]
-        grid = picture_grid(data.train.gather(ids), titles, columns=5)
-        tell.figure("pictures", grid, "the first 15 training pictures, five in a row")
+        self.samples(range(15), "the first 15 training pictures, five in a row", columns=5)
         tell.say(
             "A convolutional layer expects rows, columns and channels. Colour pictures have three channels; these have "
             "one, which is not written in their shape and so is added. The numbers stay as they are."

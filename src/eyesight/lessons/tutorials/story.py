@@ -16,7 +16,7 @@ import numpy as np
 from ...data.catalog import entry
 from ...data.dataset import Dataset, Split
 from ...errors import UsageError
-from ...evaluation.figures import confusion, curves
+from ...evaluation.figures import confusion, curves, picture_grid
 from ...evaluation.judge import Report
 from ...models import network_spec
 from ...models.summary import summarise
@@ -66,13 +66,10 @@ class Story:
     """
 
     def __init__(self, preset: Preset, data: Dataset, config: Config, account: Account) -> None:
-        self.dataset = entry(preset.config["data"]["name"])
-        height, width, channels = data.shape
-        if data.test is None or (f"{height}x{width}x{channels}", data.classes) != (
-            self.dataset.size,
-            self.dataset.classes,
-        ):
-            name = preset.config["data"]["name"]
+        name = preset.config["data"]["name"]
+        self.dataset = entry(name)
+        found = "x".join(map(str, data.shape)), data.classes
+        if data.test is None or found != (self.dataset.size, self.dataset.classes):
             raise UsageError(f"data: expected {name}, or a part of it with test pictures; received: {data!r}")
         self.preset, self.data, self.config, self.account = preset, data, config, account
         self.test: Split = data.test
@@ -126,6 +123,12 @@ class Story:
             if len(split) != count:
                 found.append(f"{len(split):,} of {count:,} {split.name} pictures")
         return found
+
+    def samples(self, ids: Sequence[int], about: str, *, columns: int) -> None:
+        """Draw training pictures with the names of their classes."""
+        train = self.data.train
+        names = [self.data.classes[k] for k in train.labels[ids]]
+        self.account.figure("pictures", picture_grid(train.gather(ids), names, columns=columns), about)
 
     def label_counts(self) -> None:
         """Print how many pictures each class has."""
@@ -185,13 +188,11 @@ class Story:
         if stopping := recipe.early_stopping:
             what = f"stop after {stopping.patience} epochs in a row without a lower loss on the test pictures"
             rows.append(("early_stopping", f"{stopping.monitor}, patience {stopping.patience}", what))
-        rows.append(
-            ("keep", "last", "the weights after the last update become the model, though earlier ones may be better")
-        )
-        rows.append(
-            ("seed", str(self.config.seed), "of the first weights and of the order; the same seed repeats the run")
-        )
-        return rows
+        return [
+            *rows,
+            ("keep", "last", "the weights after the last update become the model, though earlier ones may be better"),
+            ("seed", str(self.config.seed), "of the first weights and of the order; the same seed repeats the run"),
+        ]
 
     def _length(self) -> tuple[str, str, str]:
         recipe = self.config.recipe

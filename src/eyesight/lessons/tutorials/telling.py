@@ -7,7 +7,7 @@ in `tutorial/` of the run's folder. It does not train: `eyesight.tutorial` does,
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from ...data.dataset import Dataset
 from ...registry import Registry
@@ -31,25 +31,6 @@ STORIES = Registry(
 )
 
 
-class Part(Protocol):
-    """One training within an account.
-
-    Attributes:
-        measured: what came of it, once it is over.
-    """
-
-    measured: Measurement | None
-
-    def open(self) -> None:
-        """Tell everything up to the first update."""
-
-    def listen(self, event: Event) -> None:
-        """Follow the training."""
-
-    def close(self, outcome: Outcome) -> None:
-        """Tell what came of it."""
-
-
 class Telling:
     """The account of one tutorial, and of our configuration after it.
 
@@ -60,14 +41,14 @@ class Telling:
         run: where the first will lie; it need not exist yet.
 
     Attributes:
-        parts: the tutorial's own part, and ours.
+        parts: the tutorial's own part, and ours; each is opened, listens to a training, and is closed.
     """
 
     def __init__(self, preset: Preset, data: Dataset, configs: Sequence[Config], run: RunFolder) -> None:
         self.preset = preset
         self.account = Account(run.tutorial_folder)
         story: Story = STORIES.load(preset.name)(preset, data, configs[0], self.account)
-        self.parts: tuple[Part, ...] = (Tutorial(story), Ours(preset, configs, self.account))
+        self.parts: tuple[Tutorial | Ours, ...] = (Tutorial(story), Ours(preset, configs, self.account))
 
     def table(self) -> None:
         """Print what the tutorial says, what Keras reached, and what was reached now."""
