@@ -39,16 +39,20 @@ def hold_out(split: Split, share: float, *, seed: int, name: str) -> tuple[Split
 
 
 def draw(split: Split, count: int, *, seed: int) -> Split:
-    """Return `count` of the pictures, as near to the same share of every class as whole pictures allow, in their order.
+    """Return `count` of the pictures, the same share of every class but for less than one picture, in their order.
+
+    What rounding down leaves over goes to the classes that lost most by it (largest remainders).
 
     Args:
         split: what to take from.
         count: between 1 and all.
         seed: of the draw.
     """
-    order = np.empty(len(split))  # within its class, from 0 to 1: the smallest of all classes together are taken
-    for label in np.unique(split.labels):
-        members = np.flatnonzero(split.labels == label)
-        shuffled = np.random.default_rng([seed, int(label)]).permutation(members)
-        order[shuffled] = (np.arange(len(members)) + 0.5) / len(members)
-    return split.select(np.sort(np.argsort(order, kind="stable")[:count]), name=split.name)
+    labels, sizes = np.unique(split.labels, return_counts=True)
+    counts, remainders = np.divmod(sizes * count, len(split))
+    counts[np.argsort(-remainders, kind="stable")[: count - counts.sum()]] += 1
+    taken = [
+        np.random.default_rng([seed, int(label)]).permutation(np.flatnonzero(split.labels == label))[:number]
+        for label, number in zip(labels, counts, strict=True)
+    ]
+    return split.select(np.sort(np.concatenate(taken)), name=split.name)
