@@ -36,7 +36,9 @@ def inference(shape, *, temperature=1.0) -> InferenceSpec:
 
 def make(name="small-cnn-1pool", shape=(6, 6, 3), classes=("cat", "dog", "<b>eel</b>"), **options) -> Classifier:
     network = network_spec(name, shape=shape, classes=len(classes)).build()
-    network.initialise(torch.Generator().manual_seed(5))
+    height, width, channels = shape
+    images = torch.randn(20, channels, height, width, generator=torch.Generator().manual_seed(6))
+    network.initialise(torch.Generator().manual_seed(5), images)
     return Classifier(network, inference(shape, **options), classes)
 
 

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 import eyesight
 from eyesight.cli import main
 from eyesight.errors import UsageError
-from eyesight.models import NETWORKS, network_spec
+from eyesight.models import network_spec
 from eyesight.models.dense import with_dense
-from eyesight.models.layers import Activation, Chain, Conv, Flatten, Linear
+from eyesight.models.elementwise import Activation
+from eyesight.models.layers import Chain, Conv, Flatten, Linear
 from eyesight.models.network import NetworkSpec, leaves
 
 OWN = {
@@ -32,7 +33,7 @@ def plain(name: str) -> NetworkSpec:
     return network_spec(name, shape=(32, 32, 3), classes=10)
 
 
-@pytest.mark.parametrize("name", list(NETWORKS))
+@pytest.mark.parametrize("name", list(OWN))
 def test_its_own_widths_give_the_same_network(name: str) -> None:
     spec = plain(name)
     same = with_dense(spec, OWN[name])
@@ -41,7 +42,7 @@ def test_its_own_widths_give_the_same_network(name: str) -> None:
 
 
 @settings(deadline=None, max_examples=40)
-@given(name=st.sampled_from(list(NETWORKS)), widths=st.lists(st.integers(1, 300), max_size=4))
+@given(name=st.sampled_from(list(OWN)), widths=st.lists(st.integers(1, 300), max_size=4))
 def test_any_widths_come_out_in_order_behind_the_same_features(name: str, widths: list[int]) -> None:
     spec = plain(name)
     found = with_dense(spec, widths)
@@ -58,6 +59,8 @@ def test_any_widths_come_out_in_order_behind_the_same_features(name: str, widths
 
 
 def test_a_network_that_ends_otherwise_is_refused() -> None:
+    with pytest.raises(UsageError, match="whitened-32-64-64 does not end in dense layers"):
+        with_dense(plain("whitened-32-64-64"), [32])
     spec = plain("small-cnn")
     flat = Chain(layers=(("flatten", Flatten()), ("inner", Chain(layers=(("dense", Linear(out=10)),)))))
     with pytest.raises(UsageError, match="does not end in dense layers after flattening"):

@@ -19,7 +19,7 @@ ORDER = (
     ("metrics", "calibration", "intervals"),
     ("decode",),
     ("preprocess",),
-    ("sources", "device", "environment"),
+    ("sources", "device", "environment", "views"),
     ("data", "models"),
     ("classifier",),
     ("predictions",),

@@ -18,7 +18,9 @@ from torch import nn
 import eyesight
 from eyesight.errors import FormatError, UnknownNameError, UsageError
 from eyesight.models import NETWORKS, default_network, network_spec
-from eyesight.models.layers import Activation, Chain, Conv, Flatten, Layer, Linear, MaxPool, Pad
+from eyesight.models.elementwise import Activation
+from eyesight.models.layer import Layer
+from eyesight.models.layers import Chain, Conv, Flatten, Linear, MaxPool, Pad
 from eyesight.models.modules import ChainModule
 from eyesight.models.network import NetworkSpec, glorot_limit, leaves
 from eyesight.models.summary import summarise
@@ -26,12 +28,18 @@ from eyesight.models.torch_network import channels_last, check_user_module, load
 
 NAMES = sorted(NETWORKS)
 MIN_SIZES = {"small-cnn": 18, "small-cnn-same": 4, "small-cnn-3pool": 22, "small-cnn-1pool": 2, "lenet5": 1, "mlp": 1}
+MIN_SIZES |= {name: 3 for name in NAMES if name.startswith("whitened-")}
 
 
 def built(spec: NetworkSpec, seed: int = 0):
     network = spec.build()
-    network.initialise(torch.Generator().manual_seed(seed))
+    network.initialise(torch.Generator().manual_seed(seed), pictures(spec))
     return network
+
+
+def pictures(spec: NetworkSpec) -> torch.Tensor:
+    """Random pictures for layers that are computed from some."""
+    return torch.randn(20, *spec.input, generator=torch.Generator().manual_seed(9))
 
 
 @pytest.mark.parametrize(
@@ -97,7 +105,7 @@ def test_any_size_fits_the_tree_and_torch_or_is_refused_by_name(name, shape, cla
 def test_the_smallest_size_that_is_named_fits_and_one_less_does_not(name):
     smallest = MIN_SIZES[name]
     spec = network_spec(name, shape=(smallest, smallest, 3), classes=10)
-    assert built(spec)(torch.zeros(1, 3, smallest, smallest)).shape == (1, 10)
+    assert built(spec)(torch.zeros(2, 3, smallest, smallest)).shape == (2, 10)
     if smallest > 1:
         assert spec.min_size() == smallest
         for height, width in ((smallest - 1, 99), (99, smallest - 1)):
@@ -204,7 +212,7 @@ def test_a_dense_layer_refuses_pictures():
         Linear(out=2).output_shape((1, 4, 4))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [name for name in NAMES if not name.startswith("whitened-")])
 def test_first_weights_are_glorot_uniform_and_biases_zero(name):
     spec = network_spec(name, shape=(32, 32, 3), classes=10)
     network = built(spec)
@@ -237,13 +245,16 @@ def test_first_weights_depend_on_the_generator_alone(name):
     torch.manual_seed(2)
     torch.rand(7)
     second = channels_last(spec.build())
-    second.initialise(torch.Generator().manual_seed(0))
+    second.initialise(torch.Generator().manual_seed(0), pictures(spec))
     state = torch.get_rng_state()
-    second.initialise(torch.Generator().manual_seed(0), torch.zeros(1, *spec.input))
+    second.initialise(torch.Generator().manual_seed(0), pictures(spec))
     assert torch.equal(state, torch.get_rng_state())
     assert all(np.array_equal(first[key], value) for key, value in to_arrays(second).items())
-    other = to_arrays(built(spec, seed=1))
-    assert not any(np.array_equal(first[key], value) for key, value in other.items() if key.endswith("weight"))
+    other = built(spec, seed=1)
+    drawn = {key for key, value in other.named_parameters() if key.endswith("weight") and value.requires_grad}
+    if name.startswith("whitened-"):  # with as many channels out as in, the others begin as identities
+        drawn = {"features.stage1.conv1.weight", "head.output.weight"}
+    assert not any(np.array_equal(first[key], to_arrays(other)[key]) for key in drawn)
 
 
 def plain_order(network: nn.Module, x: torch.Tensor) -> torch.Tensor:
@@ -274,9 +285,12 @@ def test_what_training_reorders_changes_no_bit_of_results_and_gradients(name, dt
     assert one.dtype == dtype
     assert torch.equal(one, two)
     for (key, a), b in zip(network.named_parameters(), other.parameters(), strict=True):
+        if not a.requires_grad:
+            continue
         assert a.grad.abs().max() > 0, key
         assert torch.equal(a.grad, b.grad), key
     network.eval()
+    other.eval()
     with torch.no_grad():
         assert torch.equal(network(x), plain_order(other, x))
 

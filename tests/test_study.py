@@ -123,12 +123,12 @@ def test_architectures_names_the_best_its_equals_the_smallest_and_the_quickest()
     found = conclusion("architectures", {"small": HURT, "b": CHANCE, "best": HELPED}, baseline=None)
     assert found == (
         "The highest test accuracy has best (0.8400); b could not be told apart from it (n = 3). "
-        "small (1,000 parameters, test accuracy 0.7400) has the fewest parameters, b the shortest training."
+        "The fewest parameters has small (1,000 parameters, test accuracy 0.7400), the shortest training b."
     )
     alone = conclusion("architectures", {"small": HURT, "best": HELPED}, baseline=None)
     assert "every other is below it by more than chance (n = 3)" in alone
     both = conclusion("architectures", {"a": HURT, "best": HELPED}, baseline=None)
-    assert both.endswith(" has the fewest parameters and the shortest training.")
+    assert " The fewest parameters and the shortest training has a (" in both
 
 
 @pytest.mark.parametrize(
@@ -475,6 +475,26 @@ def test_architectures_compares_all_networks_that_fit_and_says_which_do_not(
     assert lines[-1] == "figure: a/figure.png"
 
 
+def test_networks_too_large_for_equal_epochs_are_left_out_by_name() -> None:
+    rng = np.random.default_rng(0)
+    data = eyesight.from_arrays((rng.integers(0, 256, (30, 32, 32, 3), dtype=np.uint8), np.arange(30) % 3))
+    left_out = define("architectures", data).left_out
+    assert set(left_out) == {f"whitened-{widths}" for widths in ("64-128-128", "64-256-256", "128-384-384")}
+    assert left_out["whitened-64-256-256"] == "whitened-64-256-256 takes 237 MFLOP a picture, more than 50"
+
+
+def test_dense_layers_trains_the_same_convolutions_with_each_choice(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["study", "dense-layers", *SMALL, "--set", "recipe.epochs=1", "--seeds", "1", "-o", "d", "--json"]
+    assert main(command) == 0
+    result = json.loads(capsys.readouterr().out)
+    found = {outcome["label"]: outcome["network"]["parameters"] for outcome in result["outcomes"]}
+    assert list(found) == ["no hidden layer", "dense 32", "dense 64", "dense 256", "dense 256, 64"]
+    assert found["dense 64"] == eyesight.summary("small-cnn-1pool", input=(8, 8, 1), classes=10).parameters
+    assert eyesight.open_run("d/runs/dense-256-64-0").config.model.dense == (256, 64)
+
+
 def test_epochs_trains_each_length_by_itself(tmp_path: Path, bars_data: eyesight.Dataset) -> None:
     done = eyesight.study("epochs", bars_data.with_sample(60), seeds=1, threads=1, progress=False)
     assert done.path == Path("studies/epochs-arrays")
@@ -487,7 +507,13 @@ def test_epochs_trains_each_length_by_itself(tmp_path: Path, bars_data: eyesight
 def test_a_list_names_every_study_with_its_data_and_time(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["study"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines[1:]] == ["regularization", "dense-vs-conv", "architectures", "epochs"]
+    assert [line.split()[0] for line in lines[1:]] == [
+        "regularization",
+        "dense-vs-conv",
+        "architectures",
+        "dense-layers",
+        "epochs",
+    ]
     assert all(line.count("about") == 2 and "cifar10" in line for line in lines[1:])
 
 
@@ -587,7 +613,7 @@ def test_from_python_too_what_cannot_be_is_refused(bars_data: eyesight.Dataset, 
     alone = eyesight.from_arrays((np.zeros((40, 12, 12), np.uint8), np.arange(40) % 2))
     with pytest.raises(UsageError, match="data: arrays has no test pictures to judge on"):
         eyesight.study("epochs", alone, progress=False)
-    chosen = {"recipe.updates": 5, "recipe.batch_size": len(seen(bars_data)) - 1}
+    chosen = {"recipe.updates": 5, "recipe.batch_size": 1}
     with pytest.raises(UsageError, match="batch normalisation needs at least two pictures in every update"):
         eyesight.study("regularization", bars_data, settings=chosen, progress=False)  # not in the middle of it
     assert not Path("studies").exists()

@@ -511,7 +511,9 @@ def test_the_order_is_a_permutation_of_seed_and_epoch_alone(bars_data: eyesight.
     assert not np.array_equal(batches(bars_data, 32, seed).order(epoch + 1), order)
 
 
-@pytest.mark.parametrize(("size", "sizes"), [(100, [100, 100, 70]), (270, [270]), (1000, [270]), (269, [269, 1])])
+@pytest.mark.parametrize(
+    ("size", "sizes"), [(100, [100, 100, 70]), (270, [270]), (1000, [270]), (269, [270]), (90, [90] * 3)]
+)
 def test_every_picture_comes_once_in_an_epoch_with_its_label(
     bars_data: eyesight.Dataset, size: int, sizes: list[int]
 ) -> None:

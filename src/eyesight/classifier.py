@@ -25,6 +25,7 @@ from .models.layers import Chain
 from .models.network import NetworkSpec
 from .preprocess import Pixels, Preprocessing, adapt, plain_memory, read_picture
 from .sources import picture_files
+from .views import Views, views_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -52,12 +53,14 @@ class InferenceSpec(BaseModel):
 
     Attributes:
         preprocessing: how a picture becomes numbers.
+        views: which views of a picture the network is asked about; its logits for them are averaged.
         temperature: logits are divided by it before the softmax; 1 until calibrated.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     preprocessing: Preprocessing
+    views: Views = "one"
     temperature: Annotated[float, Field(gt=0)] = 1.0
 
 
@@ -205,7 +208,9 @@ class Classifier:
                 batch = torch.from_numpy(np.array(pictures[start : start + _BATCH], order="C"))
                 images = adapt(batch.to(self.device), preprocessing, torch.float32)
                 # a user's module may call `view`, which needs plain memory; ours are fastest in channels_last
-                result = self.network(plain_memory(images) if opaque else images).float()
+                result = torch.zeros((), device=self.device)
+                for weight, view in views_of(images, self.inference.views):
+                    result = result + weight * self.network(plain_memory(view) if opaque else view).float()
                 if result.shape != (len(batch), len(self.classes)):
                     expected, received = (len(batch), len(self.classes)), tuple(result.shape)
                     raise UsageError(f"{self.spec.name}: expected logits of shape {expected}; received: {received}")

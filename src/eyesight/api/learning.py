@@ -80,6 +80,8 @@ def train(
         InterruptedRun: Ctrl-C or SIGTERM; the state is saved, and `eyesight.resume` goes on.
     """
     from ..training import trainer
+    from ..training.recipe import parse_config, set_values
+    from ..training.recommended import completed, recommended
 
     began = time.perf_counter()
     module = None if model is None or isinstance(model, str) else model
@@ -101,13 +103,18 @@ def train(
         trainer.check_module(replay.config, module, str(replay.path))
         if output and Path(output).resolve() == replay.path.resolve():
             raise UsageError(f"output: expected another folder than that of the run to repeat; received: {output}")
-    parsed = configuration(config, given, settings or {})
+    values = merged(config, given, settings or {})
+    parsed = parse_config(values)
     if output:
         RunFolder(output).check_free(overwrite=overwrite)
     if replay is not None and data is None:
         dataset = replay.data(data_dir)
     else:
         dataset = _dataset(data, parsed, data_dir, validation)
+    if module is None:
+        name = default_network(dataset.shape) if parsed.model.name == "auto" else parsed.model.name
+        recipe = completed(values.get("recipe", {}), recommended(name, dataset))
+        parsed = parse_config(set_values(values, {"recipe": recipe}))
     parsed = _completed(parsed, dataset, module)
     label = parsed.model.name.rpartition(".")[2].lower()
     run = trainer.start(
@@ -167,6 +174,15 @@ def configuration(
     config: str | Path | Mapping[str, Any] | None, given: Mapping[str, Any], settings: Mapping[str, Any]
 ) -> Config:
     """Return the checked configuration: file or mapping, then arguments, then settings."""
+    from ..training.recipe import parse_config
+
+    return parse_config(merged(config, given, settings))
+
+
+def merged(
+    config: str | Path | Mapping[str, Any] | None, given: Mapping[str, Any], settings: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the entries of a configuration that were asked for: file or mapping, then arguments, then settings."""
     from ..training.recipe import LENGTHS, parse_config, set_values
 
     base: Mapping[str, Any] = {}
@@ -179,7 +195,7 @@ def configuration(
     lengths = [f"recipe.{name}" for name in LENGTHS]
     if any(chosen.get(name) is not None for name in lengths):  # the one asked for replaces the one of the file
         chosen = dict.fromkeys(lengths) | chosen
-    return parse_config(set_values(base, chosen))
+    return set_values(base, chosen)
 
 
 def _config_to_replay(run: Run, config: object, given: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -105,7 +105,7 @@ def study(
     Runs that are finished are not trained again: the same call goes on with a study that was interrupted.
 
     Args:
-        name: "regularization", "dense-vs-conv", "architectures" or "epochs".
+        name: "regularization", "dense-vs-conv", "architectures", "dense-layers" or "epochs".
         data: a name or a dataset; the study's own where not given.
         full: the real thing, on all training pictures, instead of a few minutes' worth.
         seeds: how often each way of training is repeated; 3 or 5 times where not given.

@@ -50,6 +50,7 @@ class Entry:
         files: what to put where, for the message when it is not found.
         find: given a data folder, the place of the files in it, or None; a DataError where only some are there.
         read: given that place, the training and test splits.
+        mirrored: whether the mirror image of a picture is one of the same class, as with most photos.
     """
 
     title: str
@@ -59,6 +60,7 @@ class Entry:
     files: str
     find: Callable[[Path], Path | None]
     read: Callable[[Path], tuple[Split, Split]]
+    mirrored: bool = False
 
 
 def names() -> list[str]:
@@ -138,7 +140,7 @@ def load(
         )
     train, test = found.read(place)
     folder = str(folders[0].resolve()) if folders else None
-    data = Dataset(name=name, classes=found.classes, train=train, test=test, folder=folder)
+    data = Dataset(name=name, classes=found.classes, train=train, test=test, folder=folder, mirrored=found.mirrored)
     if sample is not None:
         data = data.with_sample(sample, seed=seed)
     return data.with_validation(validation, seed=seed)
@@ -310,17 +312,20 @@ _CATALOG = {
         "pieces of clothing", _FASHION, "28x28x1", (60_000, 10_000),
         "{train,t10k}-{images-idx3,labels-idx1}-ubyte (or .gz) as fashion-mnist/",
         _find_idx("fashion-mnist", "FashionMNIST"), _read_idx_dataset,
+        mirrored=True,
     ),
     "cifar10": Entry(
         "small photos of ten things", _CIFAR10, "32x32x3", (50_000, 10_000),
         "cifar-10-binary.tar.gz (or its cifar-10-batches-bin/) as cifar-10/",
         _find_cifar("cifar-10", "cifar-10-batches-bin", "cifar-10-binary", _CIFAR10_BATCHES),
         _read_cifar10,
+        mirrored=True,
     ),
     "cifar100": Entry(
         "small photos of a hundred things", _CIFAR100, "32x32x3", (50_000, 10_000),
         "cifar-100-binary.tar.gz (or its cifar-100-binary/) as cifar-100/",
         _find_cifar("cifar-100", "cifar-100-binary", "cifar-100-binary", _CIFAR100_BATCHES),
         _read_cifar100,
+        mirrored=True,
     ),
 }  # fmt: skip

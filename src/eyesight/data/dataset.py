@@ -131,6 +131,7 @@ class Dataset:
         validation_share, split_seed: what `with_validation` was asked for last.
         sample: how many of the training pictures `with_sample` left; None for all.
         folder: the data folder it was found in, if any.
+        mirrored: whether the mirror image of a picture is known to be one of the same class.
     """
 
     name: str
@@ -144,6 +145,7 @@ class Dataset:
     split_seed: int = 0
     folder: str | None = None
     sample: int | None = None
+    mirrored: bool = False
     _whole_train: Split | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:

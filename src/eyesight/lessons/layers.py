@@ -12,7 +12,8 @@ import numpy as np
 from ..classifier import Classifier
 from ..errors import UsageError
 from ..metrics import softmax
-from ..models.layers import Activation, Conv, Linear
+from ..models.elementwise import Activation
+from ..models.layers import Conv, Linear
 from ..models.network import NetworkSpec, leaves
 from ..models.summary import Row, Summary, summarise
 from ..preprocess import Pixels, adapt

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..errors import UsageError
-from .layers import Activation, AnyLayer, Chain, Flatten, Linear
+from .elementwise import Activation
+from .layers import AnyLayer, Chain, Flatten, Linear
 from .network import NetworkSpec
 
 

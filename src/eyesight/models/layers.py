@@ -10,55 +10,26 @@ Shapes are (C, H, W), or (F,) after flatten, always without the batch dimension.
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from ..errors import UsageError
+from .elementwise import Activation, BatchNorm, Dropout, Scale
+from .layer import Count, Layer, Shape, channels_height_width
 
 if TYPE_CHECKING:
     from torch import nn
 
-Shape = tuple[int, ...]
-Count = Annotated[int, Field(ge=1, le=1 << 20)]
-
-
-class Layer(BaseModel, ABC):
-    """What every layer type answers. `version` grows when the meaning of its fields changes."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    version: Literal[1] = 1
-
-    @abstractmethod
-    def output_shape(self, shape: Shape) -> Shape:
-        """Return the shape that comes out for `shape`; raise `UsageError` where it does not fit."""
-
-    @abstractmethod
-    def build(self, shape: Shape) -> nn.Module:
-        """Return the torch module for inputs of `shape`, on torch's current default device."""
-
-    @abstractmethod
-    def describe(self) -> str:
-        """Say what the layer is, for a table: "conv 3x3 valid"."""
-
-    def parameters(self, shape: Shape) -> int:  # noqa: ARG002 - most layers have none, whatever comes in
-        """Return how many parameters the layer has for inputs of `shape`."""
-        return 0
-
-    def flops(self, shape: Shape) -> int:
-        """Return the floating-point operations for one picture."""
-        return math.prod(self.output_shape(shape))
-
 
 class Conv(Layer):
-    """2-D convolution with stride 1 and a bias."""
+    """2-D convolution with stride 1."""
 
     type: Literal["conv"] = "conv"
     out: Count
     kernel: Annotated[int, Field(ge=1, le=255)]
     padding: Literal["valid", "same"] = "valid"
+    bias: bool = True
 
     def output_shape(self, shape: Shape) -> Shape:
         """`valid` loses kernel − 1 pixels, `same` keeps the size."""
@@ -69,12 +40,12 @@ class Conv(Layer):
         return self.out, shape[1] - lost, shape[2] - lost
 
     def parameters(self, shape: Shape) -> int:
-        """Weights and biases."""
-        return self.out * (shape[0] * self.kernel**2 + 1)
+        """Weights, and biases where it has them."""
+        return self.out * (shape[0] * self.kernel**2 + self.bias)
 
     def flops(self, shape: Shape) -> int:
         """Two for each weight at each output pixel, and one to add the bias."""
-        return math.prod(self.output_shape(shape)) * (2 * shape[0] * self.kernel**2 + 1)
+        return math.prod(self.output_shape(shape)) * (2 * shape[0] * self.kernel**2 + self.bias)
 
     def build(self, shape: Shape) -> nn.Module:
         """`same` pads kernel − 1 zeros in all, the odd one at the bottom right, as Keras does."""
@@ -84,11 +55,56 @@ class Conv(Layer):
         padding: int | str = 0
         if self.padding == "same":
             padding = self.kernel // 2 if self.kernel % 2 else "same"
-        return nn.Conv2d(shape[0], self.out, self.kernel, padding=padding)
+        return nn.Conv2d(shape[0], self.out, self.kernel, padding=padding, bias=self.bias)
 
     def describe(self) -> str:
         """Kind, kernel and padding."""
         return f"conv {self.kernel}x{self.kernel} {self.padding}"
+
+
+class Whitening(Layer):
+    """A convolution whose filters are computed from training pictures and then stay; only its bias is learned.
+
+    The filters are the first principal components of the pictures' patches, each scaled to deviation 1, and the
+    negatives of them. Source: Page, "How to train your ResNet 8: bag of tricks", 2019.
+    """
+
+    type: Literal["whitening"] = "whitening"
+    components: Count
+    kernel: Annotated[int, Field(ge=1, le=255)]
+    stride: Annotated[int, Field(ge=1, le=255)] = 1
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """Two channels for each component; no padding."""
+        channels_height_width(self, shape)
+        if min(shape[1:]) < self.kernel:
+            raise UsageError(f"patches of {self.kernel}x{self.kernel} do not fit {shape[1]}x{shape[2]} pixels")
+        if self.components > shape[0] * self.kernel**2:
+            raise UsageError(
+                f"patches of {shape[0]}x{self.kernel}x{self.kernel} have fewer than {self.components} components"
+            )
+        height, width = ((side - self.kernel) // self.stride + 1 for side in shape[1:])
+        return 2 * self.components, height, width
+
+    def parameters(self, shape: Shape) -> int:
+        """The filters, which stay as they are, and the biases."""
+        return 2 * self.components * (shape[0] * self.kernel**2 + 1)
+
+    def flops(self, shape: Shape) -> int:
+        """Two for each weight at each output pixel, and one to add the bias."""
+        return math.prod(self.output_shape(shape)) * (2 * shape[0] * self.kernel**2 + 1)
+
+    def build(self, shape: Shape) -> nn.Module:
+        """A convolution whose weights take no gradient."""
+        from torch import nn
+
+        convolution = nn.Conv2d(shape[0], 2 * self.components, self.kernel, stride=self.stride)
+        convolution.weight.requires_grad_(False)
+        return convolution
+
+    def describe(self) -> str:
+        """Kind and size of the patches."""
+        return f"whitening {self.kernel}x{self.kernel}" + (f" stride {self.stride}" if self.stride > 1 else "")
 
 
 class MaxPool(Layer):
@@ -120,6 +136,31 @@ class MaxPool(Layer):
     def describe(self) -> str:
         """Kind and size."""
         return f"max pool {self.size}x{self.size}" + (" same" if self.padding == "same" else "")
+
+
+class GlobalMaxPool(Layer):
+    """The largest value of each channel, for pictures of any size."""
+
+    type: Literal["global-max-pool"] = "global-max-pool"
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """(C,)."""
+        channels_height_width(self, shape)
+        return (shape[0],)
+
+    def flops(self, shape: Shape) -> int:
+        """One comparison for each input."""
+        return math.prod(shape)
+
+    def build(self, shape: Shape) -> nn.Module:  # noqa: ARG002
+        """The module of ours."""
+        from .modules import GlobalMaxPoolModule
+
+        return GlobalMaxPoolModule()
+
+    def describe(self) -> str:
+        """Kind."""
+        return "global max pool"
 
 
 class Pad(Layer):
@@ -173,10 +214,11 @@ class Flatten(Layer):
 
 
 class Linear(Layer):
-    """A dense layer with a bias."""
+    """A dense layer."""
 
     type: Literal["linear"] = "linear"
     out: Count
+    bias: bool = True
 
     def output_shape(self, shape: Shape) -> Shape:
         """(out,)."""
@@ -185,96 +227,22 @@ class Linear(Layer):
         return (self.out,)
 
     def parameters(self, shape: Shape) -> int:
-        """Weights and biases."""
-        return self.out * (shape[0] + 1)
+        """Weights, and biases where it has them."""
+        return self.out * (shape[0] + self.bias)
 
     def flops(self, shape: Shape) -> int:
         """Two for each weight, and one to add the bias."""
-        return self.out * (2 * shape[0] + 1)
+        return self.out * (2 * shape[0] + self.bias)
 
     def build(self, shape: Shape) -> nn.Module:
         """A torch linear layer."""
         from torch import nn
 
-        return nn.Linear(shape[0], self.out)
+        return nn.Linear(shape[0], self.out, bias=self.bias)
 
     def describe(self) -> str:
         """Kind."""
         return "dense"
-
-
-class Activation(Layer):
-    """An element-wise function."""
-
-    type: Literal["activation"] = "activation"
-    function: Literal["relu", "tanh"]
-
-    def output_shape(self, shape: Shape) -> Shape:
-        """Unchanged."""
-        return shape
-
-    def build(self, shape: Shape) -> nn.Module:  # noqa: ARG002
-        """The torch module of the function."""
-        from torch import nn
-
-        return nn.ReLU() if self.function == "relu" else nn.Tanh()
-
-    def describe(self) -> str:
-        """The function's name."""
-        return self.function
-
-
-class BatchNorm(Layer):
-    """Batch normalisation of every channel or feature, with a learned scale and shift."""
-
-    type: Literal["batch-norm"] = "batch-norm"
-
-    def output_shape(self, shape: Shape) -> Shape:
-        """Unchanged."""
-        return shape
-
-    def parameters(self, shape: Shape) -> int:
-        """A scale and a shift for every channel; the running mean and variance are not learned."""
-        return 2 * shape[0]
-
-    def flops(self, shape: Shape) -> int:
-        """A multiplication and an addition for each number, as in prediction."""
-        return 2 * math.prod(shape)
-
-    def build(self, shape: Shape) -> nn.Module:
-        """The torch module for pictures or for flat features."""
-        from torch import nn
-
-        return nn.BatchNorm2d(shape[0]) if len(shape) == 3 else nn.BatchNorm1d(shape[0])
-
-    def describe(self) -> str:
-        """Kind."""
-        return "batch norm"
-
-
-class Dropout(Layer):
-    """In training, zeros in place of a random share of the numbers; in prediction nothing."""
-
-    type: Literal["dropout"] = "dropout"
-    rate: Annotated[float, Field(gt=0, lt=1)]
-
-    def output_shape(self, shape: Shape) -> Shape:
-        """Unchanged."""
-        return shape
-
-    def flops(self, shape: Shape) -> int:  # noqa: ARG002
-        """None in prediction."""
-        return 0
-
-    def build(self, shape: Shape) -> nn.Module:  # noqa: ARG002
-        """The torch module."""
-        from torch import nn
-
-        return nn.Dropout(self.rate)
-
-    def describe(self) -> str:
-        """Kind and rate."""
-        return f"dropout {self.rate:g}"
 
 
 class Chain(Layer):
@@ -328,13 +296,18 @@ class Chain(Layer):
 
 
 AnyLayer = Annotated[
-    Conv | MaxPool | Pad | Flatten | Linear | Activation | BatchNorm | Dropout | Chain,
+    Conv
+    | Whitening
+    | MaxPool
+    | GlobalMaxPool
+    | Pad
+    | Flatten
+    | Linear
+    | Activation
+    | BatchNorm
+    | Dropout
+    | Scale
+    | Chain,
     Field(discriminator="type"),
 ]
 Chain.model_rebuild()
-
-
-def channels_height_width(layer: Layer, shape: Shape) -> None:
-    """Raise `UsageError` when `shape` is not (C, H, W)."""
-    if len(shape) != 3:
-        raise UsageError(f"{layer.describe()} needs pictures (C, H, W); received: {shape}")

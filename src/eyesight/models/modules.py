@@ -32,6 +32,26 @@ class ChainModule(nn.Module):
         return x
 
 
+class GlobalMaxPoolModule(nn.Module):
+    """The largest value of each channel."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return (N, C) for (N, C, H, W)."""
+        return x.amax((2, 3))
+
+
+class ScaleModule(nn.Module):
+    """Multiplies by a constant."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the numbers times the factor."""
+        return x * self.factor
+
+
 _RELU_IN_PLACE = nn.ReLU(inplace=True)
 
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from ..errors import UsageError
-from .layers import Chain, Conv, Layer, Linear, Shape
+from .layer import Layer, Shape
+from .layers import Chain, Conv, Linear
 
 if TYPE_CHECKING:
     from .torch_network import Network
@@ -29,7 +30,8 @@ class NetworkSpec(BaseModel):
         classes: number of classes, K.
         features: from pictures to features; its children are the stages.
         head: from features to logits (K,).
-        initialisation: how fresh weights are drawn. `glorot-uniform` with zero biases is Keras' default.
+        initialisation: how fresh weights are drawn. `glorot-uniform` with zero biases is Keras' default; with `dirac`,
+            a convolution begins by passing on as many channels as it can, and random filters make the others.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -45,7 +47,7 @@ class NetworkSpec(BaseModel):
     classes: Annotated[int, Field(ge=1, le=1 << 20)]
     features: Chain
     head: Chain
-    initialisation: Literal["glorot-uniform"] = "glorot-uniform"
+    initialisation: Literal["glorot-uniform", "dirac"] = "glorot-uniform"
 
     @property
     def whole(self) -> Chain:

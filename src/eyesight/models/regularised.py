@@ -5,7 +5,9 @@ In: a `NetworkSpec`. Out: another one. It does not know which network it is.
 
 from __future__ import annotations
 
-from .layers import AnyLayer, BatchNorm, Chain, Conv, Dropout, Linear
+from ..errors import UsageError
+from .elementwise import BatchNorm, Dropout
+from .layers import AnyLayer, Chain, Conv, Linear
 from .network import NetworkSpec, leaves
 
 
@@ -18,6 +20,9 @@ def regularised(spec: NetworkSpec, *, dropout: float = 0.0, batch_norm: bool = F
             Source: Srivastava et al., "Dropout", 2014.
         batch_norm: normalise what comes out of each convolution and each dense layer but the last, before the
             activation. Source: Ioffe & Szegedy, "Batch normalization", 2015.
+
+    Raises:
+        UsageError: batch normalisation for a network that has it.
     """
     weighted = [path for path, layer, _ in leaves(spec.whole, spec.input) if isinstance(layer, Conv | Linear)]
     first, last = weighted[0], weighted[-1]
@@ -35,5 +40,7 @@ def regularised(spec: NetworkSpec, *, dropout: float = 0.0, batch_norm: bool = F
 
     if not dropout and not batch_norm:
         return spec
+    if batch_norm and any(isinstance(layer, BatchNorm) for _, layer, _ in leaves(spec.whole, spec.input)):
+        raise UsageError(f"model.batch_norm: {spec.name} has batch normalisation already")
     parts = {"features": changed(spec.features, "features"), "head": changed(spec.head, "head")}
     return spec.model_copy(update=parts)

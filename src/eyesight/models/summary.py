@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass
 from html import escape
 from typing import Any
 
-from .layers import Activation, Shape
+from .elementwise import Activation
+from .layer import Shape
 from .network import NetworkSpec, leaves
 
 

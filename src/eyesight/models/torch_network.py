@@ -14,9 +14,14 @@ from torch import nn
 
 from ..errors import FormatError, UsageError
 from ..formats import Arrays
-from .layers import BatchNorm, Conv, Linear
+from .elementwise import BatchNorm
+from .layer import Shape
+from .layers import Conv, Linear, Whitening
 from .modules import ChainModule
 from .network import NetworkSpec, glorot_limit, leaves
+
+_WHITENED_AT_ONCE = 500  # pictures
+_WHITENING_EPS = 5e-4  # added to each component's variance: flat patches are mostly noise of rounding
 
 
 class Network(ChainModule):
@@ -38,27 +43,77 @@ class Network(ChainModule):
         """The stages with their paths, from pixels to features."""
         return [(path, self.get_submodule(path)) for path in self.spec.stages()]
 
+    @property
+    def needs_images(self) -> bool:
+        """Whether first weights are computed from pictures."""
+        return any(isinstance(layer, Whitening) for _, layer, _ in leaves(self.spec.whole, self.spec.input))
+
     @torch.no_grad()
-    def initialise(self, generator: torch.Generator, images: torch.Tensor | None = None) -> None:  # noqa: ARG002
+    def initialise(self, generator: torch.Generator, images: torch.Tensor | None = None) -> None:
         """Draw all weights afresh.
 
         Args:
             generator: where the draws come from.
-            images: (N, C, H, W) normalised training pictures, for families whose first layer is computed from
-                them; those registered so far draw all their weights.
+            images: (N, C, H, W) float32, normalised training pictures, for layers that are computed from them.
+
+        Raises:
+            UsageError: a layer needs pictures, and there are none.
         """
         for path, layer, shape in leaves(self.spec.whole, self.spec.input):
+            module = self.get_submodule(path)
             if isinstance(layer, Conv | Linear):
-                module = self.get_submodule(path)
-                limit = glorot_limit(layer, shape)
-                weight, bias = module.get_parameter("weight"), module.get_parameter("bias")
+                weight = module.get_parameter("weight")
                 # drawn on the CPU in one fixed order, so that a seed means the same on every device and memory format
-                weight.copy_(torch.empty(weight.shape).uniform_(-limit, limit, generator=generator))
-                bias.zero_()
+                weight.copy_(_drawn(self.spec.initialisation, layer, shape, torch.empty(weight.shape), generator))
+                if layer.bias:
+                    module.get_parameter("bias").zero_()
+            elif isinstance(layer, Whitening):
+                if images is None:
+                    raise UsageError(f"{self.spec.name}: its first weights are computed from pictures; received: none")
+                module.get_parameter("weight").copy_(whitening_filters(images, layer))
+                module.get_parameter("bias").zero_()
             elif isinstance(layer, BatchNorm):
-                norm = self.get_submodule(path)
-                assert isinstance(norm, nn.BatchNorm1d | nn.BatchNorm2d)
-                norm.reset_parameters()  # scale 1, shift 0, running mean 0 and variance 1
+                assert isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d)
+                module.reset_parameters()  # scale 1, shift 0, running mean 0 and variance 1
+
+
+def _drawn(
+    how: str, layer: Conv | Linear, shape: Shape, weight: torch.Tensor, generator: torch.Generator
+) -> torch.Tensor:
+    """Fill a weight with its first values; see `NetworkSpec.initialisation`."""
+    if how == "glorot-uniform":
+        limit = glorot_limit(layer, shape)
+        return weight.uniform_(-limit, limit, generator=generator)
+    if isinstance(layer, Linear):
+        weight.normal_(generator=generator)
+        return weight / weight.std()
+    limit = weight[0].numel() ** -0.5  # variance 1 / (3 · fan in), torch's default
+    weight.uniform_(-limit, limit, generator=generator)
+    nn.init.dirac_(weight[: weight.shape[1]])
+    return weight
+
+
+def whitening_filters(images: torch.Tensor, layer: Whitening) -> torch.Tensor:
+    """Return the filters (2 · components, C, k, k) of a whitening layer.
+
+    Args:
+        images: (N, C, H, W) normalised pictures.
+        layer: says how many components, and the size of the patches.
+    """
+    channels, size = images.shape[1], layer.kernel
+    sums = torch.zeros(channels * size**2, channels * size**2, dtype=torch.float64)
+    count = 0
+    for part in torch.split(images, _WHITENED_AT_ONCE):
+        patches = nn.functional.unfold(part.float(), size, stride=layer.stride)  # (n, C·k², places)
+        flat = patches.transpose(1, 2).reshape(-1, sums.shape[0]).double()
+        sums += flat.T @ flat
+        count += len(flat)
+    variances, vectors = torch.linalg.eigh(sums / count)  # ascending
+    best = torch.arange(len(variances) - 1, len(variances) - 1 - layer.components, -1)
+    filters = vectors.T[best] / (variances[best, None] + _WHITENING_EPS).sqrt()
+    signs = torch.where(filters[:, :1] < 0, -1.0, 1.0)  # which of the two comes first must not depend on the library
+    filters = (filters * signs).float().view(-1, channels, size, size)
+    return torch.cat((filters, -filters))
 
 
 def channels_last(module: nn.Module) -> nn.Module:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from .layers import Activation, AnyLayer, Chain, Conv, Flatten, Linear, MaxPool, Pad
+from .elementwise import Activation
+from .layers import AnyLayer, Chain, Conv, Flatten, Linear, MaxPool, Pad
 from .network import NetworkSpec
 
 Input = tuple[int, int, int]

@@ -85,8 +85,8 @@ def architectures(found: Sequence[Outcome], reference: Outcome) -> list[str]:
     small = min(found, key=lambda outcome: outcome.network.parameters)
     quick = min(found, key=lambda outcome: outcome.seconds.mean)
     if small is quick:
-        return [*sentences, f"{_sized(small)} has the fewest parameters and the shortest training."]
-    return [*sentences, f"{_sized(small)} has the fewest parameters, {quick.label} the shortest training."]
+        return [*sentences, f"The fewest parameters and the shortest training has {_sized(small)}."]
+    return [*sentences, f"The fewest parameters has {_sized(small)}, the shortest training {quick.label}."]
 
 
 def epochs(found: Sequence[Outcome], reference: Outcome) -> list[str]:
@@ -117,6 +117,7 @@ _STUDIES: dict[str, Callable[[Sequence[Outcome], Outcome], list[str]]] = {
     "regularization": regularization,
     "dense-vs-conv": dense_vs_conv,
     "architectures": architectures,
+    "dense-layers": architectures,
     "epochs": epochs,
 }
 

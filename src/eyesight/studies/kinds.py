@@ -20,6 +20,7 @@ from .definition import MOST_SEEDS, Arm, Definition
 
 _FEW, _SOME = 200, 2000  # training pictures so few that networks learn them by heart: of small datasets, of others
 _SMALL_DATA = 10_000
+_MOST_FLOPS = 50e6  # forward; a network of more would take longer than all others of a study together
 _ROUNDS = 20  # validations in one training of the regularization study: of its length, patience waits a tenth
 
 
@@ -142,7 +143,7 @@ def _regularization(data: Dataset, full: bool, recipe: Recipe) -> Parts:
     share = 0.1 if full else 0.2  # of few pictures a tenth is too few to stop by
     updates = recipe.updates or (10 * math.ceil(_whole(data) * (1 - share) / recipe.batch_size) if full else 400)
     augmentation = {"recipe.shift": max(1, min(data.shape[:2]) // 8)}  # of 32 pixels 4, as is usual for CIFAR-10
-    if data.name in _MIRRORED:
+    if data.mirrored:
         augmentation = {"recipe.flip": True, **augmentation}
     # lr × decay × updates = 1: over the whole training, weights without a gradient would shrink to 1/e
     decay = float(f"{1 / (recipe.lr * updates):.2g}")
@@ -173,9 +174,6 @@ def _regularization(data: Dataset, full: bool, recipe: Recipe) -> Parts:
     )
 
 
-_MIRRORED = ("fashion-mnist", "cifar10", "cifar100")  # where a picture's mirror image is one of the same kind
-
-
 def _dense_vs_conv(data: Dataset, full: bool, _: Recipe) -> Parts:
     """Vary the kind of network: the dense one of the last tutorial, the convolutional one of the second."""
     names = ("mlp", _convolutional(data))
@@ -188,13 +186,16 @@ def _dense_vs_conv(data: Dataset, full: bool, _: Recipe) -> Parts:
 
 
 def _architectures(data: Dataset, full: bool, _: Recipe) -> Parts:
-    """Vary the network: all that are registered and can take the pictures."""
+    """Vary the network: all that are registered, can take the pictures, and are not too large for equal epochs."""
     arms, left_out = [], {}
     for name in NETWORKS:
         try:
-            network_spec(name, shape=data.shape, classes=len(data.classes))
+            flops = network_spec(name, shape=data.shape, classes=len(data.classes)).flops()
         except UsageError as error:
             left_out[name] = str(error)
+            continue
+        if flops > _MOST_FLOPS:
+            left_out[name] = f"{name} takes {flops / 1e6:,.0f} MFLOP a picture, more than {_MOST_FLOPS / 1e6:,.0f}"
         else:
             arms.append(Arm(name=re.sub(r"[^\w.-]", "_", name), label=name, settings={"model.name": name}))
     return Parts(
@@ -202,6 +203,24 @@ def _architectures(data: Dataset, full: bool, _: Recipe) -> Parts:
         recipe={"epochs": 5 if full else 10},
         data={"sample": _some(data, full)},
         left_out=left_out,
+    )
+
+
+def _dense_layers(data: Dataset, full: bool, _: Recipe) -> Parts:
+    """Vary the hidden dense layers of a convolutional network, as the CIFAR-10 quick start suggests."""
+    choices: tuple[tuple[int, ...], ...] = ((), (32,), (64,), (256,), (256, 64))
+    return Parts(
+        arms=tuple(
+            Arm(
+                name="-".join(map(str, ("dense", *widths))) if widths else "none",
+                label=f"dense {', '.join(map(str, widths))}" if widths else "no hidden layer",
+                settings={"model.dense": widths},
+            )
+            for widths in choices
+        ),
+        recipe={"epochs": 10},
+        model=_convolutional(data),
+        data={"sample": _some(data, full)},
     )
 
 
@@ -231,6 +250,10 @@ STUDIES = {
     "architectures": Kind(
         "all networks: parameters, operations, time, accuracy",
         ("digits", "cifar10"), (1, 25), (3, 3), _architectures,
+    ),
+    "dense-layers": Kind(
+        "one convolutional network with other dense layers",
+        ("digits", "cifar10"), (1, 25), (3, 3), _dense_layers,
     ),
     "epochs": Kind(
         "accuracy against the length of the training",

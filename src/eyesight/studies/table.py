@@ -35,7 +35,8 @@ def columns(record: Record, against: str | None) -> list[Column]:
         "regularization": [("technique", _label), *accuracy, *compared, ("updates", _updates)],
         "epochs": [("epochs", _label), *accuracy, *compared, ("updates", _updates), time],
     }
-    networks = [("network", _label), *size, time, *accuracy, *compared]
+    varied = "dense layers" if record.definition.study == "dense-layers" else "network"
+    networks = [(varied, _label), *size, time, *accuracy, *compared]
     return [*own.get(record.definition.study, networks), ("n", lambda outcome: str(outcome.test.n))]
 
 

@@ -33,13 +33,25 @@ def step_seed(seed: int, step: int) -> int:
     return (seed * 0x9E3779B97F4A7C15 + step) % (1 << 63)
 
 
+def steps_per_epoch(pictures: int, batch_size: int) -> int:
+    """Return the number of batches in an epoch.
+
+    A picture that would be alone in the last batch goes with the one before: alone, it has no batch statistics.
+
+    >>> [steps_per_epoch(pictures, 50) for pictures in (1, 50, 51, 52, 100, 101)]
+    [1, 1, 1, 2, 2, 2]
+    """
+    alone = pictures % batch_size == 1 and pictures > batch_size > 1
+    return math.ceil(pictures / batch_size) - alone
+
+
 class Batches:
     """Batches of a split.
 
     Args:
         split: the training pictures.
         preprocessing: how they are normalised.
-        batch_size: pictures for one update; the last batch of an epoch has what is left.
+        batch_size: pictures for one update; the last batch of an epoch has what is left, or one picture more.
         seed: of the order.
         device, dtype: where batches go, and as what.
         contiguous: hand out plain NCHW memory instead of channels_last, for a user's module that calls `view`.
@@ -69,7 +81,7 @@ class Batches:
         self.contiguous = contiguous
         self.replacement = replacement
         self.augmentation = augmentation
-        self.steps_per_epoch = math.ceil(len(split) / batch_size)
+        self.steps_per_epoch = steps_per_epoch(len(split), batch_size)
         self.order = lru_cache(maxsize=1)(self._order)
         self.changes = lru_cache(maxsize=1)(self._changes)
 
@@ -78,7 +90,11 @@ class Batches:
 
     def _changes(self, epoch: int) -> Changes:
         """Return how the pictures in the places of an epoch's order are changed."""
-        return self.augmentation.draw(stream(self.seed, "augmentation", epoch), len(self.split))
+        flips = None
+        if self.augmentation.flip == "alternating":
+            first = stream(self.seed, "first flips").random(len(self.split)) < 0.5
+            flips = first[self.order(epoch)] ^ (epoch % 2 == 1)
+        return self.augmentation.draw(stream(self.seed, "augmentation", epoch), len(self.split), flips=flips)
 
     def ids(self, step: int) -> npt.NDArray[np.int64]:
         """Return which pictures update `step` learns from, counted from 0 over all epochs."""
@@ -90,7 +106,8 @@ class Batches:
     def _place(self, step: int) -> tuple[int, slice]:
         """Return the epoch of an update, and the places of its pictures in the epoch's order."""
         epoch, index = divmod(step, self.steps_per_epoch)
-        return epoch, slice(index * self.batch_size, (index + 1) * self.batch_size)
+        last = index == self.steps_per_epoch - 1
+        return epoch, slice(index * self.batch_size, None if last else (index + 1) * self.batch_size)
 
     def _changes_at(self, step: int) -> Changes:
         """Return how the pictures of an update are changed; shuffled, this depends on no batch size."""

@@ -7,12 +7,12 @@ what that loses, in words. It does not read or write files.
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..errors import FormatError, RunError
 from ..models.torch_network import to_arrays
+from .batches import steps_per_epoch
 from .checkpoint import Checkpoint
 from .job import Identity, Job
 from .state import Best, TrainState
@@ -114,7 +114,7 @@ def load_changed(state: TrainState, found: Checkpoint, job: Job) -> list[str]:
     if old_splits and old_splits != new_splits:
         lost.append("the evaluation can flatter: pictures it will be judged on may have been learned from before")
     if old_splits and before:
-        per_epoch = math.ceil(old_splits["train"]["pictures"] / before["batch_size"])
+        per_epoch = steps_per_epoch(old_splits["train"]["pictures"], before["batch_size"])
         steps = before.get("validate_every") or per_epoch
         if steps != job.steps_per_round:
             if state.step % steps:

@@ -24,16 +24,18 @@ from ..models import network_spec
 from ..models.dense import with_dense
 from ..models.regularised import regularised
 from ..models.torch_network import Network, channels_last, check_user_module
-from ..preprocess import Preprocessing, pixel_statistics
+from ..preprocess import Preprocessing, adapt, pixel_statistics
 from . import optimizers
 from .averaging import AVERAGES
 from .batches import Batches, stream
 from .recipe import Config, Recipe
+from .resolution import check_resolution
 from .schedules import SCHEDULES
 from .state import TrainState
 
 Identity = Mapping[str, Any]
 
+_FIRST_PICTURES = 5000  # enough for the statistics of patches
 _VERSIONS = ("eyesight", "torch", "numpy")  # what the arithmetic and the draws depend on
 
 
@@ -104,8 +106,11 @@ class Job:
         return self.recipe.keep == "best" or (self.recipe.keep == "auto" and self.data.protocol != "test-as-validation")
 
     def classifier(self, network: nn.Module, *, training: Training | None = None) -> Classifier:
-        """Return a classifier around the network as it is; the network is put into evaluation mode."""
-        inference = InferenceSpec(preprocessing=self.preprocessing)
+        """Return a classifier around the network as it is; the network is put into evaluation mode.
+
+        With `training` it is one to keep, which looks at all views; without, one to see how training goes.
+        """
+        inference = InferenceSpec(preprocessing=self.preprocessing, views=self.recipe.views if training else "one")
         return Classifier(network, inference, self.data.classes, training=training, device=str(self.device))
 
 
@@ -131,16 +136,16 @@ def prepare(data: Dataset, config: Config, module: nn.Module | None = None) -> t
         raise UsageError("recipe.keep: best weights need validation pictures; received: validation 0")
     if config.recipe.early_stopping and data.validation is None:
         raise UsageError("recipe.early_stopping: needs validation pictures; received: validation 0")
-    network = _network(data, config, module).to(device)
+    preprocessing = _preprocessing(data, config.recipe)
+    network = _network(data, config, preprocessing, module).to(device)
     if module is None:
         network = channels_last(network)
-    alone = config.recipe.sampling == "shuffled" and len(data.train) % config.recipe.batch_size == 1
-    if _has_batch_norm(network) and (alone or config.recipe.batch_size == 1):
+    fewest = len(data.train) if config.recipe.sampling == "shuffled" else config.recipe.batch_size
+    if _has_batch_norm(network) and min(fewest, config.recipe.batch_size) == 1:
         raise UsageError(
             "recipe.batch_size: batch normalisation needs at least two pictures in every update; received: "
-            f"{config.recipe.batch_size} for {len(data.train):,} pictures, which leaves one alone"
+            f"{config.recipe.batch_size} for {len(data.train):,} pictures"
         )
-    preprocessing = _preprocessing(data, config.recipe)
     batches = Batches(
         data.train,
         preprocessing,
@@ -159,22 +164,29 @@ def prepare(data: Dataset, config: Config, module: nn.Module | None = None) -> t
     return job, TrainState(network, optimizer, sums, average=AVERAGES.load(config.recipe.averaging)())
 
 
-def _network(data: Dataset, config: Config, module: nn.Module | None) -> nn.Module:
+def _network(data: Dataset, config: Config, preprocessing: Preprocessing, module: nn.Module | None) -> nn.Module:
     """Return the network with its first weights; a user's module keeps those it came with."""
     if module is not None:
         if not any(parameter.requires_grad for parameter in module.parameters()):
             raise UsageError(f"model: {type(module).__name__} has no parameters to train")
+        if config.recipe.resolution:
+            raise UsageError("recipe.resolution: only for registered networks")
         check_user_module(module, shape=data.shape, classes=len(data.classes))
         return module
     spec = network_spec(config.model.name, shape=data.shape, classes=len(data.classes))
     if config.model.dense is not None:
         spec = with_dense(spec, config.model.dense)
     spec = regularised(spec, dropout=config.model.dropout, batch_norm=config.model.batch_norm)
+    check_resolution(spec, config.recipe.resolution)
     with torch.device("meta"):
         blank = spec.build()
     network: Network = blank.to_empty(device="cpu")
     seed = int(stream(config.seed, "weights").integers(1 << 63))
-    network.initialise(torch.Generator().manual_seed(seed))
+    images = None
+    if network.needs_images:
+        ids = stream(config.seed, "first pictures").permutation(len(data.train))[:_FIRST_PICTURES]
+        images = adapt(torch.from_numpy(data.train.gather(ids)), preprocessing, torch.float32)
+    network.initialise(torch.Generator().manual_seed(seed), images)
     return network
 
 

@@ -27,6 +27,7 @@ from .clock import Clock
 from .events import CheckpointSaved, Control, Ended, EpochEnded, Event, Listener, Progress, Started
 from .job import Job
 from .recipe import Recipe
+from .resolution import shrunk
 from .state import Best, TrainState
 from .validation import Row, StopAsked, best_row, collect_statistics, early_stop, seed_torch, validate
 
@@ -347,9 +348,10 @@ def train_step(job: Job, state: TrainState, progress: float) -> None:
     recipe, network, optimizer = job.recipe, state.network, state.optimizer
     seed_torch(job, state.step)
     images, labels = job.batches.batch(state.step)  # (N, C, H, W), (N,)
+    images = shrunk(images, recipe.resolution, progress)
     rate = job.recipe.lr * job.schedule(progress)
     for group in optimizer.param_groups:
-        group["lr"] = rate
+        group["lr"] = rate * group.get("lr_scale", 1.0)
     optimizer.zero_grad()
     if recipe.sampling == "replacement":
         state.sums.zero_()  # there is no epoch to take means over: the figures are the last batch's
@@ -366,7 +368,8 @@ def train_step(job: Job, state: TrainState, progress: float) -> None:
             state.sums += torch.stack((loss.double() * len(y), correct.double(), correct.new_tensor(len(y)).double()))
     if recipe.clip_norm is not None:
         nn.utils.clip_grad_norm_(network.parameters(), recipe.clip_norm)
-    optimizer.step()
+    with autocast(job.device, job.precision):  # for products of matrices in it; sums and memory stay float32
+        optimizer.step()
 
 
 def memory_advice(recipe: Recipe) -> str:

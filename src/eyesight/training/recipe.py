@@ -14,14 +14,18 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from ..errors import UsageError, nearest_name
 from ..models import NETWORKS
 from ..run import CONFIG_FORMAT, CONFIG_VERSION
+from ..views import Views
 from .averaging import AVERAGES
 from .optimizers import OPTIMIZERS
 from .schedules import SCHEDULES
 
 # Each is the common choice for small networks at batch sizes of 32 to 128.
-DEFAULT_LR = {"sgd": 0.05}
+DEFAULT_LR = {"sgd": 0.05, "muon": 0.2}
 _OTHER_LR = 1e-3
 LENGTHS = ("epochs", "updates", "budget")  # a recipe has one of these
+
+
+_Share = Annotated[float, Field(gt=0, lt=1)]
 
 
 class _Part(BaseModel):
@@ -92,12 +96,15 @@ class Recipe(_Part):
     )
     # shuffled: every picture once in an epoch; replacement: each batch is drawn from all pictures anew
     sampling: Literal["shuffled", "replacement"] = "shuffled"
-    flip: bool = False  # mirror half of the pictures left to right; wrong for digits and letters, so off
+    # mirror half of the pictures left to right, or (alternating) each every second time; wrong for digits, so off
+    flip: bool | Literal["alternating"] = False
     shift: Annotated[int, Field(ge=0, le=1024)] = 0  # move pictures by up to so many pixels each way
+    # smaller pictures at first: [[0.5, 0.75]] has three quarters of height and width for the first half of the training
+    resolution: tuple[tuple[_Share, _Share], ...] = ()
     accumulate: Annotated[int, Field(ge=1)] = 1  # split every batch in so many parts: less memory, the same update
     optimizer: str = "adam"  # works untuned
     lr: Annotated[float, Field(gt=0)] = 1e-3
-    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9  # of sgd only
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9  # of sgd and muon
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     schedule: str = "cosine"  # ends at zero, so that the last epoch is about the best one
     clip_norm: Annotated[float, Field(gt=0)] | None = None  # largest norm of the whole gradient
@@ -107,6 +114,7 @@ class Recipe(_Part):
     validate_every: Annotated[int, Field(ge=1)] | None = None  # updates; at the end of every epoch where not given
     validation_sample: Annotated[int, Field(ge=1)] | None = None  # so many at random, with replacement; else all
     averaging: str = "none"  # ema and swa smooth the weights over updates; they help most without a falling schedule
+    views: Views = "one"  # what a prediction looks at, each a pass through the network; not so while training
     # which weights become the model: the best on validation pictures, or the last. auto: best, except where the
     # validation pictures are the test set, as choosing on that would flatter the result
     keep: Literal["auto", "best", "last"] = "auto"
@@ -149,6 +157,11 @@ class Recipe(_Part):
         if len(given) != 1:
             received = ", ".join(f"{length} {value:g}" for length, value in given.items()) or "none of them"
             raise ValueError(f"recipe.epochs: expected one of epochs, updates and budget; received: {received}")
+        until = [end for end, _ in self.resolution]
+        if until != sorted(set(until)):
+            raise ValueError(f"recipe.resolution: expected progress that rises; received: {until}")
+        if self.flip == "alternating" and self.sampling == "replacement":
+            raise ValueError("recipe.flip: alternating needs recipe.sampling=shuffled; received: replacement")
         if self.accumulate > self.batch_size:
             raise ValueError(
                 f"recipe.accumulate: should be at most the batch size, {self.batch_size}; received: {self.accumulate}"

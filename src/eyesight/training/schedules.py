@@ -16,6 +16,7 @@ SCHEDULES = Registry(
         "constant": "eyesight.training.schedules:constant",
         "step": "eyesight.training.schedules:step",
         "cosine": "eyesight.training.schedules:cosine",
+        "linear": "eyesight.training.schedules:linear",
         "one-cycle": "eyesight.training.schedules:one_cycle",
     },
 )
@@ -45,6 +46,15 @@ def cosine(progress: float) -> float:
     0.5
     """
     return 0.5 * (1 + math.cos(math.pi * progress))
+
+
+def linear(progress: float) -> float:
+    """A straight line from 1 to 0: no warm-up, for optimizers that need none.
+
+    >>> [linear(0), linear(0.5), linear(1)]
+    [1.0, 0.5, 0.0]
+    """
+    return 1.0 - progress
 
 
 def one_cycle(progress: float) -> float:

@@ -1,0 +1,56 @@
+"""What every layer type answers, whatever it is.
+
+In: nothing. Out: `Layer`, the base class. It knows no layer.
+
+Shapes are (C, H, W), or (F,) after flatten, always without the batch dimension. One multiply-add is 2 FLOPs.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ..errors import UsageError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Shape = tuple[int, ...]
+Count = Annotated[int, Field(ge=1, le=1 << 20)]
+
+
+class Layer(BaseModel, ABC):
+    """What every layer type answers. `version` grows when the meaning of its fields changes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: Literal[1] = 1
+
+    @abstractmethod
+    def output_shape(self, shape: Shape) -> Shape:
+        """Return the shape that comes out for `shape`; raise `UsageError` where it does not fit."""
+
+    @abstractmethod
+    def build(self, shape: Shape) -> nn.Module:
+        """Return the torch module for inputs of `shape`, on torch's current default device."""
+
+    @abstractmethod
+    def describe(self) -> str:
+        """Say what the layer is, for a table: "conv 3x3 valid"."""
+
+    def parameters(self, shape: Shape) -> int:  # noqa: ARG002 - most layers have none, whatever comes in
+        """Return how many parameters the layer has for inputs of `shape`."""
+        return 0
+
+    def flops(self, shape: Shape) -> int:
+        """Return the floating-point operations for one picture."""
+        return math.prod(self.output_shape(shape))
+
+
+def channels_height_width(layer: Layer, shape: Shape) -> None:
+    """Raise `UsageError` when `shape` is not (C, H, W)."""
+    if len(shape) != 3:
+        raise UsageError(f"{layer.describe()} needs pictures (C, H, W); received: {shape}")

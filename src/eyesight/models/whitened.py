@@ -1,0 +1,68 @@
+"""Convolutional networks that learn fast: whitened patches, convolutions that begin as identities, and batch norm.
+
+In: (C, H, W) and the number of classes. Out: a `NetworkSpec`, for pictures from about 8x8 to 96x96. Sources: Page,
+"How to train your ResNet", 2019; Jordan, "94% on CIFAR-10 in 3.29 seconds on a single GPU", 2024.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from .elementwise import Activation, BatchNorm, Scale
+from .layers import AnyLayer, Chain, Conv, GlobalMaxPool, Linear, MaxPool, Whitening
+from .network import NetworkSpec
+
+Input = tuple[int, int, int]
+
+_SIDE = 32  # larger pictures are whitened in steps, to about as many patches in a row
+_COMPONENTS = 12  # all that patches of 2x2 have in colour
+_MOMENTUM, _EPS = 0.4, 1e-5  # trainings are short: running statistics must be young
+
+
+def whitened(name: str, widths: tuple[int, int, int]) -> Callable[[Input, int], NetworkSpec]:
+    """Return the maker of a network whose three blocks have `widths` channels."""
+
+    def make(shape: Input, classes: int) -> NetworkSpec:
+        stride = max(1, round(min(shape[1:]) / _SIDE))
+        kernel = 2 * stride
+        components = min(_COMPONENTS, shape[0] * kernel**2)
+        side = (min(shape[1:]) - kernel) // stride + 1
+        stages: dict[str, AnyLayer] = {
+            "stage0": _chain(whitening=Whitening(components=components, kernel=kernel, stride=stride), relu=_RELU)
+        }
+        out = 2 * components
+        for i, width in enumerate(widths, start=1):
+            if i > 1 and side < 2:
+                break
+            stages[f"stage{i}"] = _block(width)
+            out, side = width, side // 2
+        return NetworkSpec(
+            name=name,
+            input=shape,
+            classes=classes,
+            features=_chain(**stages),
+            head=_chain(pool=GlobalMaxPool(), output=Linear(out=classes, bias=False), scale=Scale(factor=1 / out)),
+            initialisation="dirac",
+        )
+
+    return make
+
+
+_GELU, _RELU = Activation(function="gelu"), Activation(function="relu")
+
+
+def _chain(**layers: AnyLayer) -> Chain:
+    return Chain(layers=tuple(layers.items()))
+
+
+def _block(width: int) -> Chain:
+    conv = Conv(out=width, kernel=3, padding="same", bias=False)
+    norm = BatchNorm(scale=False, momentum=_MOMENTUM, eps=_EPS)
+    return _chain(conv1=conv, pool=MaxPool(), norm1=norm, gelu1=_GELU, conv2=conv, norm2=norm, gelu2=_GELU)
+
+
+whitened_16_32_32 = whitened("whitened-16-32-32", (16, 32, 32))
+whitened_32_64_64 = whitened("whitened-32-64-64", (32, 64, 64))
+whitened_64_128_128 = whitened("whitened-64-128-128", (64, 128, 128))
+whitened_64_256_256 = whitened("whitened-64-256-256", (64, 256, 256))
+whitened_128_384_384 = whitened("whitened-128-384-384", (128, 384, 384))

@@ -1,0 +1,57 @@
+"""The recipe that goes with a network and a dataset, where the user names no other.
+
+In: a network's name and a dataset. Out: entries of the recipe. The networks of the tutorials have none of their own:
+for them the recipe's defaults hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..data.dataset import Dataset
+
+_BATCH = 250  # large enough for full speed on two cores; of few pictures smaller, or there would be few updates
+_LARGE = 32  # pixels; smaller pictures are mostly centred already, and moving them only slows learning
+
+
+def recommended(model: str, data: Dataset) -> dict[str, Any]:
+    """Return the recipe of a network for a dataset; nothing where the defaults serve.
+
+    Args:
+        model: the network's name.
+        data: gives the size of the pictures, and whether their mirror images are of the same class.
+    """
+    if not model.startswith("whitened-"):
+        return {}
+    side = min(data.shape[:2])
+    recipe: dict[str, Any] = {
+        "optimizer": "muon",
+        "lr": 0.2,
+        "momentum": 0.6,
+        "schedule": "linear",
+        "batch_size": min(_BATCH, max(64, len(data.train) // 100)),
+        "label_smoothing": 0.1,
+        "shift": side // 16 if side >= _LARGE else 0,
+    }
+    if data.mirrored:
+        recipe |= {"flip": "alternating", "views": "mirror"}
+    return recipe
+
+
+def completed(recipe: Mapping[str, Any], recommendation: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the user's entries of a recipe with the recommended ones where the user said nothing.
+
+    Another optimizer than the recommended one needs another rate, so it comes without; and where pictures are not
+    mirrored in training, they are not in prediction.
+
+    >>> completed({"optimizer": "adam"}, {"optimizer": "muon", "lr": 0.2, "shift": 2})
+    {'shift': 2, 'optimizer': 'adam'}
+    """
+    own = {key: value for key, value in recipe.items() if value is not None}
+    left = dict(recommendation)
+    if own.get("optimizer", left.get("optimizer")) != left.get("optimizer"):
+        left = {key: value for key, value in left.items() if key not in ("optimizer", "lr", "momentum", "schedule")}
+    if own.get("flip", left.get("flip")) is False:
+        left.pop("views", None)
+    return left | dict(recipe)
