@@ -208,7 +208,7 @@ def _architectures(data: Dataset, full: bool, _: Recipe) -> Parts:
 
 def _dense_layers(data: Dataset, full: bool, _: Recipe) -> Parts:
     """Vary the hidden dense layers of a convolutional network, as the CIFAR-10 quick start suggests."""
-    choices: tuple[tuple[int, ...], ...] = ((), (32,), (64,), (256,), (256, 64))
+    choices: list[list[int]] = [[], [32], [64], [256], [256, 64]]
     return Parts(
         arms=tuple(
             Arm(

@@ -27,7 +27,7 @@ class Muon(torch.optim.Optimizer):
             for every layer and throughout the training.
         momentum: of the filters, Nesterov's.
         betas: of Adam.
-        weight_decay: share by which the other parameters shrink at a factor of 1 on the rate.
+        weight_decay: times the rate of the filters, the share by which the other parameters shrink in an update.
     """
 
     def __init__(
@@ -39,7 +39,8 @@ class Muon(torch.optim.Optimizer):
         betas: tuple[float, float] = (0.9, 0.95),
         weight_decay: float = 0.0,
     ) -> None:
-        super().__init__(groups, {"lr": lr, "momentum": momentum, "betas": betas, "weight_decay": weight_decay})
+        defaults = {"lr": lr, "lr_scale": 1.0, "momentum": momentum, "betas": betas, "weight_decay": weight_decay}
+        super().__init__(groups, defaults)
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override] # noqa: ARG002 - torch's signature
@@ -75,7 +76,7 @@ class Muon(torch.optim.Optimizer):
         mean = memory["mean"].lerp_(gradient, 1 - beta1)
         square = memory["square"].lerp_(gradient.square(), 1 - beta2)
         deviation = (square / (1 - beta2**step)).sqrt_().add_(1e-12)
-        weight.mul_(1 - group["weight_decay"] * group["lr"])
+        weight.mul_(1 - group["weight_decay"] * group["lr"] / group["lr_scale"])
         weight.addcdiv_(mean, deviation, value=-group["lr"] / (1 - beta1**step))
 
 
