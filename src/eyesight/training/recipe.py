@@ -206,11 +206,18 @@ def parse_config(values: Mapping[str, Any], source: str = "") -> Config:
         raise UsageError((f"{source}: " if source else "") + _first_problem(error)) from None
 
 
+_OF_TWO_TYPES = {
+    "data.validation": 'a share from 0 to 0.5, or "test"',
+    "recipe.flip": "true, false or alternating",
+}
+
+
 def _first_problem(error: ValidationError) -> str:
     problem = error.errors()[0]
     path = [str(part) for part in problem["loc"]]
-    if path[:2] == ["data", "validation"]:  # of two types; pydantic names the one that it tried
-        return f'data.validation: expected a share from 0 to 0.5, or "test"; received: {problem["input"]!r}'
+    either = ".".join(path[:2])
+    if either in _OF_TWO_TYPES:  # pydantic names the one that it tried
+        return f"{either}: expected {_OF_TWO_TYPES[either]}; received: {problem['input']!r}"
     field = ".".join(path)
     if problem["type"] == "extra_forbidden":
         return f"unknown key {field!r}" + _suggestion(path)
