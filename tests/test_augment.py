@@ -139,7 +139,7 @@ def test_flips_that_cannot_be_are_refused(chosen: dict[str, object], said: str, 
 
 
 def test_alternating_flips_show_each_picture_and_its_mirror_image_in_turn(bars_data: eyesight.Dataset) -> None:
-    job, _ = prepare(bars_data, parse_config({"recipe": {"flip": "alternating", "batch_size": 90}}))
+    job, _ = prepare(bars_data, parse_config({"model": {"name": "mlp"}, "recipe": {"flip": "alternating"}}))
     seen: list[dict[int, bool]] = []
     for epoch in range(4):
         flips = job.batches.changes(epoch).flips
