@@ -25,12 +25,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 
 import eyesight
 import machine
+from tutorials import accuracy
 
 SMALLER_FIRST = {"recipe.resolution": [[0.4, 0.5], [0.75, 0.75]]}
 
@@ -103,10 +103,8 @@ def train(row: Row, seed: int, data_dir: Path) -> dict[str, float]:
             progress=False,
         )
         seconds = time.perf_counter() - started
-        test = run.data().test
-        logits = run.classifier.logits(test.gather(np.arange(len(test))))
         return {
-            "accuracy": float((logits.argmax(axis=1) == test.labels).mean()),
+            "accuracy": accuracy(run, run.data().test),
             "seconds": round(seconds, 2),
             "updates": run.metrics()[-1]["step"],
             "epochs": round(run.metrics()[-1]["step"] * run.config.recipe.batch_size / len(run.data().train), 2),

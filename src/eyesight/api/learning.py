@@ -80,8 +80,7 @@ def train(
         InterruptedRun: Ctrl-C or SIGTERM; the state is saved, and `eyesight.resume` goes on.
     """
     from ..training import trainer
-    from ..training.recipe import parse_config, set_values
-    from ..training.recommended import completed, recommended
+    from ..training.recipe import parse_config
 
     began = time.perf_counter()
     module = None if model is None or isinstance(model, str) else model
@@ -111,11 +110,7 @@ def train(
         dataset = replay.data(data_dir)
     else:
         dataset = _dataset(data, parsed, data_dir, validation)
-    if module is None:
-        name = default_network(dataset.shape) if parsed.model.name == "auto" else parsed.model.name
-        recipe = completed(values.get("recipe", {}), recommended(name, dataset))
-        parsed = parse_config(set_values(values, {"recipe": recipe}))
-    parsed = _completed(parsed, dataset, module)
+    parsed = _completed(values, parsed, dataset, module)
     label = parsed.model.name.rpartition(".")[2].lower()
     run = trainer.start(
         dataset,
@@ -230,12 +225,24 @@ def _dataset(
     return load_wanted(config.data, data_dir)
 
 
-def _completed(config: Config, data: Dataset, module: nn.Module | None) -> Config:
-    """Return the configuration with what only the data tells: its split, and the network that fits it."""
+def _completed(values: Mapping[str, Any], config: Config, data: Dataset, module: nn.Module | None) -> Config:
+    """Return the configuration with what only the data tells: its split, the network that fits it, and its recipe.
+
+    Args:
+        values: the entries that were asked for.
+        config: what they are as they stand.
+        data, module: what is trained on what.
+    """
+    from ..training.recipe import parse_config, set_values
+    from ..training.recommended import completed, recommended
+
     if config.model.kind == "module" and module is None:
         raise UsageError(f"model: the configuration was made for {config.model.name}; pass an instance")
     share = data.validation_share
     name = default_network(data.shape) if config.model.name == "auto" else config.model.name
+    if module is None and (recommendation := recommended(name, data)):
+        recipe = completed(values.get("recipe", {}), recommendation)
+        config = parse_config(set_values(values, {"recipe": recipe}))
     changes = {
         "name": data.name,
         "kind": data.kind,

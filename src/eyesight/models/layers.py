@@ -311,3 +311,8 @@ AnyLayer = Annotated[
     Field(discriminator="type"),
 ]
 Chain.model_rebuild()
+
+
+def chain(**layers: AnyLayer) -> Chain:
+    """Return the layers as a chain, in this order and under these names."""
+    return Chain(layers=tuple(layers.items()))

@@ -9,15 +9,11 @@ from __future__ import annotations
 from typing import Literal
 
 from .elementwise import Activation
-from .layers import AnyLayer, Chain, Conv, Flatten, Linear, MaxPool, Pad
+from .layers import AnyLayer, Conv, Flatten, Linear, MaxPool, Pad, chain
 from .network import NetworkSpec
 
 Input = tuple[int, int, int]
 _RELU = Activation(function="relu")
-
-
-def _chain(**layers: AnyLayer) -> Chain:
-    return Chain(layers=tuple(layers.items()))
 
 
 def _small_cnn(name: str, shape: Input, classes: int, *, padding: Literal["valid", "same"]) -> NetworkSpec:
@@ -25,12 +21,12 @@ def _small_cnn(name: str, shape: Input, classes: int, *, padding: Literal["valid
         name=name,
         input=shape,
         classes=classes,
-        features=_chain(
-            stage1=_chain(conv=Conv(out=32, kernel=3, padding=padding), relu=_RELU, pool=MaxPool()),
-            stage2=_chain(conv=Conv(out=64, kernel=3, padding=padding), relu=_RELU, pool=MaxPool()),
-            stage3=_chain(conv=Conv(out=64, kernel=3, padding=padding), relu=_RELU),
+        features=chain(
+            stage1=chain(conv=Conv(out=32, kernel=3, padding=padding), relu=_RELU, pool=MaxPool()),
+            stage2=chain(conv=Conv(out=64, kernel=3, padding=padding), relu=_RELU, pool=MaxPool()),
+            stage3=chain(conv=Conv(out=64, kernel=3, padding=padding), relu=_RELU),
         ),
-        head=_chain(flatten=Flatten(), dense1=Linear(out=64), relu1=_RELU, dense2=Linear(out=classes)),
+        head=chain(flatten=Flatten(), dense1=Linear(out=64), relu1=_RELU, dense2=Linear(out=classes)),
     )
 
 
@@ -47,15 +43,15 @@ def small_cnn_same(shape: Input, classes: int) -> NetworkSpec:
 def small_cnn_3pool(shape: Input, classes: int) -> NetworkSpec:
     """As `small_cnn`, with a third pooling and dense 512: the early-stopping tutorial."""
     stages = {
-        f"stage{i}": _chain(conv=Conv(out=out, kernel=3), relu=_RELU, pool=MaxPool())
+        f"stage{i}": chain(conv=Conv(out=out, kernel=3), relu=_RELU, pool=MaxPool())
         for i, out in enumerate((32, 64, 64), start=1)
     }
     return NetworkSpec(
         name="small-cnn-3pool",
         input=shape,
         classes=classes,
-        features=_chain(**stages),
-        head=_chain(flatten=Flatten(), dense1=Linear(out=512), relu1=_RELU, dense2=Linear(out=classes)),
+        features=chain(**stages),
+        head=chain(flatten=Flatten(), dense1=Linear(out=512), relu1=_RELU, dense2=Linear(out=classes)),
     )
 
 
@@ -65,11 +61,11 @@ def small_cnn_1pool(shape: Input, classes: int) -> NetworkSpec:
         name="small-cnn-1pool",
         input=shape,
         classes=classes,
-        features=_chain(
-            stage1=_chain(conv=Conv(out=32, kernel=3, padding="same"), relu=_RELU),
-            stage2=_chain(conv=Conv(out=64, kernel=3, padding="same"), relu=_RELU, pool=MaxPool()),
+        features=chain(
+            stage1=chain(conv=Conv(out=32, kernel=3, padding="same"), relu=_RELU),
+            stage2=chain(conv=Conv(out=64, kernel=3, padding="same"), relu=_RELU, pool=MaxPool()),
         ),
-        head=_chain(flatten=Flatten(), dense1=Linear(out=64), relu1=_RELU, dense2=Linear(out=classes)),
+        head=chain(flatten=Flatten(), dense1=Linear(out=64), relu1=_RELU, dense2=Linear(out=classes)),
     )
 
 
@@ -91,11 +87,11 @@ def lenet5(shape: Input, classes: int) -> NetworkSpec:
         name="lenet5",
         input=shape,
         classes=classes,
-        features=_chain(
-            stage1=_chain(**first, c1=Conv(out=6, kernel=5), relu=_RELU, s1=pool),
-            stage2=_chain(c3=Conv(out=16, kernel=5), relu=_RELU, s4=pool),
+        features=chain(
+            stage1=chain(**first, c1=Conv(out=6, kernel=5), relu=_RELU, s1=pool),
+            stage2=chain(c3=Conv(out=16, kernel=5), relu=_RELU, s4=pool),
         ),
-        head=_chain(
+        head=chain(
             flatten=Flatten(),
             f5=Linear(out=120), relu5=_RELU,
             f6=Linear(out=84), relu6=_RELU,
@@ -114,6 +110,6 @@ def mlp(shape: Input, classes: int) -> NetworkSpec:
         name="mlp",
         input=shape,
         classes=classes,
-        features=_chain(**layers),
-        head=_chain(output=Linear(out=classes)),
+        features=chain(**layers),
+        head=chain(output=Linear(out=classes)),
     )

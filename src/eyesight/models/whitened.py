@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from .elementwise import Activation, BatchNorm, Scale
-from .layers import AnyLayer, Chain, Conv, GlobalMaxPool, Linear, MaxPool, Whitening
+from .layers import AnyLayer, Chain, Conv, GlobalMaxPool, Linear, MaxPool, Whitening, chain
 from .network import NetworkSpec
 
 Input = tuple[int, int, int]
@@ -28,7 +28,7 @@ def whitened(name: str, widths: tuple[int, int, int]) -> Callable[[Input, int], 
         components = min(_COMPONENTS, shape[0] * kernel**2)
         side = (min(shape[1:]) - kernel) // stride + 1
         stages: dict[str, AnyLayer] = {
-            "stage0": _chain(whitening=Whitening(components=components, kernel=kernel, stride=stride), relu=_RELU)
+            "stage0": chain(whitening=Whitening(components=components, kernel=kernel, stride=stride), relu=_RELU)
         }
         out = 2 * components
         for i, width in enumerate(widths, start=1):
@@ -40,8 +40,8 @@ def whitened(name: str, widths: tuple[int, int, int]) -> Callable[[Input, int], 
             name=name,
             input=shape,
             classes=classes,
-            features=_chain(**stages),
-            head=_chain(pool=GlobalMaxPool(), output=Linear(out=classes, bias=False), scale=Scale(factor=1 / out)),
+            features=chain(**stages),
+            head=chain(pool=GlobalMaxPool(), output=Linear(out=classes, bias=False), scale=Scale(factor=1 / out)),
             initialisation="dirac",
         )
 
@@ -51,14 +51,10 @@ def whitened(name: str, widths: tuple[int, int, int]) -> Callable[[Input, int], 
 _GELU, _RELU = Activation(function="gelu"), Activation(function="relu")
 
 
-def _chain(**layers: AnyLayer) -> Chain:
-    return Chain(layers=tuple(layers.items()))
-
-
 def _block(width: int) -> Chain:
     conv = Conv(out=width, kernel=3, padding="same", bias=False)
     norm = BatchNorm(scale=False, momentum=_MOMENTUM, eps=_EPS)
-    return _chain(conv1=conv, pool=MaxPool(), norm1=norm, gelu1=_GELU, conv2=conv, norm2=norm, gelu2=_GELU)
+    return chain(conv1=conv, pool=MaxPool(), norm1=norm, gelu1=_GELU, conv2=conv, norm2=norm, gelu2=_GELU)
 
 
 whitened_16_32_32 = whitened("whitened-16-32-32", (16, 32, 32))
