@@ -1,14 +1,19 @@
 """How accurate a classifier becomes in a given time, on MNIST, Fashion-MNIST and CIFAR-10.
 
-    python benchmarks/accuracy_in_time.py --data-dir DATA --json FILE [--rows mnist-4s,cifar10-40s] [--seeds 0,1,2,3,4]
+    python benchmarks/accuracy_in_time.py --data-dir DATA --json FILE [--presets mnist-4s,cifar10-40s]
+        [--seeds 0,1,2,3,4] [--keras-python PATH] [--record]
 
-Each row is one command, `eyesight train DATA --model NETWORK --budget TIME`, with all training pictures. The time runs
-from the call, before the data is opened, to the saved model. What Python loads when it trains for the first time is
-left out: an update on the digits comes before, and its time is printed.
+Each row is one command, `eyesight train --preset NAME`, with all training pictures. The time runs from the call, before
+the data is opened, to the saved model. What Python loads when it trains for the first time is left out: an update on
+the digits comes before, and its time is printed.
 
 Prints test accuracy (mean ± standard deviation, n), the target, seconds (median), and that time as FLOPs: how many bf16
 convolutions would have been computed in it, at the rate measured before each run. Every run is written to FILE at once,
-and one that FILE has already is not repeated. Exits with 1 where a target is missed.
+and one that FILE has already is not repeated. Exits with 1 where a target is missed. `--record` puts the summaries into
+the package, where `eyesight presets` finds them.
+
+With --keras-python, the Python of Keras' own environment (see keras/README.md), four of the tutorials' programs run as
+well, once each, and the fastest preset that reaches the accuracy that Keras reached is held against their time.
 
 Networks and recipes were chosen on pictures held out of the training set; the test set is looked at once for each run.
 """
@@ -18,85 +23,48 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
-import torch.nn.functional as F
-
 import eyesight
 import machine
+from eyesight.device import choose_device, choose_precision
+from eyesight.training import timed
+from eyesight.training.speed import convolution_rate
+from eyesight.training.timed import TIMED, TimedPreset
 from tutorials import accuracy
 
-SMALLER_FIRST = {"recipe.resolution": [[0.4, 0.5], [0.75, 0.75]]}
+TARGETS = {
+    "mnist-0.8s": 0.97,
+    "mnist-4s": 0.99,
+    "mnist-20s": 0.995,
+    "mnist-120s": 0.997,
+    "fashion-mnist-8s": 0.914,
+    "fashion-mnist-12s": 0.9225,
+    "fashion-mnist-120s": 0.94,
+    "fashion-mnist-360s": 0.95,
+    "cifar10-8s": 0.70,
+    "cifar10-40s": 0.85,
+    "cifar10-120s": 0.90,
+    "cifar10-480s": 0.94,
+}
+KERAS = {"T1": ("fashion-mnist", 20), "T2": ("cifar10", 20), "T3": ("fashion-mnist", 20), "T4": ("mnist", 10)}
+FIGURES = Path(timed.__file__).with_name(timed.FIGURES_FILE)
+Runs = dict[str, dict[str, float]]
 
 
-@dataclass(frozen=True)
-class Row:
-    """One line of the table: what to reach on which data within how many seconds, and how."""
-
-    data: str
-    reach: float
-    within: float
-    model: str
-    settings: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def name(self) -> str:
-        """As --rows takes it."""
-        return f"{self.data}-{self.within:g}s"
-
-    @property
-    def command(self) -> str:
-        """What a user would type."""
-        extra = "".join(f' --set "{key}={value}"' for key, value in self.settings.items())
-        return f"eyesight train {self.data} --model {self.model} --budget {self.within:g}s --validation 0{extra}"
-
-
-ROWS = (
-    Row("mnist", 0.97, 0.8, "whitened-16-32-32"),
-    Row("mnist", 0.99, 4, "whitened-16-32-32"),
-    Row("mnist", 0.995, 20, "whitened-32-64-64"),
-    Row("mnist", 0.997, 120, "whitened-64-128-128"),
-    Row("fashion-mnist", 0.914, 8, "whitened-16-32-32"),
-    Row("fashion-mnist", 0.9225, 12, "whitened-32-64-64"),
-    Row("fashion-mnist", 0.94, 120, "whitened-64-128-128"),
-    Row("fashion-mnist", 0.95, 360, "whitened-64-256-256"),
-    Row("cifar10", 0.70, 8, "whitened-16-32-32"),
-    Row("cifar10", 0.85, 40, "whitened-32-64-64"),
-    Row("cifar10", 0.90, 120, "whitened-64-128-128", SMALLER_FIRST),
-    Row("cifar10", 0.94, 480, "whitened-64-256-256", SMALLER_FIRST | {"recipe.batch_size": 500}),
-)
-
-
-def rate() -> float:
-    """Return FLOP/s of a bf16 convolution, forward and backward, of the kind that the networks are made of."""
-    x = torch.randn(250, 64, 15, 15).bfloat16().contiguous(memory_format=torch.channels_last).requires_grad_()
-    weight = torch.randn(256, 64, 3, 3).bfloat16().contiguous(memory_format=torch.channels_last).requires_grad_()
-    gradient = torch.randn(250, 256, 15, 15).bfloat16().contiguous(memory_format=torch.channels_last)
-    times = []
-    for _ in range(5):
-        started = time.perf_counter()
-        torch.autograd.grad(F.conv2d(x, weight, padding=1), (x, weight), gradient)
-        times.append(time.perf_counter() - started)
-    return 3 * 2 * 250 * 256 * 64 * 9 * 15 * 15 / statistics.median(times[1:])
-
-
-def train(row: Row, seed: int, data_dir: Path) -> dict[str, float]:
+def train(preset: TimedPreset, seed: int, data_dir: Path) -> dict[str, float]:
     """Train once; return test accuracy, seconds, and updates."""
-    flops = rate()
+    device = choose_device("auto")
+    flops = convolution_rate(device, choose_precision("auto", device), seconds=0.2)
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
         run = eyesight.train(
-            row.data,
-            model=row.model,
-            budget=row.within,
-            validation=0,
-            settings={"recipe.keep": "last", **row.settings},
+            preset=preset.name,
             seed=seed,
             data_dir=data_dir,
             output=Path(folder) / "run",
@@ -112,22 +80,68 @@ def train(row: Row, seed: int, data_dir: Path) -> dict[str, float]:
         }
 
 
-def show(row: Row, runs: dict[str, dict[str, float]]) -> bool:
+def show(preset: TimedPreset, runs: Runs) -> bool:
     """Print a line; tell whether the target is met."""
-    accuracies = [run["accuracy"] for run in runs.values()]
-    mean = statistics.mean(accuracies)
-    spread = f" ± {statistics.stdev(accuracies):.4f}" if len(accuracies) > 1 else ""
+    found = summary(runs)
+    spread = f" ± {found['deviation']:.4f}" if len(runs) > 1 else ""
     seconds = statistics.median(run["seconds"] for run in runs.values())
     teraflops = statistics.median(run["seconds"] * run["rate"] / 1e3 for run in runs.values())
-    late = seconds > row.within + max(1.0, 0.02 * row.within)
-    met = mean >= row.reach and not late
+    late = seconds > preset.budget + max(1.0, 0.02 * preset.budget)
+    target = TARGETS.get(preset.name, 0.0)
+    met = found["mean"] >= target and not late
     print(
-        f"{row.name:20} {mean:.4f}{spread} (n = {len(runs)}), target {row.reach:g} in {row.within:g} s: "
-        f"{'met' if met else 'MISSED'}; {seconds:.1f} s, the time of {teraflops:.1f} TFLOP of convolutions; "
+        f"{preset.name:20} {found['mean']:.4f}{spread} (n = {len(runs)}), "
+        + (f"target {target:g}: {'met' if met else 'MISSED'}; " if target else "")
+        + f"{seconds:.1f} s, the time of {teraflops:.1f} TFLOP of convolutions; "
         f"{statistics.median(run['epochs'] for run in runs.values()):.1f} epochs",
         flush=True,
     )
     return met
+
+
+def summary(runs: Runs) -> dict[str, float]:
+    """Return what timed.json holds of a preset."""
+    accuracies = [run["accuracy"] for run in runs.values()]
+    return {
+        "mean": round(statistics.mean(accuracies), 5),
+        "deviation": round(statistics.stdev(accuracies), 5) if len(accuracies) > 1 else 0.0,
+        "n": len(runs),
+        "seconds_median": round(statistics.median(run["seconds"] for run in runs.values()), 1),
+    }
+
+
+def record(name: str, runs: Runs) -> None:
+    """Put a preset's summary into the package; one run has no spread, and is no figure to expect."""
+    if len(runs) > 1:
+        values = json.loads(FIGURES.read_text(encoding="utf-8"))
+        values["presets"][name] = summary(runs)
+        FIGURES.write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def against_keras(python: Path, data_dir: Path, results: dict[str, Any]) -> bool:
+    """Run the tutorials' programs; print how much sooner a preset reaches what they reach; tell whether that is met."""
+    script = Path(__file__).resolve().with_name("keras") / "whole_tutorial.py"
+    every = []
+    for tutorial, (data, target) in KERAS.items():
+        command = [str(python), str(script), tutorial, str(data_dir)]
+        answer = subprocess.run(
+            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True
+        ).stdout
+        keras = results.setdefault("keras", {})[tutorial] = json.loads(answer.splitlines()[-1])
+        ours = {
+            name: summary(runs)
+            for name, runs in results["rows"].items()
+            if TIMED[name].data == data and runs and summary(runs)["mean"] >= keras["accuracy"]
+        }
+        print(f"{tutorial} on Keras: {keras['accuracy']:.4f} in {keras['seconds']:.1f} s", end="; ")
+        name = min(ours, key=lambda name: ours[name]["seconds_median"], default=None)
+        ratio = 0.0 if name is None else keras["seconds"] / ours[name]["seconds_median"]
+        every.append(ratio >= target)
+        reached = "no preset reaches it"
+        if name is not None:
+            reached = f"{name}: {ours[name]['mean']:.4f}, {ratio:.1f} times faster"
+        print(f"{reached} (target {target}: {'met' if every[-1] else 'MISSED'})", flush=True)
+    return all(every)
 
 
 def main() -> int:
@@ -135,26 +149,38 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data-dir", type=Path, required=True, help="holds mnist/, fashion-mnist/ and cifar-10/")
     parser.add_argument("--json", type=Path, required=True, help="where all runs are noted")
-    parser.add_argument("--rows", type=lambda text: text.split(","), default=[row.name for row in ROWS])
+    parser.add_argument("--presets", type=lambda text: text.split(","), default=list(TIMED))
     parser.add_argument("--seeds", type=lambda text: text.split(","), default=list("01234"))
+    parser.add_argument("--keras-python", type=Path, help="Python of Keras' environment, to compare times")
+    parser.add_argument("--record", action="store_true", help="put the summaries into the package")
     arguments = parser.parse_args()
     file: Path = arguments.json
     results: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {"rows": {}}
     results["machine"] = machine.announce()
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
-        eyesight.train("digits", model=ROWS[0].model, updates=1, output=Path(folder) / "run", progress=False)
+        eyesight.train("digits", updates=1, output=Path(folder) / "run", progress=False)
         print(f"the first training in this process, one update on the digits: {time.perf_counter() - started:.1f} s")
     met = []
-    for row in (row for row in ROWS if row.name in arguments.rows):
-        print(row.command)
-        runs = results["rows"].setdefault(row.name, {})
+    for preset in map(timed.find, arguments.presets):
+        print(preset.command)
+        runs = results["rows"].setdefault(preset.name, {})
         for seed in arguments.seeds:
             if seed not in runs:
-                runs[seed] = train(row, int(seed), arguments.data_dir)
-                file.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-        met.append(show(row, runs))
+                runs[seed] = train(preset, int(seed), arguments.data_dir)
+                write(file, results)
+        met.append(show(preset, runs))
+        if arguments.record:
+            record(preset.name, runs)
+    if arguments.keras_python is not None:
+        met.append(against_keras(arguments.keras_python, arguments.data_dir, results))
+        write(file, results)
     return 0 if all(met) else 1
+
+
+def write(file: Path, results: dict[str, Any]) -> None:
+    """Write all runs."""
+    file.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -48,8 +48,8 @@ class Tags(HTMLParser):
 
 def test_a_few_lines_from_data_to_a_prediction(tmp_path: Path) -> None:
     data = eyesight.load_data("digits")
-    run = eyesight.train(data, model="small-cnn-1pool", epochs=3, threads=1, progress=False)
-    assert run.path == Path("runs/digits-small-cnn-1pool-1")
+    run = eyesight.train(data, epochs=3, threads=1, progress=False)
+    assert run.path == Path("runs/digits-whitened-32-64-64-1")
     evaluation = run.evaluate()
     assert evaluation.report.split == "test"
     assert evaluation.accuracy == evaluation.report.accuracy > 0.85
@@ -58,7 +58,7 @@ def test_a_few_lines_from_data_to_a_prediction(tmp_path: Path) -> None:
     assert found[0].label == data.classes[data.test.labels[0]]
     assert found[0].source == "seven.png"
     second = eyesight.train(data, **QUICK)
-    assert second.path == Path("runs/digits-small-cnn-1pool-2")
+    assert second.path == Path("runs/digits-whitened-32-64-64-2")
 
 
 def test_arrays_in_place_of_a_name(bars_data: eyesight.Dataset, tmp_path: Path) -> None:
@@ -268,7 +268,7 @@ def test_progress_is_told_unless_it_is_not_wanted(
     out, err = capsys.readouterr()
     lines = err.splitlines()
     assert out == ""
-    assert lines[0].startswith("270 training pictures, 2 epochs of 5 updates, cpu, ")
+    assert lines[0].startswith("whitened-32-64-64, 270 training pictures, 2 epochs of 5 updates, cpu, ")
     assert [line[:9] for line in lines[1:3]] == ["epoch 1/2", "epoch 2/2"]
     assert lines[-1].endswith("(all epochs done)")
     eyesight.train(bars_data, output=tmp_path / "b", epochs=1, threads=1, progress=False)

@@ -210,7 +210,7 @@ def test_a_run_and_a_model_file_bring_their_own_size(
     for path in (digits_run.path, digits_run.model_file):
         assert main(["bench", str(path), *options]) == 0
         result = json.loads(capsys.readouterr().out)
-        assert (result["network"], result["input"], result["classes"]) == ("small-cnn-1pool", [8, 8, 1], 10)
+        assert (result["network"], result["input"], result["classes"]) == ("whitened-32-64-64", [8, 8, 1], 10)
     assert digits_run.model_file.read_bytes() == before
     assert main(["bench", str(digits_run.path), "--input", "9x9x1"]) == 2
     assert capsys.readouterr().err == f"eyesight: error: --input: {digits_run.path} has its own; leave it out\n"

@@ -76,14 +76,14 @@ def test_train_says_where_the_model_is_and_what_comes_next(tmp_path: Path, capsy
     assert main(["train", *QUICK, "-b", "128", "--lr", "1e-2", "--seed", "3", "--set", "recipe.clip_norm=1e0",
                  "--patience", "2", "--optimizer", "sgd", "--schedule", "one-cycle"]) == 0  # fmt: skip
     out, err = capsys.readouterr()
-    assert out.splitlines()[0].startswith("model: runs/digits-small-cnn-1pool-1/model.safetensors (epoch 1 of 1, ")
-    assert out.splitlines()[1] == "next:  eyesight evaluate runs/digits-small-cnn-1pool-1"
+    assert out.splitlines()[0].startswith("model: runs/digits-whitened-32-64-64-1/model.safetensors (epoch 1 of 1, ")
+    assert out.splitlines()[1] == "next:  eyesight evaluate runs/digits-whitened-32-64-64-1"
     assert "epoch 1/1" in err
-    config = eyesight.open_run("runs/digits-small-cnn-1pool-1").read_config()
+    config = eyesight.open_run("runs/digits-whitened-32-64-64-1").read_config()
     recipe = config["recipe"]
     assert (config["seed"], recipe["batch_size"], recipe["lr"], recipe["clip_norm"]) == (3, 128, 0.01, 1)
     assert (recipe["early_stopping"]["patience"], recipe["optimizer"], recipe["schedule"]) == (2, "sgd", "one-cycle")
-    assert main(["train", "--config", "runs/digits-small-cnn-1pool-1/config.yaml", "-o", "again"]) == 0
+    assert main(["train", "--config", "runs/digits-whitened-32-64-64-1/config.yaml", "-o", "again"]) == 0
     assert eyesight.open_run("again").read_config() == config
 
 
@@ -157,7 +157,7 @@ def test_runs_lists_what_was_trained(digits_run: eyesight.Run, capsys: pytest.Ca
     assert "complete" in out
     assert main(["runs", folder, "--json"]) == 0
     (row,) = json.loads(capsys.readouterr().out)
-    assert (row["epochs"], row["model"], row["seed"], row["status"]) == (3, "small-cnn-1pool", 0, "complete")
+    assert (row["epochs"], row["model"], row["seed"], row["status"]) == (3, "whitened-32-64-64", 0, "complete")
     assert row["test"] == digits_run.evaluate("test").accuracy
 
 
@@ -198,7 +198,7 @@ def test_summary_of_a_run_and_a_folder_that_is_called_like_a_network(
     digits_run: eyesight.Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["summary", str(digits_run.path)]) == 0
-    assert "small-cnn-1pool" in capsys.readouterr().out
+    assert "whitened-32-64-64" in capsys.readouterr().out
     Path("lenet5").mkdir()
     assert main(["summary", "lenet5"]) == 0
 

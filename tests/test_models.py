@@ -137,9 +137,10 @@ def test_an_unknown_network_is_refused_with_the_nearest_name():
         network_spec("smal-cnn", shape=(32, 32, 3), classes=10)
 
 
-def test_small_pictures_get_the_network_with_one_pooling():
-    assert default_network((8, 8, 1)) == default_network((100, 15, 1)) == "small-cnn-1pool"
-    assert default_network((16, 16, 1)) == "small-cnn-same"
+def test_the_network_that_learns_fast_is_the_default_where_it_fits():
+    assert default_network((8, 8, 1)) == default_network((300, 96, 3)) == "whitened-32-64-64"
+    assert default_network((8, 7, 1)) == "small-cnn-1pool"
+    assert default_network((97, 97, 3)) == "small-cnn-same"
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -205,7 +205,7 @@ def test_accumulation_makes_the_same_updates_in_less_memory(
     bars_data: eyesight.Dataset, tmp_path: Path, parts: int
 ) -> None:
     """270 pictures in batches of 64 also leave a last one of 14, which parts must weigh by its own size."""
-    options = {"optimizer": "sgd", "lr": 0.1, "batch_size": 64, "keep": "last"}
+    options = {"model": "small-cnn-1pool", "optimizer": "sgd", "lr": 0.1, "batch_size": 64, "keep": "last"}
     whole = train(bars_data, tmp_path / "whole", **options)
     split = train(bars_data, tmp_path / "split", accumulate=parts, **options)
     assert [row["step"] for row in whole.metrics()] == [row["step"] for row in split.metrics()] == [5, 10]

@@ -119,6 +119,31 @@ def keep_freed_memory() -> bool:
 
 
 @contextlib.contextmanager
+def threads(count: int | None = None) -> Iterator[None]:
+    """Let torch compute with so many CPU threads inside this context; None for as many as it has.
+
+    Whatever happened inside, it has as many as before afterwards.
+    """
+    before = torch.get_num_threads()
+    try:
+        if count is not None:
+            torch.set_num_threads(count)
+        yield
+    finally:
+        if torch.get_num_threads() != before:
+            torch.set_num_threads(before)
+
+
+def synchronise(device: str | torch.device) -> None:
+    """Wait until a device has done what it was given; a CPU always has."""
+    kind = torch.device(device).type
+    if kind == "cuda":
+        torch.cuda.synchronize(device)
+    elif kind == "mps":
+        torch.mps.synchronize()
+
+
+@contextlib.contextmanager
 def repeatable(device: torch.device, wanted: bool) -> Iterator[None]:
     """Make a GPU compute the same numbers every time, inside this context; the settings of before come back.
 

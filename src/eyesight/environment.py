@@ -5,6 +5,7 @@ In: nothing. Out: plain data.
 
 from __future__ import annotations
 
+import functools
 import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
@@ -25,6 +26,7 @@ def describe_environment() -> dict[str, Any]:
     }
 
 
+@functools.cache  # reading it takes milliseconds
 def _version(package: str) -> str | None:
     """Return a package's version; None where it came without metadata, as in a bare source folder."""
     try:

@@ -9,6 +9,7 @@ Letters: N pictures, H height, W width, C channels (1 grey, 3 colour).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     import torch
 
 Pixels = npt.NDArray[np.uint8]
+
+_EXACT = 256  # so many squares of bytes sum up in float32 without rounding: 256 · 255² < 2²⁴
 
 
 class Preprocessing(BaseModel):
@@ -127,18 +130,19 @@ def _adapt_rows(
 def pixel_statistics(batches: Iterable[Pixels]) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Return mean and standard deviation of each channel, of pixels scaled to 0–1.
 
-    Exact: counts how often each of the 256 values occurs. A channel that never varies gets a deviation of 1.
+    Exact: sums of whole numbers. A channel that never varies gets a deviation of 1.
 
     Args:
-        batches: uint8 (N, H, W, C) each; counting widens to 8 bytes a pixel, so keep them small.
+        batches: uint8 (N, H, W, C) each.
     """
-    counts = [
-        [np.bincount(batch[..., channel].ravel(), minlength=256) for channel in range(batch.shape[-1])]
-        for batch in batches
-    ]
-    total = np.sum(counts, axis=0)  # (C, 256)
-    values = np.arange(256) / 255
-    mean = (total * values).sum(axis=1) / total.sum(axis=1)
-    deviation = np.sqrt((total * (values - mean[:, None]) ** 2).sum(axis=1) / total.sum(axis=1))
-    varies = (total > 0).sum(axis=1) > 1  # the deviation of equal values is not always exactly 0
-    return tuple(mean.tolist()), tuple(np.where(varies, deviation, 1.0).tolist())
+    count, sums = 0, []
+    for batch in batches:
+        for part in np.split(batch, range(_EXACT, len(batch), _EXACT)):
+            values = part.astype(np.float32)
+            both = (values.sum(axis=0), np.square(values, out=values).sum(axis=0))
+            sums.append([power.sum(axis=(0, 1), dtype=np.float64) for power in both])
+            count += math.prod(part.shape[:3])
+    exact = [(int(total), int(square)) for total, square in np.sum(sums, axis=0).T]
+    mean = tuple(total / (255 * count) for total, _ in exact)
+    deviation = [math.sqrt(count * square - total**2) / (255 * count) for total, square in exact]
+    return mean, tuple(value or 1.0 for value in deviation)

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from .studies.events import RunBegun, RunFinished
-from .training.events import Ended, EpochEnded, Event, Started, Warned
+from .training.events import Ended, EpochEnded, Event, Planned, Started, Warned
 from .training.events import Progress as ProgressEvent
 
 _QUIET_SECONDS = 10  # without a terminal, long epochs get a line this often
@@ -32,6 +32,10 @@ class ProgressReport:
     def __call__(self, event: Event) -> None:
         """Show one event."""
         match event:
+            case Planned():
+                self.console.print(
+                    f"{event.network}: about {event.epochs:.1f} epochs in this time, at {event.rate / 1e9:,.0f} GFLOP/s"
+                )
             case Started():
                 self._start(event)
             case ProgressEvent():
@@ -56,8 +60,8 @@ class ProgressReport:
     def _start(self, event: Started) -> None:
         self.epochs = event.epochs
         self.console.print(
-            f"{event.examples:,} training pictures, {_length(event)}, {event.device}, {event.precision}"
-            + (f"; going on at step {event.step:,}" if event.step else "")
+            f"{event.network}, {event.examples:,} training pictures, {_length(event)}, "
+            f"{event.device}, {event.precision}" + (f"; going on at step {event.step:,}" if event.step else "")
         )
         if self.console.is_terminal:
             columns = (

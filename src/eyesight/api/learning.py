@@ -34,6 +34,7 @@ def train(
     model: str | nn.Module | None = None,
     output: str | Path | None = None,
     seed: int | None = None,
+    preset: str | None = None,
     config: str | Path | Mapping[str, Any] | None = None,
     replay: str | Path | Run | None = None,
     settings: Mapping[str, Any] | None = None,
@@ -59,7 +60,8 @@ def train(
         output: the run's folder; runs/DATA-MODEL-1, -2, … where not given.
         seed: of first weights and order (default 0). The same seed on the same machine gives the same weights, bit
             for bit.
-        config: a config.yaml, or its contents, to start from; other arguments override it.
+        preset: name of a configuration to start from; see `eyesight presets`. Other arguments override it.
+        config: a config.yaml, or its contents, to start from instead.
         settings: dotted configuration keys and values, such as {"recipe.label_smoothing": 0.1}.
         replay: a run to repeat bit for bit, also one that followed the clock: its configuration, and its progress
             before each update as it was recorded. Takes no `config`, nor anything that would change the result.
@@ -81,6 +83,7 @@ def train(
     """
     from ..training import trainer
     from ..training.recipe import parse_config
+    from ..training.timed import find
 
     began = time.perf_counter()
     module = None if model is None or isinstance(model, str) else model
@@ -96,6 +99,10 @@ def train(
     }
     if isinstance(data, str):
         given |= {"data.name": data, "data.kind": "catalog"}
+    if preset is not None:
+        if config is not None or replay is not None:
+            raise UsageError(f"preset: is a whole configuration, without config or replay; received: {preset}")
+        config = find(preset).config
     if replay is not None:
         replay = open_run(replay.path if isinstance(replay, RunFolder) else replay)
         config = _config_to_replay(replay, config, {**given, **(settings or {})})
@@ -110,7 +117,8 @@ def train(
         dataset = replay.data(data_dir)
     else:
         dataset = _dataset(data, parsed, data_dir, validation)
-    parsed = _completed(values, parsed, dataset, module)
+    listeners = with_progress(listeners, progress=progress)
+    parsed = _completed(values, parsed, dataset, module, listeners)
     label = parsed.model.name.rpartition(".")[2].lower()
     run = trainer.start(
         dataset,
@@ -119,7 +127,7 @@ def train(
         if output
         else partial(RunFolder.create_next, DEFAULT_RUNS, f"{dataset.name}-{label}"),
         module=module,
-        listeners=with_progress(listeners, progress=progress),
+        listeners=listeners,
         checkpoint_every=checkpoint_every,
         began=began,
         repeats=replay,
@@ -225,13 +233,20 @@ def _dataset(
     return load_wanted(config.data, data_dir)
 
 
-def _completed(values: Mapping[str, Any], config: Config, data: Dataset, module: nn.Module | None) -> Config:
+def _completed(
+    values: Mapping[str, Any],
+    config: Config,
+    data: Dataset,
+    module: nn.Module | None,
+    listeners: Sequence[Listener],
+) -> Config:
     """Return the configuration with what only the data tells: its split, the network that fits it, and its recipe.
 
     Args:
         values: the entries that were asked for.
         config: what they are as they stand.
         data, module: what is trained on what.
+        listeners: told of a plan.
     """
     from ..training.recipe import parse_config, set_values
     from ..training.recommended import completed, recommended
@@ -239,8 +254,8 @@ def _completed(values: Mapping[str, Any], config: Config, data: Dataset, module:
     if config.model.kind == "module" and module is None:
         raise UsageError(f"model: the configuration was made for {config.model.name}; pass an instance")
     share = data.validation_share
-    name = default_network(data.shape) if config.model.name == "auto" else config.model.name
-    if module is None and (recommendation := recommended(name, data)):
+    name, planned = _network(config, data, listeners)
+    if module is None and (recommendation := recommended(name, data) | planned):
         recipe = completed(values.get("recipe", {}), recommendation)
         config = parse_config(set_values(values, {"recipe": recipe}))
     changes = {
@@ -256,6 +271,32 @@ def _completed(values: Mapping[str, Any], config: Config, data: Dataset, module:
             "model": config.model.model_copy(update={"name": name}),
         }
     )
+
+
+def _network(config: Config, data: Dataset, listeners: Sequence[Listener]) -> tuple[str, dict[str, Any]]:
+    """Return the network's name, and the entries of the recipe that go with a plan where there is one.
+
+    Without a name it is one that fits the pictures and, where there is a budget, the time.
+    """
+    from ..device import choose_device, choose_precision, threads
+    from ..training.events import Planned
+    from ..training.planner import CANDIDATES, plan
+    from ..training.speed import convolution_rate
+
+    if config.model.name != "auto":
+        return config.model.name, {}
+    name, budget = default_network(data.shape), config.recipe.budget
+    if budget is None or name not in [candidate.name for candidate in CANDIDATES]:
+        return name, {}
+    with threads(config.machine.threads):
+        device = choose_device(config.machine.device)
+        precision = choose_precision(config.machine.precision, device)
+        rate = convolution_rate(device, precision, seconds=budget / 100)
+    pictures = len(data.train)
+    found = plan(budget=budget, rate=rate, shape=data.shape, classes=len(data.classes), pictures=pictures)
+    for listener in listeners:
+        listener(Planned(found.model, found.seen / pictures, rate))
+    return found.model, found.recipe
 
 
 def with_progress(given: Sequence[Listener], *, progress: bool) -> list[Listener]:

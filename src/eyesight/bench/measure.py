@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from ..data.dataset import Dataset, from_arrays
-from ..device import autocast
+from ..device import autocast, synchronise, threads
 from ..models import network_spec
 from ..training.job import Job, prepare
 from ..training.loop import is_out_of_memory, train_step
@@ -132,11 +132,11 @@ class Bench:
             torch.set_num_threads(setting.threads)
         step = self.workload(setting)
         step()  # brings back into the caches what the other settings displaced
-        _synchronise(setting.device)
+        synchronise(setting.device)
         start = time.perf_counter()
         for _ in range(steps):
             step()
-        _synchronise(setting.device)
+        synchronise(setting.device)
         return time.perf_counter() - start
 
     def workload(self, setting: Setting) -> Callable[[], None]:
@@ -194,18 +194,6 @@ def _whole_batches(data: Dataset, batch_size: int) -> Dataset:
 @contextlib.contextmanager
 def _as_before(settings: Sequence[Setting]) -> Iterator[None]:
     """Give torch back its number of threads and the state of its random numbers."""
-    threads = torch.get_num_threads()
     gpus = {setting.device for setting in settings if setting.device.startswith("cuda")}
-    with torch.random.fork_rng(devices=[torch.device(name) for name in sorted(gpus)]):
-        try:
-            yield
-        finally:
-            torch.set_num_threads(threads)
-
-
-def _synchronise(device: str) -> None:
-    """Wait until a device has done what it was given; a CPU always has."""
-    if device.startswith("cuda"):
-        torch.cuda.synchronize(device)
-    elif device == "mps":
-        torch.mps.synchronize()
+    with threads(), torch.random.fork_rng(devices=[torch.device(name) for name in sorted(gpus)]):
+        yield

@@ -17,7 +17,7 @@ import typer
 
 from .. import __version__
 from ..errors import EyesightError
-from . import bench, convolve, data, evaluate, lesson, predict, runs, study, summary, train, tutorial
+from . import bench, convolve, data, evaluate, lesson, predict, presets, runs, study, summary, train, tutorial
 
 app = typer.Typer(
     name="eyesight",
@@ -29,6 +29,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("train")(train.train)
+app.command("presets")(presets.presets)
 app.command("evaluate")(evaluate.evaluate)
 app.command("predict")(predict.predict)
 app.command("runs")(runs.runs)

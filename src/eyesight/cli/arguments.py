@@ -30,6 +30,7 @@ _OPTIONS = {
     "machine.precision": "--precision",
     "machine.threads": "--threads",
     "seed": "--seed",
+    "preset": "--preset",
 }
 
 

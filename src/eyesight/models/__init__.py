@@ -8,6 +8,8 @@ from ..errors import UsageError
 from ..registry import Registry
 from .network import NetworkSpec
 
+_WHITENED_SIDES = 8, 96  # pixels of the shorter side: what the whitened networks are made for
+
 NETWORKS = Registry(
     "network",
     {
@@ -55,6 +57,9 @@ def network_spec(name: str, *, shape: tuple[int, int, int], classes: int) -> Net
 def default_network(shape: tuple[int, int, int]) -> str:
     """Return the network for pictures of this size (H, W, C) when none is named.
 
-    Below 16 pixels a second pooling layer would leave next to nothing to look at, so such pictures get one.
+    Below 8 pixels two pooling layers would leave next to nothing to look at, so such pictures get one.
     """
-    return "small-cnn-1pool" if min(shape[:2]) < 16 else "small-cnn-same"
+    side = min(shape[:2])
+    if side < _WHITENED_SIDES[0]:
+        return "small-cnn-1pool"
+    return "whitened-32-64-64" if side <= _WHITENED_SIDES[1] else "small-cnn-same"

@@ -6,15 +6,13 @@ study it is for.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-
-import torch
 
 from ..classifier import Classifier
 from ..data.dataset import Dataset, Split
+from ..device import threads
 from ..errors import RunError
 from ..evaluation.judge import judge
 from ..formats import write_json
@@ -74,15 +72,3 @@ def accuracies(run: RunFolder, train: Split, test: Split) -> tuple[float, float]
     predictions.save(folder / PREDICTIONS_FILE)
     write_json(folder / REPORT_FILE, report.to_json())
     return float((learned.predicted == learned.labels).mean()), report.accuracy
-
-
-@contextlib.contextmanager
-def threads(count: int | None) -> Iterator[None]:
-    """Let torch compute with so many threads; None for as many as it has now."""
-    before = torch.get_num_threads()
-    try:
-        if count is not None:
-            torch.set_num_threads(count)
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 from ..data.dataset import Dataset
 from ..data.split import draw
+from ..device import threads
 from ..environment import describe_environment
 from ..errors import InterruptedRun, RunError, UsageError
 from ..models.torch_network import Network
@@ -21,7 +22,7 @@ from ..training.recipe import DataConfig, Machine
 from .definition import Arm, Definition
 from .events import Listener, RunBegun, RunFinished
 from .folder import DataFacts, NetworkFacts, Record, Result, StudyFolder
-from .measure import accuracies, threads, trained
+from .measure import accuracies, trained
 
 _JUDGED = 10_000  # training pictures that train accuracy is measured on, at most: as many as most test sets have
 

@@ -12,10 +12,26 @@ from typing import Any
 
 
 @dataclass(frozen=True)
+class Planned:
+    """A network has been chosen for a budget of time.
+
+    Attributes:
+        network: its name.
+        epochs: times through the training pictures that the time is estimated to be enough for.
+        rate: FLOP/s of convolutions, as measured.
+    """
+
+    network: str
+    epochs: float
+    rate: float
+
+
+@dataclass(frozen=True)
 class Started:
     """Training begins, or goes on after an interruption.
 
     Attributes:
+        network: its name.
         step: updates already done.
         epochs, updates, budget: how long: times through the pictures, or updates, or seconds; the others are None.
         steps_per_epoch: updates in each.
@@ -23,6 +39,7 @@ class Started:
         device, precision: where and how the network computes.
     """
 
+    network: str
     step: int
     epochs: int | None
     updates: int | None
@@ -95,7 +112,7 @@ class Ended:
     seconds: float
 
 
-Event = Started | Progress | EpochEnded | CheckpointSaved | Warned | Ended
+Event = Planned | Started | Progress | EpochEnded | CheckpointSaved | Warned | Ended
 Listener = Callable[[Event], None]
 
 

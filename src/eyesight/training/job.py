@@ -6,6 +6,7 @@ made before training are made here.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -35,7 +36,7 @@ from .state import TrainState
 
 Identity = Mapping[str, Any]
 
-_FIRST_PICTURES = 5000  # enough for the statistics of patches
+_FIRST_PIXELS = 2_000_000  # of training pictures: enough for the statistics of patches
 _VERSIONS = ("eyesight", "torch", "numpy")  # what the arithmetic and the draws depend on
 
 
@@ -184,7 +185,8 @@ def _network(data: Dataset, config: Config, preprocessing: Preprocessing, module
     seed = int(stream(config.seed, "weights").integers(1 << 63))
     images = None
     if network.needs_images:
-        ids = stream(config.seed, "first pictures").permutation(len(data.train))[:_FIRST_PICTURES]
+        enough = math.ceil(_FIRST_PIXELS / math.prod(data.shape[:2]))
+        ids = stream(config.seed, "first pictures").permutation(len(data.train))[:enough]
         images = adapt(torch.from_numpy(data.train.gather(ids)), preprocessing, torch.float32)
     network.initialise(torch.Generator().manual_seed(seed), images)
     return network

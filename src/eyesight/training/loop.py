@@ -79,6 +79,7 @@ class Loop:
         steps = job.steps_per_round
         self.emit(
             Started(
+                job.config.model.name,
                 state.step,
                 job.recipe.epochs,
                 job.recipe.updates,

@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
 from ..classifier import class_path
 from ..data.dataset import Dataset
-from ..device import repeatable
+from ..device import repeatable, threads
 from ..environment import describe_environment
 from ..errors import FormatError, RunError, UsageError
 from ..run import RunFolder
@@ -34,18 +33,7 @@ from .state import TrainState
 _LOGGED_EVERY = 10.0  # seconds between the `Progress` lines in a run's event file
 
 
-@contextlib.contextmanager
-def _threads_restored() -> Iterator[None]:
-    """Give torch its number of threads back, which a run may change."""
-    before = torch.get_num_threads()
-    try:
-        yield
-    finally:
-        if torch.get_num_threads() != before:
-            torch.set_num_threads(before)
-
-
-@_threads_restored()
+@threads()
 def start(
     data: Dataset,
     config: Config,
@@ -81,7 +69,7 @@ def start(
     return run
 
 
-@_threads_restored()
+@threads()
 def resume(
     path: Path,
     load: Callable[[], Dataset],

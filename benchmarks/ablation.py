@@ -1,0 +1,174 @@
+"""What each technique of the fast networks is worth: one left out, added or changed at a time, in equal time.
+
+    python benchmarks/ablation.py --data-dir DATA --json FILE [--data cifar10] [--budget 30] [--seeds 0,1,2,3,4]
+                                  [--only all,adam,…]
+
+Trains whitened-32-64-64 on nine tenths of the training pictures by the clock, so that a technique that slows training
+down has fewer updates, and prints the accuracy on the rest: mean, standard deviation, and the difference from the
+recipe as it is, with its standard error over seeds. The test set is not looked at. All variants take turns with each
+seed. Every run is written to FILE at once, and one that FILE has already is not repeated.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import math
+import statistics
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import eyesight
+import machine
+from eyesight.models import NETWORKS
+from eyesight.models.elementwise import BatchNorm
+from eyesight.models.layers import Chain, Conv, Whitening, chain
+from eyesight.models.network import NetworkSpec
+from eyesight.models.whitened import Input, whitened_32_64_64
+from tutorials import accuracy
+
+NETWORK = "whitened-32-64-64"
+ALL = "all"
+
+VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
+    ALL: ("the recipe as it is", {}),
+    "learnt-stem": ("first convolution learnt, not whitened", {"model.name": f"{NETWORK}-learnt-stem"}),
+    "random-weights": ("random first weights, no identities", {"model.name": f"{NETWORK}-random-weights"}),
+    "learnt-scales": ("batch norm with learnt scales", {"model.name": f"{NETWORK}-learnt-scales"}),
+    "adam-3e-3": ("Adam, rate 0.003", {"recipe.optimizer": "adam", "recipe.lr": 3e-3, "recipe.schedule": "linear"}),
+    "adam-1e-2": ("Adam, rate 0.01", {"recipe.optimizer": "adam", "recipe.lr": 1e-2, "recipe.schedule": "linear"}),
+    "sgd": ("Nesterov SGD, rate 0.1", {"recipe.optimizer": "sgd", "recipe.lr": 0.1, "recipe.schedule": "linear"}),
+    "lr-0.1": ("rate 0.1", {"recipe.lr": 0.1}),
+    "lr-0.4": ("rate 0.4", {"recipe.lr": 0.4}),
+    "cosine": ("cosine schedule", {"recipe.schedule": "cosine"}),
+    "one-cycle": ("one-cycle schedule", {"recipe.schedule": "one-cycle"}),
+    "no-smoothing": ("no label smoothing", {"recipe.label_smoothing": 0.0}),
+    "smoothing-0.2": ("label smoothing 0.2", {"recipe.label_smoothing": 0.2}),
+    "random-flip": ("flips at random", {"recipe.flip": True}),
+    "no-flip": ("no flips, one view", {"recipe.flip": False}),
+    "no-shift": ("pictures are not moved", {"recipe.shift": 0}),
+    "one-view": ("one view in prediction", {"recipe.views": "one"}),
+    "six-views": ("six views in prediction", {"recipe.views": "mirror-shift"}),
+    "ema": ("moving average of the weights", {"recipe.averaging": "ema"}),
+    "swa": ("average of the last quarter", {"recipe.averaging": "swa"}),
+    "smaller-first": ("smaller pictures at first", {"recipe.resolution": [[0.4, 0.5], [0.75, 0.75]]}),
+    "batch-125": ("batches of 125", {"recipe.batch_size": 125}),
+    "batch-500": ("batches of 500", {"recipe.batch_size": 500}),
+}
+
+
+def learnt_stem(shape: Input, classes: int) -> NetworkSpec:
+    """Put an ordinary convolution of the same size in place of the whitening."""
+    spec = whitened_32_64_64(shape, classes)
+    stages = dict(spec.features.layers)
+    stem = stages["stage0"]
+    assert isinstance(stem, Chain)
+    (_, whitening), (_, relu) = stem.layers
+    assert isinstance(whitening, Whitening)
+    conv = Conv(out=2 * whitening.components, kernel=whitening.kernel)
+    return spec.model_copy(update={"features": chain(**stages | {"stage0": chain(conv=conv, relu=relu)})})
+
+
+def random_weights(shape: Input, classes: int) -> NetworkSpec:
+    """Draw all filters at random."""
+    return whitened_32_64_64(shape, classes).model_copy(update={"initialisation": "glorot-uniform"})
+
+
+def learnt_scales(shape: Input, classes: int) -> NetworkSpec:
+    """Let batch norm learn scales too."""
+    spec = whitened_32_64_64(shape, classes)
+    return spec.model_copy(update={"features": _with_scales(spec.features)})
+
+
+def _with_scales(tree: Chain) -> Chain:
+    changed: dict[str, Any] = {}
+    for name, layer in tree.layers:
+        if isinstance(layer, BatchNorm):
+            layer = layer.model_copy(update={"scale": True})  # noqa: PLW2901
+        changed[name] = _with_scales(layer) if isinstance(layer, Chain) else layer
+    return chain(**changed)
+
+
+OWN_NETWORKS: dict[str, Callable[[Input, int], NetworkSpec]] = {
+    f"{NETWORK}-learnt-stem": learnt_stem,
+    f"{NETWORK}-random-weights": random_weights,
+    f"{NETWORK}-learnt-scales": learnt_scales,
+}
+
+
+def train(data: eyesight.Dataset, settings: dict[str, Any], budget: float, seed: int) -> dict[str, float]:
+    """Train once without looking at the held-out pictures; return the accuracy on them, and updates."""
+    learned = dataclasses.replace(data, validation=None)
+    held_out = data.validation
+    assert held_out is not None
+    with tempfile.TemporaryDirectory() as folder:
+        run = eyesight.train(
+            learned,
+            settings={"model.name": NETWORK, "recipe.keep": "last", **settings},
+            budget=budget,
+            seed=seed,
+            output=Path(folder) / "run",
+            progress=False,
+        )
+        return {"accuracy": accuracy(run, held_out), "updates": run.metrics()[-1]["step"]}
+
+
+def show(results: dict[str, Any], names: list[str]) -> None:
+    """Print the table as Markdown."""
+    base = results["runs"].get(ALL, {})
+    print("| variant | accuracy on held-out pictures | difference | updates | n |\n|---|---:|---:|---:|---:|")
+    for name in names:
+        runs = results["runs"].get(name, {})
+        if len(runs) < 2:
+            continue
+        accuracies = [run["accuracy"] for run in runs.values()]
+        pairs = [runs[seed]["accuracy"] - base[seed]["accuracy"] for seed in runs if seed in base]
+        change = ""
+        if name != ALL and len(pairs) > 1:
+            error = statistics.stdev(pairs) / math.sqrt(len(pairs))
+            change = f"{statistics.mean(pairs):+.4f} ± {error:.4f}"
+        updates = statistics.median(run["updates"] for run in runs.values())
+        print(
+            f"| {VARIANTS[name][0]} | {statistics.mean(accuracies):.4f} ± {statistics.stdev(accuracies):.4f} "
+            f"| {change} | {updates:,.0f} | {len(runs)} |"
+        )
+
+
+def main() -> int:
+    """Train what is missing, and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data-dir", type=Path, required=True)
+    parser.add_argument("--json", type=Path, required=True, help="where all runs are noted")
+    parser.add_argument("--data", default="cifar10", choices=("mnist", "fashion-mnist", "cifar10"))
+    parser.add_argument("--budget", type=float, default=30, help="seconds of each training")
+    parser.add_argument("--seeds", type=lambda text: text.split(","), default=list("01234"))
+    parser.add_argument("--only", type=lambda text: text.split(","), default=list(VARIANTS))
+    arguments = parser.parse_args()
+    if unknown := set(arguments.only) - set(VARIANTS):
+        parser.error(f"--only: no such variant: {', '.join(sorted(unknown))}; there are {', '.join(VARIANTS)}")
+    for name, make in OWN_NETWORKS.items():
+        NETWORKS.add(name, f"{__name__}:{make.__name__}")
+    file: Path = arguments.json
+    results: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {"runs": {}}
+    about = {"data": arguments.data, "budget": arguments.budget, "network": NETWORK}
+    if results.setdefault("about", about) != about:
+        parser.error(f"--json: {file} is of {results['about']}")
+    results["machine"] = machine.announce()
+    data = eyesight.load_data(arguments.data, data_dir=arguments.data_dir, validation=0.1)
+    for seed in arguments.seeds:
+        for name in arguments.only:
+            runs = results["runs"].setdefault(name, {})
+            if seed not in runs:
+                runs[seed] = train(data, VARIANTS[name][1], arguments.budget, int(seed))
+                file.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+                print(f"seed {seed}: {runs[seed]['accuracy']:.4f}  {VARIANTS[name][0]}", file=sys.stderr, flush=True)
+    show(results, arguments.only)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,147 @@
+"""A longer budget is not worse: accuracy against `--budget`, where the planner chooses the network.
+
+    python benchmarks/accuracy_against_budget.py --data-dir DATA --json FILE [--data mnist,cifar10]
+        [--budgets 5,10,20,…] [--seeds 0,1,2] [--held-out] [--figure PNG]
+
+Each run is `eyesight train DATA --budget TIME --validation 0`, judged on the test set once. With --held-out a tenth of
+the training pictures is kept away from training and judged instead, to choose by. Every run is written to FILE at once,
+and one that FILE has already is not repeated. Exits with 1 where the mean falls by more than two standard errors from
+one budget to the next, or a run ends later than its budget by more than 2 % and 1 s.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import itertools
+import json
+import math
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+
+import eyesight
+import machine
+from tutorials import accuracy
+
+DATASETS = ("mnist", "fashion-mnist", "cifar10")
+BUDGETS = (5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 320.0, 600.0)
+Runs = dict[str, dict[str, Any]]
+
+
+def train(name: str, budget: float, seed: int, *, data_dir: Path, held_out: bool) -> dict[str, Any]:
+    """Train once; return the accuracy, the seconds from the call to the saved model, and what was planned."""
+    judged: eyesight.Split | None = None
+    data: str | eyesight.Dataset = name
+    options: dict[str, Any] = {"validation": 0}
+    if held_out:
+        whole = eyesight.load_data(name, data_dir=data_dir, validation=0.1)
+        judged, data, options = whole.validation, dataclasses.replace(whole, validation=None), {}
+    with tempfile.TemporaryDirectory() as folder:
+        started = time.perf_counter()
+        run = eyesight.train(
+            data,
+            budget=budget,
+            seed=seed,
+            data_dir=data_dir,
+            output=Path(folder) / "run",
+            settings={"recipe.keep": "last"},
+            progress=False,
+            **options,
+        )
+        seconds = time.perf_counter() - started
+        recipe, step = run.config.recipe, run.metrics()[-1]["step"]
+        return {
+            "accuracy": accuracy(run, judged or run.data().test),
+            "seconds": round(seconds, 2),
+            "network": run.config.model.name,
+            "batch_size": recipe.batch_size,
+            "smaller_first": bool(recipe.resolution),
+            "updates": step,
+        }
+
+
+def show(name: str, found: dict[str, Runs]) -> bool:
+    """Print a line for each budget; tell whether none is worse than the one before, and all ended in time."""
+    fine = True
+    means: list[tuple[float, float]] = []
+    for budget, runs in sorted(found.items(), key=lambda item: float(item[0])):
+        accuracies = [run["accuracy"] for run in runs.values()]
+        mean = statistics.mean(accuracies)
+        deviation = statistics.stdev(accuracies) if len(accuracies) > 1 else 0.0
+        means.append((mean, deviation / math.sqrt(len(accuracies))))
+        seconds = max(run["seconds"] for run in runs.values())
+        late = seconds > float(budget) + max(1.0, 0.02 * float(budget))
+        fine &= not late
+        networks = " ".join(sorted({run["network"] for run in runs.values()}))
+        print(
+            f"{name:14} {float(budget):5g} s  {mean:.4f} ± {deviation:.4f} (n = {len(runs)})  at most {seconds:.1f} s"
+            f"{', LATE' if late else ''}  {networks}",
+            flush=True,
+        )
+    for (before, error), (after, other) in itertools.pairwise(means):
+        fine &= after >= before - 2 * math.hypot(error, other)
+    return fine
+
+
+def draw(results: dict[str, dict[str, Runs]], path: Path) -> None:
+    """Draw the share of mistakes against the time, both in steps of equal ratios."""
+    figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
+    for name, found in results.items():
+        budgets = sorted(found, key=float)
+        errors = [[100 * (1 - run["accuracy"]) for run in found[budget].values()] for budget in budgets]
+        times = [float(budget) for budget in budgets]
+        axes.plot(times, [statistics.mean(values) for values in errors], marker="o", label=name)
+        axes.fill_between(times, [min(values) for values in errors], [max(values) for values in errors], alpha=0.2)
+    axes.set(xscale="log", yscale="log", xlabel="budget (seconds)", ylabel="mistakes (% of the pictures)")
+    axes.set_xticks(BUDGETS, [f"{budget:g}" for budget in BUDGETS], minor=False)
+    axes.set_xticks([], minor=True)
+    axes.set_yticks([0.3, 0.5, 1, 2, 5, 10, 20, 30], ["0.3", "0.5", "1", "2", "5", "10", "20", "30"])
+    axes.set_yticks([], minor=True)
+    axes.grid(alpha=0.3)
+    axes.legend()
+    figure.savefig(path, dpi=120)
+
+
+def main() -> int:
+    """Train what is missing, print and draw."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data-dir", type=Path, required=True, help="holds mnist/, fashion-mnist/ and cifar-10/")
+    parser.add_argument("--json", type=Path, required=True, help="where all runs are noted")
+    parser.add_argument("--data", type=lambda text: text.split(","), default=list(DATASETS))
+    parser.add_argument("--budgets", type=lambda text: [float(word) for word in text.split(",")], default=BUDGETS)
+    parser.add_argument("--seeds", type=lambda text: text.split(","), default=list("012"))
+    parser.add_argument("--held-out", action="store_true", help="judge on a tenth of the training pictures instead")
+    parser.add_argument("--figure", type=Path, help="a PNG to draw")
+    arguments = parser.parse_args()
+    file: Path = arguments.json
+    results: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {"runs": {}}
+    if results.setdefault("held_out", arguments.held_out) != arguments.held_out:
+        parser.error(f"--json: {file} was judged on other pictures")
+    results["machine"] = machine.announce()
+    with tempfile.TemporaryDirectory() as folder:
+        eyesight.train("digits", updates=1, output=Path(folder) / "run", progress=False)  # Python loads what it needs
+    for name in arguments.data:
+        found = results["runs"].setdefault(name, {})
+        for seed in arguments.seeds:
+            for budget in arguments.budgets:
+                runs = found.setdefault(f"{budget:g}", {})
+                if seed not in runs:
+                    runs[seed] = train(
+                        name, budget, int(seed), data_dir=arguments.data_dir, held_out=arguments.held_out
+                    )
+                    file.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+                    print(f"{name}, {budget:g} s, seed {seed}: {runs[seed]}", file=sys.stderr, flush=True)
+    fine = [show(name, results["runs"][name]) for name in arguments.data]
+    if arguments.figure:
+        draw(results["runs"], arguments.figure)
+    return 0 if all(fine) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,81 @@
+"""Which network to train in a given time, and with which recipe.
+
+In: seconds, the speed of the machine, and the size of the pictures. Out: a `Plan`. It measures nothing and
+trains nothing (`speed` measures). What it knows of the networks comes from trainings on pictures held out of the
+training sets of MNIST, Fashion-MNIST and CIFAR-10: a wider network learns more of each picture, and takes longer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ..models import network_spec
+
+_START = 0.5  # seconds: opening the data, first weights, saving
+_UPDATES = 300  # as many as pay; with more time the batches become larger, up to full speed
+_SMALLEST_BATCH, _LARGEST_BATCH = 64, 500
+_SMALLER_FIRST = ((0.4, 0.5), (0.75, 0.75))
+_LARGE = 28  # pixels; of smaller pictures half the side is too little to see
+_GAIN = 1.6  # more pictures in the same time with `_SMALLER_FIRST`
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A network that may be planned.
+
+    Attributes:
+        name: of the network.
+        reaches: the part of the machine's convolution rate that its training reaches, everything included.
+        least: how many pictures it must see, each time counted, to become better than the one before.
+        smaller_first: whether smaller pictures at the beginning pay.
+    """
+
+    name: str
+    reaches: float
+    least: int
+    smaller_first: bool = False
+
+
+CANDIDATES = (
+    Candidate("whitened-16-32-32", reaches=0.35, least=0),
+    Candidate("whitened-32-64-64", reaches=0.55, least=60_000),
+    Candidate("whitened-64-128-128", reaches=0.70, least=200_000, smaller_first=True),
+    Candidate("whitened-64-256-256", reaches=0.85, least=400_000, smaller_first=True),
+)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A network and a recipe for a budget.
+
+    Attributes:
+        model: name of the network.
+        seen: how many training pictures it will see, each time counted, estimated.
+        recipe: entries of the recipe that the time decides.
+    """
+
+    model: str
+    seen: int
+    recipe: dict[str, Any]
+
+
+def plan(*, budget: float, rate: float, shape: tuple[int, int, int], classes: int, pictures: int) -> Plan:
+    """Return the widest network that the time is enough for.
+
+    Args:
+        budget: seconds, from data to saved model.
+        rate: FLOP/s of convolutions, forward and backward, on this machine; see `speed.convolution_rate`.
+        shape: (H, W, C) of the pictures.
+        classes: number of classes.
+        pictures: how many there are to train with.
+    """
+    smaller_first = {"resolution": _SMALLER_FIRST} if min(shape[:2]) >= _LARGE else {}
+    for candidate in reversed(CANDIDATES):
+        recipe: dict[str, Any] = smaller_first if candidate.smaller_first else {}
+        flops = network_spec(candidate.name, shape=shape, classes=classes).flops() / (_GAIN if recipe else 1)
+        seen = int(max(budget - _START, 0) * rate * candidate.reaches / (3 * flops))  # backward: twice as many
+        if seen >= candidate.least:
+            break
+    largest = min(_LARGEST_BATCH, seen // _UPDATES, pictures // 100)
+    return Plan(candidate.name, seen, recipe | {"batch_size": max(_SMALLEST_BATCH, largest)})

@@ -1,0 +1,74 @@
+"""Configurations for an amount of time: listed, run, refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import eyesight
+from eyesight.cli import main
+from eyesight.training.recipe import parse_config
+from eyesight.training.timed import TIMED, figures_file, find
+
+
+def test_the_list_has_command_time_accuracy_and_machine(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["presets"]) == 0
+    out = capsys.readouterr().out
+    for preset in TIMED.values():
+        (line,) = [line for line in out.splitlines() if line.startswith(f"{preset.command} ")]
+        assert preset.model in line
+        assert f"{preset.budget:g} s" in line
+        assert (f"{preset.measured.mean:.4f} ± " if preset.measured else "not measured") in line
+    assert figures_file()["machine"] in out
+    assert main(["presets", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [row["name"] for row in rows] == list(TIMED)
+    assert {"command", "seconds", "config", "measured"} <= rows[0].keys()
+
+
+def test_what_was_measured_belongs_to_a_preset_and_kept_its_time() -> None:
+    assert set(figures_file()["presets"]) <= set(TIMED)
+    for preset in TIMED.values():
+        if preset.measured:
+            assert preset.measured.n > 1
+            assert preset.measured.seconds_median <= preset.budget + max(1, 0.02 * preset.budget)
+
+
+@pytest.mark.parametrize("name", TIMED)
+def test_every_preset_is_a_whole_configuration(name: str) -> None:
+    config = parse_config(find(name).config)
+    assert (config.data.name, config.data.validation, config.recipe.budget) == (
+        find(name).data, 0.0, find(name).budget,
+    )  # fmt: skip
+
+
+def test_a_preset_is_run_and_options_go_before(data_dir: Path, tmp_path: Path) -> None:
+    options = {"data_dir": data_dir, "progress": False, "threads": 1}
+    run = eyesight.train(preset="mnist-0.8s", output=tmp_path / "run", **options)
+    assert (run.config.data.name, run.config.model.name) == ("mnist", find("mnist-0.8s").model)
+    assert (run.config.recipe.budget, run.config.recipe.optimizer, run.config.recipe.flip) == (0.8, "muon", False)
+    assert len(run.data(data_dir).train) == 60_000
+    other = eyesight.train("digits", preset="mnist-0.8s", updates=2, seed=5, output=tmp_path / "other", progress=False)
+    recipe = other.config.recipe
+    assert (other.config.data.name, other.config.seed, recipe.updates, recipe.budget) == ("digits", 5, 2, None)
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        (["--preset", "mnist-5s"], "unknown preset 'mnist-5s'; did you mean 'mnist-4s'?"),
+        (["--preset", "mnist-4s", "--config", "x.yaml"], "--preset: is a whole configuration, without config or"),
+        (["--preset", "mnist-4s", "--resume", "x"], "--resume: goes on with what the run was started with"),
+        (["--preset", "mnist-4s", "--replay", "x"], "--replay: repeats what the run was started with"),
+    ],
+)
+def test_what_does_not_go_with_a_preset_is_refused_in_one_line(
+    options: list[str], text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", *options]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert text in error
+    assert not Path("runs").exists()
