@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import math
 import statistics
 import sys
@@ -23,13 +22,12 @@ from pathlib import Path
 from typing import Any
 
 import eyesight
-import machine
 from eyesight.models import NETWORKS
 from eyesight.models.elementwise import BatchNorm
 from eyesight.models.layers import Chain, Conv, Whitening, chain
 from eyesight.models.network import NetworkSpec
 from eyesight.models.whitened import Input, whitened_32_64_64
-from tutorials import accuracy
+from runs import accuracy, open_results, warm_up, write
 
 NETWORK = "whitened-32-64-64"
 ALL = "all"
@@ -153,18 +151,15 @@ def main() -> int:
     for name, make in OWN_NETWORKS.items():
         NETWORKS.add(name, f"{__name__}:{make.__name__}")
     file: Path = arguments.json
-    results: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {"runs": {}}
-    about = {"data": arguments.data, "budget": arguments.budget, "network": NETWORK}
-    if results.setdefault("about", about) != about:
-        parser.error(f"--json: {file} is of {results['about']}")
-    results["machine"] = machine.announce()
+    results = open_results(file, data=arguments.data, budget=arguments.budget, network=NETWORK)
+    warm_up()
     data = eyesight.load_data(arguments.data, data_dir=arguments.data_dir, validation=0.1)
     for seed in arguments.seeds:
         for name in arguments.only:
             runs = results["runs"].setdefault(name, {})
             if seed not in runs:
                 runs[seed] = train(data, VARIANTS[name][1], arguments.budget, int(seed))
-                file.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+                write(file, results)
                 print(f"seed {seed}: {runs[seed]['accuracy']:.4f}  {VARIANTS[name][0]}", file=sys.stderr, flush=True)
     show(results, arguments.only)
     return 0

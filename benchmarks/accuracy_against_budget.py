@@ -4,7 +4,8 @@
         [--budgets 5,10,20,…] [--seeds 0,1,2] [--held-out] [--figure PNG]
 
 Each run is `eyesight train DATA --budget TIME --validation 0`, judged on the test set once. With --held-out a tenth of
-the training pictures is kept away from training and judged instead, to choose by. Every run is written to FILE at once,
+the training pictures is kept away from training and judged instead, to choose by; the data is then opened before the
+time begins. Every run is written to FILE at once,
 and one that FILE has already is not repeated. Exits with 1 where the mean falls by more than two standard errors from
 one budget to the next, or a run ends later than its budget by more than 2 % and 1 s.
 """
@@ -13,8 +14,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import itertools
-import json
 import math
 import statistics
 import sys
@@ -26,8 +25,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 
 import eyesight
-import machine
-from tutorials import accuracy
+from runs import accuracy, open_results, warm_up, write
 
 DATASETS = ("mnist", "fashion-mnist", "cifar10")
 BUDGETS = (5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 320.0, 600.0)
@@ -68,24 +66,25 @@ def train(name: str, budget: float, seed: int, *, data_dir: Path, held_out: bool
 
 def show(name: str, found: dict[str, Runs]) -> bool:
     """Print a line for each budget; tell whether none is worse than the one before, and all ended in time."""
-    fine = True
-    means: list[tuple[float, float]] = []
+    fine, before = True, (0.0, 0.0)
     for budget, runs in sorted(found.items(), key=lambda item: float(item[0])):
         accuracies = [run["accuracy"] for run in runs.values()]
         mean = statistics.mean(accuracies)
         deviation = statistics.stdev(accuracies) if len(accuracies) > 1 else 0.0
-        means.append((mean, deviation / math.sqrt(len(accuracies))))
+        error = deviation / math.sqrt(len(accuracies))
+        worse = mean < before[0] - 2 * math.hypot(error, before[1])
+        before = mean, error
         seconds = max(run["seconds"] for run in runs.values())
         late = seconds > float(budget) + max(1.0, 0.02 * float(budget))
-        fine &= not late
+        fine &= not (late or worse)
         networks = " ".join(sorted({run["network"] for run in runs.values()}))
+        spread = f" ± {deviation:.4f}" if len(runs) > 1 else ""
+        told = "  LATE" * late + "  WORSE than with less time" * worse
         print(
-            f"{name:14} {float(budget):5g} s  {mean:.4f} ± {deviation:.4f} (n = {len(runs)})  at most {seconds:.1f} s"
-            f"{', LATE' if late else ''}  {networks}",
+            f"{name:14} {float(budget):5g} s  {mean:.4f}{spread} (n = {len(runs)})  at most {seconds:.1f} s  "
+            f"{networks}{told}",
             flush=True,
         )
-    for (before, error), (after, other) in itertools.pairwise(means):
-        fine &= after >= before - 2 * math.hypot(error, other)
     return fine
 
 
@@ -120,12 +119,8 @@ def main() -> int:
     parser.add_argument("--figure", type=Path, help="a PNG to draw")
     arguments = parser.parse_args()
     file: Path = arguments.json
-    results: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {"runs": {}}
-    if results.setdefault("held_out", arguments.held_out) != arguments.held_out:
-        parser.error(f"--json: {file} was judged on other pictures")
-    results["machine"] = machine.announce()
-    with tempfile.TemporaryDirectory() as folder:
-        eyesight.train("digits", updates=1, output=Path(folder) / "run", progress=False)  # Python loads what it needs
+    results = open_results(file, held_out=arguments.held_out)
+    warm_up()
     for name in arguments.data:
         found = results["runs"].setdefault(name, {})
         for seed in arguments.seeds:
@@ -135,7 +130,7 @@ def main() -> int:
                     runs[seed] = train(
                         name, budget, int(seed), data_dir=arguments.data_dir, held_out=arguments.held_out
                     )
-                    file.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+                    write(file, results)
                     print(f"{name}, {budget:g} s, seed {seed}: {runs[seed]}", file=sys.stderr, flush=True)
     fine = [show(name, results["runs"][name]) for name in arguments.data]
     if arguments.figure:

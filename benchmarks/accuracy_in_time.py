@@ -7,7 +7,7 @@ Each row is one command, `eyesight train --preset NAME`, with all training pictu
 the data is opened, to the saved model. What Python loads when it trains for the first time is left out: an update on
 the digits comes before, and its time is printed.
 
-Prints test accuracy (mean ± standard deviation, n), the target, seconds (median), and that time as FLOPs: how many bf16
+Prints test accuracy (mean ± standard deviation, n), the target, seconds (median), and that time as FLOPs: how many
 convolutions would have been computed in it, at the rate measured before each run. Every run is written to FILE at once,
 and one that FILE has already is not repeated. Exits with 1 where a target is missed. `--record` puts the summaries into
 the package, where `eyesight presets` finds them.
@@ -31,12 +31,11 @@ from pathlib import Path
 from typing import Any
 
 import eyesight
-import machine
 from eyesight.device import choose_device, choose_precision
 from eyesight.training import timed
 from eyesight.training.speed import convolution_rate
 from eyesight.training.timed import TIMED, TimedPreset
-from tutorials import accuracy
+from runs import accuracy, open_results, warm_up, write
 
 TARGETS = {
     "mnist-0.8s": 0.97,
@@ -92,7 +91,7 @@ def show(preset: TimedPreset, runs: Runs) -> bool:
     print(
         f"{preset.name:20} {found['mean']:.4f}{spread} (n = {len(runs)}), "
         + (f"target {target:g}: {'met' if met else 'MISSED'}; " if target else "")
-        + f"{seconds:.1f} s, the time of {teraflops:.1f} TFLOP of convolutions; "
+        + f"{seconds:.1f} s{' (LATE)' if late else ''}, the time of {teraflops:.1f} TFLOP of convolutions; "
         f"{statistics.median(run['epochs'] for run in runs.values()):.1f} epochs",
         flush=True,
     )
@@ -110,11 +109,12 @@ def summary(runs: Runs) -> dict[str, float]:
     }
 
 
-def record(name: str, runs: Runs) -> None:
-    """Put a preset's summary into the package; one run has no spread, and is no figure to expect."""
+def record(name: str, runs: Runs, machine: dict[str, Any]) -> None:
+    """Put a preset's summary into the package, and the machine; one run has no spread, and is no figure to expect."""
     if len(runs) > 1:
         values = json.loads(FIGURES.read_text(encoding="utf-8"))
         values["presets"][name] = summary(runs)
+        values["machine"] = f"{machine['cores']} cores of {machine['processor']}, shared with others"
         FIGURES.write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
@@ -123,15 +123,15 @@ def against_keras(python: Path, data_dir: Path, results: dict[str, Any]) -> bool
     script = Path(__file__).resolve().with_name("keras") / "whole_tutorial.py"
     every = []
     for tutorial, (data, target) in KERAS.items():
-        command = [str(python), str(script), tutorial, str(data_dir)]
-        answer = subprocess.run(
-            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True
-        ).stdout
-        keras = results.setdefault("keras", {})[tutorial] = json.loads(answer.splitlines()[-1])
+        if tutorial not in results.setdefault("keras", {}):
+            command = [str(python), str(script), tutorial, str(data_dir)]
+            answer = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+            results["keras"][tutorial] = json.loads(answer.splitlines()[-1])
+        keras = results["keras"][tutorial]
         ours = {
             name: summary(runs)
-            for name, runs in results["rows"].items()
-            if TIMED[name].data == data and runs and summary(runs)["mean"] >= keras["accuracy"]
+            for name, runs in results["runs"].items()
+            if name in TIMED and TIMED[name].data == data and runs and summary(runs)["mean"] >= keras["accuracy"]
         }
         print(f"{tutorial} on Keras: {keras['accuracy']:.4f} in {keras['seconds']:.1f} s", end="; ")
         name = min(ours, key=lambda name: ours[name]["seconds_median"], default=None)
@@ -155,32 +155,23 @@ def main() -> int:
     parser.add_argument("--record", action="store_true", help="put the summaries into the package")
     arguments = parser.parse_args()
     file: Path = arguments.json
-    results: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {"rows": {}}
-    results["machine"] = machine.announce()
-    with tempfile.TemporaryDirectory() as folder:
-        started = time.perf_counter()
-        eyesight.train("digits", updates=1, output=Path(folder) / "run", progress=False)
-        print(f"the first training in this process, one update on the digits: {time.perf_counter() - started:.1f} s")
+    results = open_results(file)
+    warm_up()
     met = []
     for preset in map(timed.find, arguments.presets):
         print(preset.command)
-        runs = results["rows"].setdefault(preset.name, {})
+        runs = results["runs"].setdefault(preset.name, {})
         for seed in arguments.seeds:
             if seed not in runs:
                 runs[seed] = train(preset, int(seed), arguments.data_dir)
                 write(file, results)
         met.append(show(preset, runs))
         if arguments.record:
-            record(preset.name, runs)
+            record(preset.name, runs, results["machine"])
     if arguments.keras_python is not None:
         met.append(against_keras(arguments.keras_python, arguments.data_dir, results))
         write(file, results)
     return 0 if all(met) else 1
-
-
-def write(file: Path, results: dict[str, Any]) -> None:
-    """Write all runs."""
-    file.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -24,44 +24,17 @@ import argparse
 import json
 import math
 import statistics
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import machine
+from worker import Worker
 
 HERE = Path(__file__).resolve().parent
 TUTORIALS = {"T2": "CIFAR-10, small-cnn", "T3": "Fashion-MNIST, small-cnn-same"}
 TARGET_RATIO = 1 / 3
 Result = dict[str, Any]
-
-
-class Worker:
-    """One side in a process of its own; waits, without computing, between requests."""
-
-    def __init__(self, side: str, command: list[str]) -> None:
-        self.side = side
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.about = self.read()
-
-    def ask(self, **request: Any) -> Result:
-        """Send one request and return the answer."""
-        assert self.process.stdin is not None
-        print(json.dumps(request), file=self.process.stdin, flush=True)
-        return self.read()
-
-    def read(self) -> Result:
-        """Return the next answer."""
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        if not line:
-            raise SystemExit(f"the {self.side} side ended with exit code {self.process.wait()}")
-        return json.loads(line)
-
-    def close(self) -> None:
-        """Let it end."""
-        self.process.communicate()
 
 
 def start(side: str, tutorial: str, arguments: argparse.Namespace) -> Worker:

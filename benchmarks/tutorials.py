@@ -29,26 +29,15 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 import eyesight
 import machine
 from eyesight.cli.arguments import parse_setting
-from eyesight.data.dataset import Split
 from eyesight.training import presets
+from runs import accuracy
 
 SIDES = ("eyesight", "ours")
 FIGURES = Path(presets.__file__).with_name(presets.FIGURES_FILE)
 Results = dict[str, Any]
-
-
-def accuracy(run: eyesight.Run, split: Split) -> float:
-    """Return the share of a split's pictures that the run's classifier gets right."""
-    right = [
-        (run.classifier.logits(split.gather(ids)).argmax(axis=1) == split.labels[ids]).sum()
-        for ids in np.array_split(np.arange(len(split)), 5)
-    ]
-    return int(np.sum(right)) / len(split)
 
 
 def train(

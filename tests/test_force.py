@@ -19,7 +19,7 @@ from eyesight.errors import RunError, UsageError
 from eyesight.formats import read_tensors, write_tensors
 from eyesight.training.events import EpochEnded, Event, Started, Warned
 
-OPTIONS = {"epochs": 4, "threads": 1, "precision": "fp32", "progress": False}
+OPTIONS = {"model": "small-cnn-1pool", "epochs": 4, "threads": 1, "precision": "fp32", "progress": False}
 
 
 def stop_in_the_third_epoch(event: Event) -> None:
@@ -92,6 +92,18 @@ def test_another_processor_is_told_but_not_refused(run: Path, whole: Path, bars_
     assert len(warned) == 1
     assert warned[0].startswith("the processor was Abacus 3000 and is ")
     assert result.model_file.read_bytes() == (whole / "model.safetensors").read_bytes()
+
+
+def test_other_first_weights_of_this_machine_are_told_when_a_run_is_repeated(
+    whole: Path, bars_data: eyesight.Dataset, tmp_path: Path
+) -> None:
+    copy = Path(shutil.copytree(whole, tmp_path / "copy"))
+    environment = json.loads((copy / "environment.json").read_text())
+    (copy / "environment.json").write_text(json.dumps(environment | {"first_weights": "0" * 64}))
+    heard: list[Event] = []
+    eyesight.train(bars_data, replay=copy, output=tmp_path / "again", progress=False, listeners=[heard.append])
+    warned = [event.message for event in heard if isinstance(event, Warned)]
+    assert warned == ["this machine computes other first weights: it will not repeat bit for bit"]
 
 
 def test_every_changed_setting_is_named_and_nothing_is_touched(run: Path, bars_data: eyesight.Dataset) -> None:
@@ -379,7 +391,9 @@ class Other(Net):
 def test_another_class_of_the_same_shapes_is_refused(bars_data: eyesight.Dataset, tmp_path: Path, run: Path) -> None:
     torch.manual_seed(0)
     with pytest.raises(eyesight.EyesightError):
-        eyesight.train(bars_data, model=Net(), output=tmp_path / "net", listeners=[stop_in_the_third_epoch], **OPTIONS)
+        eyesight.train(
+            bars_data, output=tmp_path / "net", listeners=[stop_in_the_third_epoch], **{**OPTIONS, "model": Net()}
+        )
     with pytest.raises(UsageError, match=r"was trained with .*Net; received: .*Other"):
         eyesight.resume(tmp_path / "net", data=bars_data, model=Other(), progress=False)
     with pytest.raises(UsageError, match="pass an instance as model="):

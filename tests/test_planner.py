@@ -2,27 +2,55 @@
 
 from __future__ import annotations
 
+import json
+import re
+import signal
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import nn
 
 import eyesight
-from eyesight.device import choose_device
-from eyesight.errors import UsageError
-from eyesight.models import NETWORKS, network_spec
-from eyesight.training.events import Event, Planned
+from eyesight.cli import main
+from eyesight.errors import InterruptedRun, UsageError
+from eyesight.models import network_spec
+from eyesight.training import choice, speed
+from eyesight.training.events import EpochEnded, Event, Planned
 from eyesight.training.planner import CANDIDATES, Plan, plan
 from eyesight.training.resolution import check_resolution
-from eyesight.training.speed import convolution_rate
 
 ORDER = [candidate.name for candidate in CANDIDATES]
+DOCS = Path(__file__).resolve().parent.parent / "docs"
 
 
-def planned(budget: float, *, rate: float = 4e11, side: int = 32, pictures: int = 45_000) -> Plan:
-    return plan(budget=budget, rate=rate, shape=(side, side, 3), classes=10, pictures=pictures)
+def planned(seconds: float, *, rate: float = 4e11, side: int = 32, pictures: int = 45_000, **options: Any) -> Plan:
+    return plan(seconds=seconds, rate=rate, shape=(side, side, 3), classes=10, pictures=pictures, **options)
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """A machine whose speed is set, and what was asked of it."""
+    asked: dict[str, Any] = {"rate": 4e11, "times": 0}
+
+    def rate(device: torch.device, precision: str, *, seconds: float) -> float:
+        asked.update(times=asked["times"] + 1, seconds=seconds, threads=torch.get_num_threads(), precision=precision)
+        return float(asked["rate"])
+
+    monkeypatch.setattr(choice, "convolution_rate", rate)
+    return asked
+
+
+def large_pictures(count: int = 90) -> eyesight.Dataset:
+    """Draw pictures of 32 pixels whose brightness tells two classes apart."""
+    labels = np.arange(count) % 2
+    pictures = np.random.default_rng(0).integers(0, 120, (count, 32, 32, 3), dtype=np.uint8)
+    pictures[labels == 1] += 100
+    return eyesight.from_arrays((pictures, labels))
 
 
 def test_more_time_or_a_faster_machine_means_a_wider_network() -> None:
@@ -39,8 +67,13 @@ def test_the_time_decides_the_batch_and_whether_pictures_are_smaller_at_first() 
     assert planned(600, pictures=300).recipe["batch_size"] == 64
 
 
+def test_who_decides_on_the_sizes_gets_a_plan_without_them() -> None:
+    assert "resolution" not in planned(600, smaller_first=False).recipe
+    assert planned(600, smaller_first=False).model == "whitened-64-128-128"
+
+
 @given(
-    budget=st.floats(0.01, 1e7),
+    seconds=st.floats(0, 1e7),
     rate=st.floats(1e6, 1e15),
     height=st.integers(8, 96),
     width=st.integers(8, 96),
@@ -49,53 +82,121 @@ def test_the_time_decides_the_batch_and_whether_pictures_are_smaller_at_first() 
     pictures=st.integers(1, 10_000_000),
 )
 def test_every_plan_can_be_carried_out(
-    budget: float, rate: float, height: int, width: int, channels: int, classes: int, pictures: int
+    seconds: float, rate: float, height: int, width: int, channels: int, classes: int, pictures: int
 ) -> None:
-    found = plan(budget=budget, rate=rate, shape=(height, width, channels), classes=classes, pictures=pictures)
-    check_resolution(
-        network_spec(found.model, shape=(height, width, channels), classes=classes), found.recipe.get("resolution", ())
-    )
+    shape = (height, width, channels)
+    found = plan(seconds=seconds, rate=rate, shape=shape, classes=classes, pictures=pictures)
+    check_resolution(network_spec(found.model, shape=shape, classes=classes), found.recipe.get("resolution", ()))
     assert 64 <= found.recipe["batch_size"] <= 500
-    longer = plan(budget=2 * budget, rate=rate, shape=(height, width, channels), classes=classes, pictures=pictures)
+    longer = plan(seconds=2 * seconds, rate=rate, shape=shape, classes=classes, pictures=pictures)
     assert ORDER.index(longer.model) >= ORDER.index(found.model)
 
 
-def test_a_budget_without_a_network_gets_one_and_the_run_can_be_repeated(tmp_path: Path) -> None:
-    told: list[Event] = []
-    options = {"progress": False, "threads": 1}
-    run = eyesight.train("digits", budget=2, output=tmp_path / "run", listeners=[told.append], **options)
+def test_the_page_names_the_networks_and_what_each_must_see() -> None:
+    page = (DOCS / "fast.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `(whitened-[\d-]+)`[^|]* \| ([\d,]*) ?\|$", page, re.MULTILINE))
+    assert rows == {found.name: f"{found.least:,}" if found.least else "" for found in CANDIDATES}
+
+
+def test_a_planned_run_is_told_noted_and_repeated(machine: dict[str, Any], tmp_path: Path) -> None:
+    """With a machine so fast that the widest network and smaller pictures are planned."""
+    machine["rate"] = 1e18
+    data, told = large_pictures(), list[Event]()
+    options = {"progress": False, "threads": 1, "precision": "fp32"}
+    run = eyesight.train(data, budget=1, output=tmp_path / "run", listeners=[told.append], **options)
     event = told[0]
     assert isinstance(event, Planned)
-    assert event.network == run.config.model.name
-    assert event.network in NETWORKS
-    assert event.rate > 1e8
-    assert event.epochs > 0
-    again = eyesight.train(replay=run, output=tmp_path / "again", progress=False)
+    assert (event.network, event.rate) == (ORDER[-1], 1e18) == (run.config.model.name, machine["rate"])
+    assert (machine["times"], machine["threads"], machine["precision"]) == (1, 1, "fp32")
+    assert 0 < machine["seconds"] <= 0.01
+    assert run.config.recipe.resolution == event.recipe["resolution"] == ((0.4, 0.5), (0.75, 0.75))
+    first = json.loads((run.path / "events.jsonl").read_text(encoding="utf-8").splitlines()[0])
+    assert (first["event"], first["network"]) == ("Planned", ORDER[-1])
+    again = eyesight.train(data, replay=run, output=tmp_path / "again", progress=False)
+    assert machine["times"] == 1
     assert again.config.model == run.config.model
     assert again.model_file.read_bytes() == run.model_file.read_bytes()
 
 
-@pytest.mark.parametrize("options", [{"model": "mlp", "budget": 0.3}, {"epochs": 1}])
-def test_who_names_a_network_or_epochs_gets_what_was_named(options: dict[str, object], tmp_path: Path) -> None:
-    told: list[Event] = []
-    run = eyesight.train("digits", output=tmp_path / "run", listeners=[told.append], progress=False, **options)
-    assert not [event for event in told if isinstance(event, Planned)]
-    assert run.config.model.name == options.get("model", "whitened-32-64-64")
+def test_going_on_plans_nothing_anew(machine: dict[str, Any], tmp_path: Path) -> None:
+    def stop(event: Event) -> None:
+        if isinstance(event, EpochEnded):
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(InterruptedRun):
+        eyesight.train("digits", budget=1.5, output=tmp_path / "run", listeners=[stop], progress=False, threads=1)
+    machine["rate"] = 1e18
+    run = eyesight.resume(tmp_path / "run", progress=False)
+    assert (machine["times"], run.status) == (1, "complete")
+    assert run.config.model.name != ORDER[-1]
 
 
-def test_what_the_user_says_goes_before_the_plan(tmp_path: Path) -> None:
+def test_a_plan_is_one_line_for_a_person(
+    machine: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", "digits", "--budget", "0.5s", "--threads", "1", "-o", str(tmp_path / "run")]) == 0
+    line = capsys.readouterr().err.splitlines()[0]
+    assert re.fullmatch(r"whitened-[\d-]+: about [\d,.]+ epochs in this time, at 400 GFLOP/s", line)
+    machine["rate"] = 1e18
+    eyesight.train(large_pictures(), budget=0.5, output=tmp_path / "large", threads=1)
+    assert capsys.readouterr().err.splitlines()[0].endswith(" GFLOP/s, with smaller pictures at first")
+
+
+@pytest.mark.parametrize(
+    ("options", "network"),
+    [
+        ({"model": "mlp", "budget": 0.3}, "mlp"),
+        ({"epochs": 1}, "whitened-32-64-64"),
+        ({"budget": 0.3, "settings": {"model.dense": [16]}}, "small-cnn-1pool"),
+        ({"updates": 2, "settings": {"model.batch_norm": True}}, "small-cnn-1pool"),
+        ({"updates": 2, "batch_size": 1}, "small-cnn-1pool"),
+    ],
+)
+def test_without_a_budget_or_with_other_wishes_nothing_is_measured(
+    options: dict[str, Any], network: str, machine: dict[str, Any], tmp_path: Path
+) -> None:
+    run = eyesight.train("digits", output=tmp_path / "run", progress=False, threads=1, **options)
+    assert (run.config.model.name, machine["times"]) == (network, 0)
+
+
+def test_one_picture_can_be_learned(tmp_path: Path) -> None:
+    data = eyesight.from_arrays((np.zeros((1, 12, 12), np.uint8), np.zeros(1, np.int64)), validation=0)
+    run = eyesight.train(data, updates=2, output=tmp_path / "run", progress=False)
+    assert run.config.model.name == "small-cnn-1pool"
+
+
+def test_pictures_that_are_too_small_and_modules_get_no_plan(machine: dict[str, Any], tmp_path: Path) -> None:
+    tiny = eyesight.from_arrays((np.random.default_rng(0).integers(0, 9, (60, 6, 6), np.uint8), np.arange(60) % 2))
+    run = eyesight.train(tiny, budget=0.3, output=tmp_path / "tiny", progress=False)
+    assert run.config.model.name == "small-cnn-1pool"
+    module = nn.Sequential(nn.Flatten(), nn.Linear(36, 2))
+    eyesight.train(tiny, model=module, budget=0.3, output=tmp_path / "own", progress=False)
+    assert machine["times"] == 0
+
+
+def test_a_configuration_keeps_its_network_when_it_gets_a_budget(machine: dict[str, Any], tmp_path: Path) -> None:
+    before = eyesight.train("digits", epochs=1, output=tmp_path / "before", progress=False)
+    after = eyesight.train(config=before.path / "config.yaml", budget=0.3, output=tmp_path / "after", progress=False)
+    assert (after.config.model.name, machine["times"]) == (before.config.model.name, 0)
+
+
+def test_what_the_user_says_goes_before_the_plan(machine: dict[str, Any], tmp_path: Path) -> None:
     run = eyesight.train("digits", budget=0.5, batch_size=50, output=tmp_path / "run", progress=False)
-    assert run.config.recipe.batch_size == 50
+    assert (run.config.recipe.batch_size, machine["times"]) == (50, 1)
 
 
-def test_a_machine_that_does_not_exist_is_refused_before_anything_is_measured(tmp_path: Path) -> None:
+def test_a_machine_that_does_not_exist_is_refused_before_anything_is_measured(
+    machine: dict[str, Any], tmp_path: Path
+) -> None:
     with pytest.raises(UsageError, match="--device cuda:99"):
         eyesight.train("digits", budget=1, device="cuda:99", output=tmp_path / "run", progress=False)
+    assert machine["times"] == 0
     assert not (tmp_path / "run").exists()
 
 
-def test_the_rate_is_that_of_this_machine() -> None:
-    device = choose_device("cpu")
-    before = torch.get_num_threads()
-    assert 1e8 < convolution_rate(device, "fp32", seconds=0.05) < 1e14
-    assert torch.get_num_threads() == before
+def test_the_rate_is_operations_over_the_median_time_without_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clock: began; then for each convolution before and after, and whether there is time for another."""
+    ticks = iter([0, 0, 9, 10, 12, 12, 12, 13, 13, 13, 17, 20])
+    monkeypatch.setattr(speed.time, "perf_counter", lambda: next(ticks))
+    found = speed.convolution_rate(torch.device("cpu"), "fp32", seconds=19)
+    assert found == pytest.approx(3 * 2 * 32 * 256 * 64 * 9 * 15**2 / 2)  # of 2, 1 and 4 seconds

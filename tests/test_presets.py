@@ -50,6 +50,9 @@ def test_a_preset_is_run_and_options_go_before(data_dir: Path, tmp_path: Path) -
     assert (run.config.data.name, run.config.model.name) == ("mnist", find("mnist-0.8s").model)
     assert (run.config.recipe.budget, run.config.recipe.optimizer, run.config.recipe.flip) == (0.8, "muon", False)
     assert len(run.data(data_dir).train) == 60_000
+    whole = eyesight.load_data("mnist", data_dir=data_dir)  # a tenth of it held out
+    own = eyesight.train(whole, preset="mnist-0.8s", updates=2, output=tmp_path / "own", progress=False)
+    assert (own.config.data.validation, own.config.recipe.updates) == (0.0, 2)
     other = eyesight.train("digits", preset="mnist-0.8s", updates=2, seed=5, output=tmp_path / "other", progress=False)
     recipe = other.config.recipe
     assert (other.config.data.name, other.config.seed, recipe.updates, recipe.budget) == ("digits", 5, 2, None)

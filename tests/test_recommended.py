@@ -47,6 +47,14 @@ def test_without_flips_there_is_one_view() -> None:
     assert completed({"flip": False, "views": "mirror"}, recommendation)["views"] == "mirror"
 
 
+def test_batches_at_random_have_no_second_time_for_the_mirror_image() -> None:
+    recommendation = {"flip": "alternating", "views": "mirror"}
+    assert completed({"sampling": "replacement"}, recommendation)["flip"] is True
+    assert completed({"sampling": "shuffled"}, recommendation)["flip"] == "alternating"
+    own = {"sampling": "replacement", "flip": "alternating"}
+    assert completed(own, recommendation)["flip"] == "alternating"  # which the recipe refuses, as they said it
+
+
 def test_only_data_known_to_allow_it_is_mirrored(bars_data: eyesight.Dataset) -> None:
     assert "flip" not in recommended("whitened-32-64-64", bars_data)
     assert not eyesight.load_data("digits").mirrored

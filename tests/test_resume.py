@@ -162,11 +162,11 @@ def test_a_damaged_newest_state_is_told_and_the_one_before_it_used(
 
 def test_a_changed_configuration_is_refused(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = copy / "config.yaml"
-    config.write_text(config.read_text().replace("lr: 0.001", "lr: 0.002"))
+    config.write_text(config.read_text().replace("lr: 0.2", "lr: 0.3"))
     assert main(["train", "--resume", str(copy)]) == 1
     errors = capsys.readouterr().err.splitlines()
     assert len(errors) == 1
-    assert "because recipe.lr was 0.001 and is 0.002; put it back, or add --force" in errors[0]
+    assert "because recipe.lr was 0.2 and is 0.3; put it back, or add --force" in errors[0]
     assert eyesight.open_run(copy).status == "interrupted"
 
 

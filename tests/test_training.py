@@ -214,6 +214,13 @@ def test_accumulation_makes_the_same_updates_in_less_memory(
     assert whole.metrics()[-1]["loss"] == pytest.approx(split.metrics()[-1]["loss"], rel=1e-4)
 
 
+def test_with_batch_norm_no_part_of_a_batch_is_one_picture(bars_data: eyesight.Dataset, tmp_path: Path) -> None:
+    """270 pictures in batches of 67 leave 2 for the last; ten parts of 67 could be of one size but for the last."""
+    run = train(bars_data, tmp_path / "r", model="whitened-16-32-32", batch_size=67, accumulate=66)
+    assert [row["step"] for row in run.metrics()] == [5, 10]
+    assert run.metrics()[-1]["loss"] < run.metrics()[0]["loss"]
+
+
 def test_early_stopping_stops_and_says_why(bars_data: eyesight.Dataset, tmp_path: Path) -> None:
     events: list[Event] = []
     run = train(bars_data, tmp_path / "r", model=Dense(), lr=1e-12, epochs=50, listeners=[events.append],

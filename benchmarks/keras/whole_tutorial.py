@@ -96,6 +96,8 @@ def main() -> None:
     name, seed = arguments.tutorial, arguments.seed
     if arguments.orders == "new" and (seed is None or name == "T4"):
         parser.error("--orders new: needs a seed, and a tutorial with epochs")
+    if arguments.epochs is not None and name == "T4":
+        parser.error("--epochs: T4 counts updates")
     (x, y), (x_test, y_test) = LOAD[name](arguments.data_dir)
     x, y = x[: arguments.limit], y[: arguments.limit]
     result = {"tutorial": name, "seed": seed, "orders": arguments.orders, "keras": keras.__version__}

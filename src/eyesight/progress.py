@@ -33,8 +33,10 @@ class ProgressReport:
         """Show one event."""
         match event:
             case Planned():
+                smaller = ", with smaller pictures at first" if event.recipe.get("resolution") else ""
                 self.console.print(
-                    f"{event.network}: about {event.epochs:.1f} epochs in this time, at {event.rate / 1e9:,.0f} GFLOP/s"
+                    f"{event.network}: about {event.epochs:.1f} epochs in this time, "
+                    f"at {event.rate / 1e9:,.0f} GFLOP/s{smaller}"
                 )
             case Started():
                 self._start(event)

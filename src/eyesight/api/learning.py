@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Literal
 from ..classifier import class_path
 from ..data.dataset import Dataset
 from ..errors import RunError, UsageError
-from ..models import default_network
 from ..run import CONFIG_FORMAT, CONFIG_VERSION, RunFolder, read_config_file
 from .datasets import load_data, load_wanted
 from .results import Run, open_run
@@ -22,7 +21,7 @@ from .results import Run, open_run
 if TYPE_CHECKING:
     from torch import nn
 
-    from ..training.events import Listener
+    from ..training.events import Listener, Planned
     from ..training.recipe import Config
 
 DEFAULT_RUNS = Path("runs")
@@ -55,12 +54,13 @@ def train(
     Args:
         data: a name, a `Dataset`, or a pair of arrays (pictures, labels); "digits" where neither this nor a
             configuration names one.
-        model: a network's name (default: one that fits the pictures), or your own `nn.Module`, which is trained in
-            place and must map (N, C, H, W) to logits (N, K).
+        model: a network's name (default: one that fits the pictures and a budget), or your own `nn.Module`, which
+            is trained in place and must map (N, C, H, W) to logits (N, K).
         output: the run's folder; runs/DATA-MODEL-1, -2, … where not given.
         seed: of first weights and order (default 0). The same seed on the same machine gives the same weights, bit
             for bit.
-        preset: name of a configuration to start from; see `eyesight presets`. Other arguments override it.
+        preset: name of a configuration to start from; see `eyesight presets`. Other arguments override it. A
+            `Dataset` is split as the preset says: with none held out.
         config: a config.yaml, or its contents, to start from instead.
         settings: dotted configuration keys and values, such as {"recipe.label_smoothing": 0.1}.
         replay: a run to repeat bit for bit, also one that followed the clock: its configuration, and its progress
@@ -103,6 +103,7 @@ def train(
         if config is not None or replay is not None:
             raise UsageError(f"preset: is a whole configuration, without config or replay; received: {preset}")
         config = find(preset).config
+        validation = config["data"]["validation"] if validation is None else validation
     if replay is not None:
         replay = open_run(replay.path if isinstance(replay, RunFolder) else replay)
         config = _config_to_replay(replay, config, {**given, **(settings or {})})
@@ -117,8 +118,7 @@ def train(
         dataset = replay.data(data_dir)
     else:
         dataset = _dataset(data, parsed, data_dir, validation)
-    listeners = with_progress(listeners, progress=progress)
-    parsed = _completed(values, parsed, dataset, module, listeners)
+    parsed, planned = _completed(values, parsed, dataset, module, began)
     label = parsed.model.name.rpartition(".")[2].lower()
     run = trainer.start(
         dataset,
@@ -127,9 +127,10 @@ def train(
         if output
         else partial(RunFolder.create_next, DEFAULT_RUNS, f"{dataset.name}-{label}"),
         module=module,
-        listeners=listeners,
+        listeners=with_progress(listeners, progress=progress),
         checkpoint_every=checkpoint_every,
         began=began,
+        planned=planned,
         repeats=replay,
     )
     return open_run(run.path, data=dataset, module=module)
@@ -234,30 +235,24 @@ def _dataset(
 
 
 def _completed(
-    values: Mapping[str, Any],
-    config: Config,
-    data: Dataset,
-    module: nn.Module | None,
-    listeners: Sequence[Listener],
-) -> Config:
+    values: Mapping[str, Any], config: Config, data: Dataset, module: nn.Module | None, began: float
+) -> tuple[Config, Planned | None]:
     """Return the configuration with what only the data tells: its split, the network that fits it, and its recipe.
 
     Args:
         values: the entries that were asked for.
         config: what they are as they stand.
         data, module: what is trained on what.
-        listeners: told of a plan.
+        began: the `time.perf_counter()` from which a budget counts.
     """
-    from ..training.recipe import parse_config, set_values
-    from ..training.recommended import completed, recommended
+    from ..training.choice import chosen
 
     if config.model.kind == "module" and module is None:
         raise UsageError(f"model: the configuration was made for {config.model.name}; pass an instance")
+    planned = None
+    if module is None:
+        config, planned = chosen(values, config, data, spent=time.perf_counter() - began)
     share = data.validation_share
-    name, planned = _network(config, data, listeners)
-    if module is None and (recommendation := recommended(name, data) | planned):
-        recipe = completed(values.get("recipe", {}), recommendation)
-        config = parse_config(set_values(values, {"recipe": recipe}))
     changes = {
         "name": data.name,
         "kind": data.kind,
@@ -265,38 +260,7 @@ def _completed(
         "split_seed": data.split_seed,
         "sample": data.sample,
     }
-    return config.model_copy(
-        update={
-            "data": config.data.model_copy(update=changes),
-            "model": config.model.model_copy(update={"name": name}),
-        }
-    )
-
-
-def _network(config: Config, data: Dataset, listeners: Sequence[Listener]) -> tuple[str, dict[str, Any]]:
-    """Return the network's name, and the entries of the recipe that go with a plan where there is one.
-
-    Without a name it is one that fits the pictures and, where there is a budget, the time.
-    """
-    from ..device import choose_device, choose_precision, threads
-    from ..training.events import Planned
-    from ..training.planner import CANDIDATES, plan
-    from ..training.speed import convolution_rate
-
-    if config.model.name != "auto":
-        return config.model.name, {}
-    name, budget = default_network(data.shape), config.recipe.budget
-    if budget is None or name not in [candidate.name for candidate in CANDIDATES]:
-        return name, {}
-    with threads(config.machine.threads):
-        device = choose_device(config.machine.device)
-        precision = choose_precision(config.machine.precision, device)
-        rate = convolution_rate(device, precision, seconds=budget / 100)
-    pictures = len(data.train)
-    found = plan(budget=budget, rate=rate, shape=data.shape, classes=len(data.classes), pictures=pictures)
-    for listener in listeners:
-        listener(Planned(found.model, found.seen / pictures, rate))
-    return found.model, found.recipe
+    return config.model_copy(update={"data": config.data.model_copy(update=changes)}), planned
 
 
 def with_progress(given: Sequence[Listener], *, progress: bool) -> list[Listener]:

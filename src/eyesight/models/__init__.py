@@ -55,11 +55,14 @@ def network_spec(name: str, *, shape: tuple[int, int, int], classes: int) -> Net
 
 
 def default_network(shape: tuple[int, int, int]) -> str:
-    """Return the network for pictures of this size (H, W, C) when none is named.
+    """Return the network for pictures of this size (H, W, C) when none is named."""
+    smallest, largest = _WHITENED_SIDES
+    return "whitened-32-64-64" if smallest <= min(shape[:2]) <= largest else plain_network(shape)
 
-    Below 8 pixels two pooling layers would leave next to nothing to look at, so such pictures get one.
+
+def plain_network(shape: tuple[int, int, int]) -> str:
+    """Return the network of convolutions, pooling and dense layers alone for pictures of this size (H, W, C).
+
+    Below 16 pixels a second pooling layer would leave next to nothing to look at, so such pictures get one.
     """
-    side = min(shape[:2])
-    if side < _WHITENED_SIDES[0]:
-        return "small-cnn-1pool"
-    return "whitened-32-64-64" if side <= _WHITENED_SIDES[1] else "small-cnn-same"
+    return "small-cnn-1pool" if min(shape[:2]) < 16 else "small-cnn-same"

@@ -104,11 +104,12 @@ def whitening_filters(images: torch.Tensor, layer: Whitening) -> torch.Tensor:
     sums = torch.zeros(channels * size**2, channels * size**2, dtype=torch.float64)
     count = 0
     for part in torch.split(images, _WHITENED_AT_ONCE):
-        patches = part.float().unfold(2, size, layer.stride).unfold(3, size, layer.stride)
+        patches = part.double().unfold(2, size, layer.stride).unfold(3, size, layer.stride)
         flat = patches.permute(1, 4, 5, 0, 2, 3).reshape(sums.shape[0], -1)  # from (n, C, rows, columns, k, k)
         sums += flat @ flat.T
         count += flat.shape[1]
     variances, vectors = torch.linalg.eigh(sums / count)  # ascending
+    variances.clamp_(min=0)
     best = torch.arange(len(variances) - 1, len(variances) - 1 - layer.components, -1)
     filters = vectors.T[best] / (variances[best, None] + _WHITENING_EPS).sqrt()
     signs = torch.where(filters[:, :1] < 0, -1.0, 1.0)  # which of the two comes first must not depend on the library

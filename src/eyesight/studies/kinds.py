@@ -14,7 +14,7 @@ from typing import Any
 
 from ..data.dataset import Dataset
 from ..errors import UnknownNameError, UsageError
-from ..models import NETWORKS, network_spec
+from ..models import NETWORKS, network_spec, plain_network
 from ..training.recipe import LENGTHS, Recipe, parse_config, set_values
 from .definition import MOST_SEEDS, Arm, Definition
 
@@ -132,7 +132,7 @@ def _some(data: Dataset, full: bool, *, of_small: int | None = None) -> int | No
 def _convolutional(data: Dataset) -> str:
     """Return the network of the CIFAR-10 quick start, or one that fits smaller pictures."""
     smallest = network_spec("small-cnn", shape=(32, 32, data.shape[2]), classes=len(data.classes)).min_size()
-    return "small-cnn" if min(data.shape[:2]) >= smallest else "small-cnn-1pool"
+    return "small-cnn" if min(data.shape[:2]) >= smallest else plain_network(data.shape)
 
 
 def _regularization(data: Dataset, full: bool, recipe: Recipe) -> Parts:

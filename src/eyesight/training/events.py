@@ -17,11 +17,13 @@ class Planned:
 
     Attributes:
         network: its name.
+        recipe: entries of the recipe that the time decided.
         epochs: times through the training pictures that the time is estimated to be enough for.
         rate: FLOP/s of convolutions, as measured.
     """
 
     network: str
+    recipe: dict[str, Any]
     epochs: float
     rate: float
 

@@ -51,6 +51,7 @@ class Job:
         batches: the training pictures in order.
         schedule: factor on the learning rate for a progress from 0 to 1.
         device, precision: where and how the network computes.
+        smallest_part: pictures that the network needs at least at once: two with batch normalisation.
     """
 
     data: Dataset
@@ -60,6 +61,7 @@ class Job:
     schedule: Callable[[float], float]
     device: torch.device
     precision: Precision
+    smallest_part: int
 
     @property
     def recipe(self) -> Recipe:
@@ -142,7 +144,8 @@ def prepare(data: Dataset, config: Config, module: nn.Module | None = None) -> t
     if module is None:
         network = channels_last(network)
     fewest = len(data.train) if config.recipe.sampling == "shuffled" else config.recipe.batch_size
-    if _has_batch_norm(network) and min(fewest, config.recipe.batch_size) == 1:
+    smallest_part = 2 if _has_batch_norm(network) else 1
+    if min(fewest, config.recipe.batch_size) < smallest_part:
         raise UsageError(
             "recipe.batch_size: batch normalisation needs at least two pictures in every update; received: "
             f"{config.recipe.batch_size} for {len(data.train):,} pictures"
@@ -159,7 +162,7 @@ def prepare(data: Dataset, config: Config, module: nn.Module | None = None) -> t
         augmentation=Augmentation(flip=config.recipe.flip, shift=config.recipe.shift),
     )
     schedule = SCHEDULES.load(config.recipe.schedule)
-    job = Job(data, config, preprocessing, batches, schedule, device, precision)
+    job = Job(data, config, preprocessing, batches, schedule, device, precision, smallest_part)
     optimizer = optimizers.build(network.named_parameters(), config.recipe)
     sums = torch.zeros(3, dtype=torch.float64, device=device)
     return job, TrainState(network, optimizer, sums, average=AVERAGES.load(config.recipe.averaging)())

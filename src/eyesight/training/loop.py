@@ -356,8 +356,8 @@ def train_step(job: Job, state: TrainState, progress: float) -> None:
     optimizer.zero_grad()
     if recipe.sampling == "replacement":
         state.sums.zero_()  # there is no epoch to take means over: the figures are the last batch's
-    part = math.ceil(len(labels) / recipe.accumulate)
-    for x, y in zip(torch.split(images, part), torch.split(labels, part), strict=True):
+    parts = max(1, min(recipe.accumulate, len(labels) // job.smallest_part))
+    for x, y in zip(images.tensor_split(parts), labels.tensor_split(parts), strict=True):
         with autocast(job.device, job.precision):
             logits = network(x)  # (n, K)
         exact = logits if logits.dtype == torch.float64 else logits.float()
@@ -378,7 +378,7 @@ def memory_advice(recipe: Recipe) -> str:
     size, parts = recipe.batch_size, 2 * recipe.accumulate
     if size == 1:
         return "out of memory at batch size 1; this network needs smaller pictures or more memory"
-    split = f", or --set recipe.accumulate={parts} for the same result in less memory" if parts <= size else ""
+    split = f", or --set recipe.accumulate={parts} for less memory" if parts <= size else ""
     return f"out of memory at batch size {size}; try --batch-size {size // 2}{split}"
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..models import network_spec
 
-_START = 0.5  # seconds: opening the data, first weights, saving
+_START = 0.3  # seconds: first weights, the first update, saving
 _UPDATES = 300  # as many as pay; with more time the batches become larger, up to full speed
 _SMALLEST_BATCH, _LARGEST_BATCH = 64, 500
 _SMALLER_FIRST = ((0.4, 0.5), (0.75, 0.75))
@@ -47,7 +47,7 @@ CANDIDATES = (
 
 @dataclass(frozen=True)
 class Plan:
-    """A network and a recipe for a budget.
+    """A network and a recipe for an amount of time.
 
     Attributes:
         model: name of the network.
@@ -60,21 +60,30 @@ class Plan:
     recipe: dict[str, Any]
 
 
-def plan(*, budget: float, rate: float, shape: tuple[int, int, int], classes: int, pictures: int) -> Plan:
+def plan(
+    *,
+    seconds: float,
+    rate: float,
+    shape: tuple[int, int, int],
+    classes: int,
+    pictures: int,
+    smaller_first: bool = True,
+) -> Plan:
     """Return the widest network that the time is enough for.
 
     Args:
-        budget: seconds, from data to saved model.
+        seconds: that are left once the data is open, to the saved model.
         rate: FLOP/s of convolutions, forward and backward, on this machine; see `speed.convolution_rate`.
         shape: (H, W, C) of the pictures.
         classes: number of classes.
         pictures: how many there are to train with.
+        smaller_first: whether pictures may be smaller at first.
     """
-    smaller_first = {"resolution": _SMALLER_FIRST} if min(shape[:2]) >= _LARGE else {}
+    smaller = {"resolution": _SMALLER_FIRST} if smaller_first and min(shape[:2]) >= _LARGE else {}
     for candidate in reversed(CANDIDATES):
-        recipe: dict[str, Any] = smaller_first if candidate.smaller_first else {}
+        recipe: dict[str, Any] = smaller if candidate.smaller_first else {}
         flops = network_spec(candidate.name, shape=shape, classes=classes).flops() / (_GAIN if recipe else 1)
-        seen = int(max(budget - _START, 0) * rate * candidate.reaches / (3 * flops))  # backward: twice as many
+        seen = int(max(seconds - _START, 0) * rate * candidate.reaches / (3 * flops))  # backward: twice as many
         if seen >= candidate.least:
             break
     largest = min(_LARGEST_BATCH, seen // _UPDATES, pictures // 100)

@@ -101,7 +101,9 @@ class Recipe(_Part):
     shift: Annotated[int, Field(ge=0, le=1024)] = 0  # move pictures by up to so many pixels each way
     # smaller pictures at first: [[0.5, 0.75]] has three quarters of height and width for the first half of the training
     resolution: tuple[tuple[_Share, _Share], ...] = ()
-    accumulate: Annotated[int, Field(ge=1)] = 1  # split every batch in so many parts: less memory, the same update
+    # split every batch in so many parts: less memory, the same update; with batch normalisation, which looks at each
+    # part on its own, nearly the same
+    accumulate: Annotated[int, Field(ge=1)] = 1
     optimizer: str = "adam"  # works untuned
     lr: Annotated[float, Field(gt=0)] = 1e-3
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9  # of sgd and muon

@@ -42,8 +42,8 @@ def recommended(model: str, data: Dataset) -> dict[str, Any]:
 def completed(recipe: Mapping[str, Any], recommendation: Mapping[str, Any]) -> dict[str, Any]:
     """Return the user's entries of a recipe with the recommended ones where the user said nothing.
 
-    Another optimizer than the recommended one needs another rate, so it comes without; and where pictures are not
-    mirrored in training, they are not in prediction.
+    Another optimizer than the recommended one needs another rate, so it comes without; where pictures are not
+    mirrored in training, they are not in prediction; and what alternates from epoch to epoch needs epochs.
 
     >>> completed({"optimizer": "adam"}, {"optimizer": "muon", "lr": 0.2, "shift": 2})
     {'shift': 2, 'optimizer': 'adam'}
@@ -54,4 +54,6 @@ def completed(recipe: Mapping[str, Any], recommendation: Mapping[str, Any]) -> d
         left = {key: value for key, value in left.items() if key not in ("optimizer", "lr", "momentum", "schedule")}
     if own.get("flip", left.get("flip")) is False:
         left.pop("views", None)
+    if own.get("sampling") == "replacement" and left.get("flip") == "alternating":
+        left["flip"] = True  # with no epochs there is no second time that a picture comes
     return left | dict(recipe)

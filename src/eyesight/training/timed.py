@@ -66,7 +66,7 @@ class TimedPreset:
 
 
 _PRESETS = (
-    TimedPreset("mnist", 0.8, "whitened-16-32-32"),
+    TimedPreset("mnist", 0.8, "whitened-16-32-32", {"batch_size": 64}),
     TimedPreset("mnist", 4, "whitened-16-32-32"),
     TimedPreset("mnist", 20, "whitened-32-64-64"),
     TimedPreset("mnist", 120, "whitened-64-128-128"),

@@ -22,7 +22,7 @@ from ..run import RunFolder
 from . import checkpoint
 from .checkpoint import Checkpoint
 from .clock import BudgetClock, Clock, StepClock, begin_record, read_record
-from .events import Control, Event, Listener, Progress, Warned, event_to_json
+from .events import Control, Event, Listener, Planned, Progress, Warned, event_to_json
 from .identity import differences, first_weights, load_changed
 from .job import Identity, Job, prepare
 from .loop import Loop, fit
@@ -43,6 +43,7 @@ def start(
     listeners: Sequence[Listener] = (),
     checkpoint_every: float | None = None,
     began: float | None = None,
+    planned: Planned | None = None,
     repeats: RunFolder | None = None,
 ) -> RunFolder:
     """Train in a new run folder, which `create` makes once all checks have passed. See `eyesight.train`.
@@ -52,6 +53,7 @@ def start(
         create: makes the folder.
         checkpoint_every: seconds between saved states; see `Loop`.
         began: the `time.perf_counter()` from which a budget counts; now, where not given.
+        planned: what a budget decided, to be told.
         repeats: a run of the same configuration that is to be repeated, with its progress as it was recorded.
     """
     began = time.perf_counter() if began is None else began
@@ -63,6 +65,10 @@ def start(
             _write_environment(run, job, first_weights(state))
             if record:
                 begin_record(run.clock_file, record)
+            if planned:
+                told: list[Listener] = [*listeners, EventFile(run)]
+                for listener in told:
+                    listener(planned)
             run.write_config(job.config.model_dump(mode="json"))  # last: with it, the run can be taken up
             state.seconds = time.perf_counter() - began
             _train(job, state, run, control, listeners, checkpoint_every, record)
@@ -152,7 +158,9 @@ def _record_to_repeat(run: RunFolder, job: Job, state: TrainState, listeners: Se
     if was.get("data_fingerprint") != job.data.fingerprint:
         raise RunError(f"{run.path}: cannot be repeated, because {job.data.name} is not what it was trained on")
     if _begun_with(run) not in (None, first_weights(state)):
-        raise RunError(f"{run.path}: cannot be repeated, because your module begins with other weights")
+        if job.config.model.kind == "module":
+            raise RunError(f"{run.path}: cannot be repeated, because your module begins with other weights")
+        _tell(listeners, "this machine computes other first weights: it will not repeat bit for bit")
     before = was.get("identity", {}).get("versions", {})
     for name, version in job.identity["versions"].items():
         if before.get(name, version) != version:
@@ -237,7 +245,8 @@ def _check_start(
     if isinstance(before := was.get("identity"), dict):
         for text in _changes(before, job.identity, run, force=force):
             _tell(listeners, f"--force: {text}")
-    if not force and _begun_with(run) not in (None, first_weights(state)):
+    own = job.config.model.kind == "module"
+    if own and not force and _begun_with(run) not in (None, first_weights(state)):
         raise RunError(
             f"{run.path}: your module begins with other weights than it did then; --force starts over with them"
         )

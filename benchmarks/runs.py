@@ -1,0 +1,60 @@
+"""What benchmarks that train over seeds share: a warm process, a file of runs, the accuracy of a run.
+
+In: a file, a run. Out: results as plain data, an accuracy.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import eyesight
+import machine
+from eyesight.data.dataset import Split
+
+Results = dict[str, Any]
+
+
+def open_results(file: Path, **about: Any) -> Results:
+    """Return what a file holds of earlier runs, with the machine announced; a new file's contents where there is none.
+
+    Raises:
+        SystemExit: the file is of another machine, or `about` something else.
+    """
+    results: Results = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {"runs": {}}
+    now = machine.announce()
+    before = results.get("machine", now)
+    for what, was, found in (
+        *((key, before[key], now[key]) for key in ("processor", "cores")),
+        *((key, results.get("about", about).get(key), value) for key, value in about.items()),
+    ):
+        if was != found:
+            raise SystemExit(f"{file}: holds runs of another {what}: {was}; now: {found}")
+    return results | {"machine": now, "about": about}
+
+
+def write(file: Path, results: Results) -> None:
+    """Write all runs."""
+    file.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+
+
+def warm_up() -> None:
+    """Make an update on the digits, for which Python loads what training needs, and print the time it took."""
+    started = time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder:
+        eyesight.train("digits", updates=1, output=Path(folder) / "run", progress=False)
+    print(f"the first training in this process, one update on the digits: {time.perf_counter() - started:.1f} s")
+
+
+def accuracy(run: eyesight.Run, split: Split) -> float:
+    """Return the share of a split's pictures that the run's classifier gets right."""
+    right = [
+        (run.classifier.logits(split.gather(ids)).argmax(axis=1) == split.labels[ids]).sum()
+        for ids in np.array_split(np.arange(len(split)), 5)
+    ]
+    return int(np.sum(right)) / len(split)

@@ -1,0 +1,66 @@
+"""What a training gets where the user leaves it open: the network, and the recipe that goes with it.
+
+In: the entries that were asked for, the dataset, the time that is left. Out: the whole configuration, and what was
+planned where a budget decided. `recommended` and `planner` say what is good; this puts it together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..data.dataset import Dataset
+from ..device import choose_device, choose_precision, keep_freed_memory, threads
+from ..models import default_network, plain_network
+from .events import Planned
+from .planner import CANDIDATES, plan
+from .recipe import Config, parse_config, set_values
+from .recommended import completed, recommended
+from .speed import convolution_rate
+
+_MEASURED = 0.01  # of the time that is left: so long convolutions are timed
+
+
+def chosen(values: Mapping[str, Any], config: Config, data: Dataset, *, spent: float) -> tuple[Config, Planned | None]:
+    """Return the configuration with the network and the recipe filled in.
+
+    Args:
+        values: the entries that were asked for.
+        config: what they are as they stand.
+        data: what is trained on.
+        spent: seconds of the budget, if there is one, that are gone already.
+    """
+    name, planned = config.model.name, None
+    if name == "auto":
+        name, planned = _network(values, config, data, spent)
+    recommendation = recommended(name, data) | (planned.recipe if planned else {})
+    if recommendation:
+        recipe = completed(values.get("recipe", {}), recommendation)
+        config = parse_config(set_values(values, {"recipe": recipe}))
+    return config.model_copy(update={"model": config.model.model_copy(update={"name": name})}), planned
+
+
+def _network(values: Mapping[str, Any], config: Config, data: Dataset, spent: float) -> tuple[str, Planned | None]:
+    """Return the network that fits the pictures, what was asked of it, and the time if there is a budget."""
+    model, budget = config.model, config.recipe.budget
+    one = min(len(data.train), config.recipe.batch_size) == 1  # too few for batch normalisation
+    if one or model.dense is not None or model.batch_norm:
+        return plain_network(data.shape), None
+    name = default_network(data.shape)
+    if budget is None or name not in {candidate.name for candidate in CANDIDATES}:
+        return name, None
+    left = max(budget - spent, 0.0)
+    keep_freed_memory()
+    with threads(config.machine.threads):
+        device = choose_device(config.machine.device)
+        precision = choose_precision(config.machine.precision, device)
+        rate = convolution_rate(device, precision, seconds=_MEASURED * left)
+    found = plan(
+        seconds=left,
+        rate=rate,
+        shape=data.shape,
+        classes=len(data.classes),
+        pictures=len(data.train),
+        smaller_first="resolution" not in values.get("recipe", {}),
+    )
+    return found.model, Planned(found.model, found.recipe, found.seen / len(data.train), rate)
