@@ -21,16 +21,22 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import nn
+
 import eyesight
 from eyesight.models import NETWORKS
 from eyesight.models.elementwise import BatchNorm
 from eyesight.models.layers import Chain, Conv, Whitening, chain
 from eyesight.models.network import NetworkSpec
 from eyesight.models.whitened import Input, whitened_32_64_64
+from eyesight.training.averaging import AVERAGES, NoAverage
 from runs import accuracy, open_results, warm_up, write
 
 NETWORK = "whitened-32-64-64"
 ALL = "all"
+LOOKAHEAD_EVERY, LOOKAHEAD_DECAY = 5, 0.92  # updates; at the end 0.92³ = 0.78 of the average stays
+FROZEN_FROM = 0.7
 
 VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     ALL: ("the recipe as it is", {}),
@@ -53,6 +59,8 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "six-views": ("six views in prediction", {"recipe.views": "mirror-shift"}),
     "ema": ("moving average of the weights", {"recipe.averaging": "ema"}),
     "swa": ("average of the last quarter", {"recipe.averaging": "swa"}),
+    "lookahead": ("lookahead", {"recipe.averaging": "lookahead"}),
+    "late-freezing": ("first block stays from 70 % on", {"recipe.averaging": "late-freezing"}),
     "smaller-first": ("smaller pictures at first", {"recipe.resolution": [[0.4, 0.5], [0.75, 0.75]]}),
     "batch-125": ("batches of 125", {"recipe.batch_size": 125}),
     "batch-500": ("batches of 500", {"recipe.batch_size": 500}),
@@ -91,6 +99,38 @@ def _with_scales(tree: Chain) -> Chain:
     return chain(**changed)
 
 
+class Lookahead(NoAverage):
+    """Every five updates the weights go back towards their moving average, at the end less and less away from it.
+
+    Source: Zhang et al., 2019; the strength over the training as in Jordan, 2024.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.slow: list[torch.Tensor] = []
+
+    @torch.no_grad()
+    def update(self, network: nn.Module, progress: float) -> None:
+        """Move the slow weights towards the fast ones, and put the fast ones there."""
+        fast = list(network.parameters())
+        self.slow = self.slow or [parameter.detach().clone() for parameter in fast]
+        self.count += 1
+        if self.count % LOOKAHEAD_EVERY == 0:
+            share = 1 - (LOOKAHEAD_DECAY * progress) ** 3
+            torch._foreach_lerp_(self.slow, fast, share)
+            torch._foreach_copy_(fast, self.slow)
+
+
+class LateFreezing(NoAverage):
+    """From a moment on the first block is not trained any more, which saves its part of the backward pass."""
+
+    def update(self, network: nn.Module, progress: float) -> None:
+        """Freeze."""
+        if progress >= FROZEN_FROM:
+            network.get_submodule("features.stage1").requires_grad_(False)
+
+
+OWN_AVERAGES = {"lookahead": Lookahead, "late-freezing": LateFreezing}
 OWN_NETWORKS: dict[str, Callable[[Input, int], NetworkSpec]] = {
     f"{NETWORK}-learnt-stem": learnt_stem,
     f"{NETWORK}-random-weights": random_weights,
@@ -150,6 +190,8 @@ def main() -> int:
         parser.error(f"--only: no such variant: {', '.join(sorted(unknown))}; there are {', '.join(VARIANTS)}")
     for name, make in OWN_NETWORKS.items():
         NETWORKS.add(name, f"{__name__}:{make.__name__}")
+    for name, average in OWN_AVERAGES.items():
+        AVERAGES.add(name, f"{__name__}:{average.__name__}")
     file: Path = arguments.json
     results = open_results(file, data=arguments.data, budget=arguments.budget, network=NETWORK)
     warm_up()
