@@ -32,7 +32,8 @@ from eyesight.lessons.terminal import aligned
 from eyesight.lessons.tutorials.account import Account
 from eyesight.lessons.tutorials.table import Measurement, conclusion, figure_rows, notes
 from eyesight.lessons.tutorials.telling import STORIES, differences
-from eyesight.training.presets import PRESETS, Spread, all_measured, find
+from eyesight.training.figures import Spread
+from eyesight.training.presets import PRESETS, all_measured, find
 from eyesight.training.recipe import Recipe
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"

@@ -9,14 +9,13 @@ tutorials.json beside this file, those of Keras with their origin, ours as bench
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from functools import cache
-from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
 from ..registry import Registry
+from .figures import Spread, read_figures
 
 if TYPE_CHECKING:
     from .recipe import Config
@@ -35,16 +34,6 @@ PRESETS = Registry(
 )
 
 FIGURES_FILE = "tutorials.json"
-
-
-@dataclass(frozen=True)
-class Spread:
-    """Test accuracy over several runs: mean, sample standard deviation, runs, and their median time in seconds."""
-
-    mean: float
-    deviation: float
-    n: int
-    seconds_median: float
 
 
 @dataclass(frozen=True)
@@ -123,12 +112,9 @@ def find(name: str) -> Preset:
     return preset
 
 
-@cache
 def figures_file() -> Values:
     """Return the contents of tutorials.json: where figures come from, on which machine, and the figures."""
-    text = resources.files(__package__).joinpath(FIGURES_FILE).read_text(encoding="utf-8")
-    values: Values = json.loads(text)
-    return values
+    return read_figures(FIGURES_FILE)
 
 
 @cache

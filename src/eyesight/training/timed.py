@@ -8,15 +8,12 @@ Networks and recipes were chosen on pictures held out of the training sets.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
-from importlib import resources
 from typing import Any
 
 from ..errors import UnknownNameError
-from .presets import Spread
+from .figures import Spread, read_figures
 
 FIGURES_FILE = "timed.json"
 
@@ -89,9 +86,6 @@ def find(name: str) -> TimedPreset:
     return TIMED[name]
 
 
-@cache
 def figures_file() -> dict[str, Any]:
     """Return the contents of timed.json: how and on which machine the figures were measured, and the figures."""
-    text = resources.files(__package__).joinpath(FIGURES_FILE).read_text(encoding="utf-8")
-    values: dict[str, Any] = json.loads(text)
-    return values
+    return read_figures(FIGURES_FILE)
