@@ -383,16 +383,23 @@ def test_the_whole_way_takes_the_readers_numbers(capsys: pytest.CaptureFixture[s
 # a trained network
 
 
+@pytest.fixture(scope="module")
+def plain_run(tmp_path_factory: pytest.TempPathFactory) -> eyesight.Run:
+    """A plain network whose first layer has filters of 3x3."""
+    output = tmp_path_factory.mktemp("runs") / "plain"
+    return eyesight.train("digits", model="small-cnn-1pool", epochs=3, output=output, progress=False)
+
+
 def test_layers_shows_shapes_filters_and_maps_of_a_run(
-    digits_run: eyesight.Run, capsys: pytest.CaptureFixture[str]
+    plain_run: eyesight.Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    out = told("layers", "--model", str(digits_run.path), capsys=capsys)
+    out = told("layers", "--model", str(plain_run.path), capsys=capsys)
     assert "8×8×1 → 8×8×32 → 8×8×64 → 4×4×64 → 1024 → 64 → 10; 85,066 parameters." in out
-    classifier = digits_run.classifier
-    picture = digits_run.data().test.gather([0])[0]
+    classifier = plain_run.classifier
+    picture = plain_run.data().test.gather([0])[0]
     best = classifier.probabilities(picture[None])[0]
     assert f"The answer: {best.argmax()}, with probability {best.max():.4f}." in out
-    assert f"test picture 0 of digits, a {digits_run.data().test.labels[0]}" in out
+    assert f"test picture 0 of digits, a {plain_run.data().test.labels[0]}" in out
     weights = classifier.network.get_submodule("features.stage1.conv").weight.detach().numpy()
     lesson = layers.layers(classifier=classifier, picture=picture, source="a digit")
     named = {int(g.title[1:]): g.values for g in grids(lesson) if g.title.startswith("#") and g.numbers}
@@ -404,9 +411,9 @@ def test_layers_shows_shapes_filters_and_maps_of_a_run(
     assert not classifier.network.get_submodule("features.stage1.conv")._forward_hooks
 
 
-def test_captured_maps_are_what_the_network_computes_layer_by_layer(digits_run: eyesight.Run) -> None:
-    classifier = digits_run.classifier
-    picture = digits_run.data().test.gather([3])[0]
+def test_captured_maps_are_what_the_network_computes_layer_by_layer(plain_run: eyesight.Run) -> None:
+    classifier = plain_run.classifier
+    picture = plain_run.data().test.gather([3])[0]
     stages = layers.capture(classifier, picture)
     scale = classifier.inference.preprocessing
     x = (torch.from_numpy(picture).permute(2, 0, 1)[None] / 255 - torch.tensor(scale.mean)) / torch.tensor(scale.std)
@@ -424,7 +431,7 @@ def test_captured_maps_are_what_the_network_computes_layer_by_layer(digits_run: 
         np.testing.assert_allclose(stage.values, expected[0].numpy(), atol=1e-4, err_msg=stage.row.layer)
 
 
-@pytest.mark.parametrize("network", ["lenet5", "mlp", "small-cnn-1pool"])
+@pytest.mark.parametrize("network", ["lenet5", "mlp", "small-cnn-1pool", "whitened-16-32-32"])
 def test_layers_takes_networks_without_convolutions_and_colour_pictures(
     network: str, bars_data: eyesight.Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -248,7 +248,8 @@ def test_a_run_whose_making_was_killed_can_be_made_again(tmp_path):
 
 # -- real limits -----------------------------------------------------------------------------------------------------
 
-OPTIONS = ["--epochs", "4", "--optimizer", "sgd", "--set", "recipe.keep=last", "--threads", "1", "--precision", "fp32"]
+OPTIONS = ["--model", "small-cnn-1pool", "--epochs", "4", "--optimizer", "sgd", "--set", "recipe.keep=last",
+           "--threads", "1", "--precision", "fp32"]  # fmt: skip
 
 
 def stop_after(count: int) -> Callable[[object], None]:
@@ -278,8 +279,8 @@ def stopped_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = tmp_path_factory.mktemp("stopped") / "run"
     with pytest.raises(KeyboardInterrupt):
         eyesight.train(
-            "digits", epochs=4, optimizer="sgd", keep="last", threads=1, precision="fp32", output=run, progress=False,
-            checkpoint_every=0.001, listeners=[stop_after(2)],
+            "digits", model="small-cnn-1pool", epochs=4, optimizer="sgd", keep="last", threads=1, precision="fp32",
+            output=run, progress=False, checkpoint_every=0.001, listeners=[stop_after(2)],
         )  # fmt: skip
     return run
 

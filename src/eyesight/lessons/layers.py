@@ -13,7 +13,7 @@ from ..classifier import Classifier
 from ..errors import UsageError
 from ..metrics import softmax
 from ..models.elementwise import Activation
-from ..models.layers import Conv, Linear
+from ..models.layers import Conv, Linear, Whitening
 from ..models.network import NetworkSpec, leaves
 from ..models.summary import Row, Summary, summarise
 from ..preprocess import Pixels, adapt
@@ -58,9 +58,9 @@ def layers(*, classifier: Classifier, picture: Pixels, source: str) -> Lesson:
         f"What the layers learn: {spec.name} on {classifier.training.data if classifier.training else 'its pictures'}",
         (
             Words(
-                "Every filter was found by training. A feature map shows where in the picture its filter answers: "
-                "orange above zero, blue below. The shapes tell how the maps shrink, and grow in number, from layer to "
-                "layer."
+                f"Every filter was found by training{_computed(spec)}. A feature map shows where in the picture its "
+                "filter answers: orange above zero, blue below. The shapes tell how the maps shrink, and grow in "
+                "number, from layer to layer."
             ),
             Only("sheet", line(seen, Sign("→"), _shapes(summary))),
             Only("terminal", Words(f"The picture: {source}, {by(summary.input)}.")),
@@ -112,6 +112,12 @@ def capture(classifier: Classifier, picture: Pixels) -> list[Stage]:
 def _shapes(summary: Summary) -> Table:
     rows = tuple((row.layer, row.kind, by(row.output), f"{row.parameters:,}") for row in summary.rows)
     return Table(("layer", "kind", "output", "parameters"), (("picture", "", by(summary.input), ""), *rows), words=2)
+
+
+def _computed(spec: NetworkSpec) -> str:
+    """Return which filters were not found by training, if any."""
+    whitening = any(isinstance(layer, Whitening) for _, layer, _ in leaves(spec.whole, spec.input))
+    return ", but for those of the whitening, which are computed from the pictures" if whitening else ""
 
 
 def _shrinking(summary: Summary, stages: list[Stage]) -> str:
