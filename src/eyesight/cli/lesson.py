@@ -160,7 +160,9 @@ def _trained() -> Classifier:
     typer.echo(f"training a small network on the embedded digits for {_EPOCHS} epochs; --model takes yours", err=True)
     with tempfile.TemporaryDirectory() as folder:
         try:
-            return api.train("digits", epochs=_EPOCHS, seed=0, output=Path(folder) / "run").classifier
+            return api.train(
+                "digits", model="small-cnn-1pool", epochs=_EPOCHS, seed=0, output=Path(folder) / "run"
+            ).classifier
         except InterruptedRun as error:
             raise InterruptedRun("interrupted", error.exit_code - 128) from None  # there is nothing to resume
 
