@@ -35,7 +35,7 @@ from eyesight.device import choose_device, choose_precision
 from eyesight.training import timed
 from eyesight.training.speed import convolution_rate
 from eyesight.training.timed import TIMED, TimedPreset
-from runs import accuracy, open_results, warm_up, write
+from runs import accuracy, open_results, summary, warm_up, write
 
 TARGETS = {
     "mnist-0.8s": 0.97,
@@ -81,7 +81,7 @@ def train(preset: TimedPreset, seed: int, data_dir: Path) -> dict[str, float]:
 
 def show(preset: TimedPreset, runs: Runs) -> bool:
     """Print a line; tell whether the target is met."""
-    found = summary(runs)
+    found = summary(runs, runs)
     spread = f" ± {found['deviation']:.4f}" if len(runs) > 1 else ""
     seconds = statistics.median(run["seconds"] for run in runs.values())
     teraflops = statistics.median(run["seconds"] * run["rate"] / 1e3 for run in runs.values())
@@ -98,24 +98,13 @@ def show(preset: TimedPreset, runs: Runs) -> bool:
     return met
 
 
-def summary(runs: Runs) -> dict[str, float]:
-    """Return what timed.json holds of a preset."""
-    accuracies = [run["accuracy"] for run in runs.values()]
-    return {
-        "mean": round(statistics.mean(accuracies), 5),
-        "deviation": round(statistics.stdev(accuracies), 5) if len(accuracies) > 1 else 0.0,
-        "n": len(runs),
-        "seconds_median": round(statistics.median(run["seconds"] for run in runs.values()), 1),
-    }
-
-
 def record(name: str, runs: Runs, machine: dict[str, Any]) -> None:
     """Put a preset's summary into the package, and the machine; one run has no spread, and is no figure to expect."""
     if len(runs) > 1:
         values = json.loads(FIGURES.read_text(encoding="utf-8"))
-        values["presets"][name] = summary(runs)
+        values["presets"][name] = summary(runs, runs)
         values["machine"] = f"{machine['cores']} cores of {machine['processor']}, shared with others"
-        FIGURES.write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        write(FIGURES, values)
 
 
 def against_keras(python: Path, data_dir: Path, results: dict[str, Any]) -> bool:
@@ -129,9 +118,9 @@ def against_keras(python: Path, data_dir: Path, results: dict[str, Any]) -> bool
             results["keras"][tutorial] = json.loads(answer.splitlines()[-1])
         keras = results["keras"][tutorial]
         ours = {
-            name: summary(runs)
+            name: summary(runs, runs)
             for name, runs in results["runs"].items()
-            if name in TIMED and TIMED[name].data == data and runs and summary(runs)["mean"] >= keras["accuracy"]
+            if name in TIMED and TIMED[name].data == data and runs and summary(runs, runs)["mean"] >= keras["accuracy"]
         }
         print(f"{tutorial} on Keras: {keras['accuracy']:.4f} in {keras['seconds']:.1f} s", end="; ")
         name = min(ours, key=lambda name: ours[name]["seconds_median"], default=None)

@@ -26,15 +26,13 @@ import math
 import statistics
 import sys
 from pathlib import Path
-from typing import Any
 
 import machine
-from worker import Worker
+from worker import Result, Worker
 
 HERE = Path(__file__).resolve().parent
 TUTORIALS = {"T2": "CIFAR-10, small-cnn", "T3": "Fashion-MNIST, small-cnn-same"}
 TARGET_RATIO = 1 / 3
-Result = dict[str, Any]
 
 
 def start(side: str, tutorial: str, arguments: argparse.Namespace) -> Worker:

@@ -6,8 +6,10 @@ In: a file, a run. Out: results as plain data, an accuracy.
 from __future__ import annotations
 
 import json
+import statistics
 import tempfile
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -38,9 +40,20 @@ def open_results(file: Path, **about: Any) -> Results:
     return results | {"machine": now, "about": about}
 
 
+def summary(runs: Results, timed: Iterable[str]) -> dict[str, float]:
+    """Return what the package holds of runs by seed: test accuracy of all, and the median time of those in `timed`."""
+    accuracies = [run["accuracy"] for run in runs.values()]
+    return {
+        "mean": round(statistics.mean(accuracies), 5),
+        "deviation": round(statistics.stdev(accuracies), 5) if len(accuracies) > 1 else 0.0,
+        "n": len(runs),
+        "seconds_median": round(statistics.median(runs[seed]["seconds"] for seed in timed), 1),
+    }
+
+
 def write(file: Path, results: Results) -> None:
-    """Write all runs."""
-    file.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    """Write all runs, or the figures that the package holds."""
+    file.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def warm_up() -> None:

@@ -33,11 +33,10 @@ import eyesight
 import machine
 from eyesight.cli.arguments import parse_setting
 from eyesight.training import presets
-from runs import accuracy
+from runs import Results, accuracy, summary, write
 
 SIDES = ("eyesight", "ours")
 FIGURES = Path(presets.__file__).with_name(presets.FIGURES_FILE)
-Results = dict[str, Any]
 
 
 def train(
@@ -58,17 +57,6 @@ def train(
         return found | {"epochs": last["epoch"], "updates": last["step"], "threads": threads or os.cpu_count() or 1}
 
 
-def summary(runs: dict[str, dict[str, float]]) -> dict[str, float]:
-    """Return what tutorials.json holds of a side."""
-    accuracies = [run["accuracy"] for run in runs.values()]
-    return {
-        "mean": round(statistics.mean(accuracies), 5),
-        "deviation": round(statistics.stdev(accuracies), 5),
-        "n": len(runs),
-        "seconds_median": round(statistics.median(runs[seed]["seconds"] for seed in timed(runs)), 1),
-    }
-
-
 def timed(runs: dict[str, dict[str, float]]) -> list[str]:
     """Return the seeds whose times count: those of the runs with the most threads."""
     threads = max(run["threads"] for run in runs.values())
@@ -77,7 +65,7 @@ def timed(runs: dict[str, dict[str, float]]) -> list[str]:
 
 def compare(name: str, runs: dict[str, Any]) -> bool:
     """Print both sides of a tutorial; tell whether ours is better and takes no longer."""
-    keras, sides = presets.find(name).measured.keras, {side: summary(runs[side]) for side in SIDES}
+    keras, sides = presets.find(name).measured.keras, {side: summary(runs[side], timed(runs[side])) for side in SIDES}
     if keras is not None:
         print(f"  Keras     {keras.mean:.4f} ± {keras.deviation:.4f}  n = {keras.n}  (earlier, tutorials.json)")
     for side, got in sides.items():
@@ -107,7 +95,7 @@ def measure(arguments: argparse.Namespace) -> int:
                 if str(seed) not in runs[side]:
                     runs[side][str(seed)] = found = train(preset, data, side, seed, arguments.threads)
                     print(f"  {side:8}  seed {seed}: {found['accuracy']:.4f} in {found['seconds']:.1f} s", flush=True)
-                    file.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+                    write(file, results)
         met.append(compare(name, runs))
         if arguments.record:
             record(name, runs)
@@ -117,8 +105,8 @@ def measure(arguments: argparse.Namespace) -> int:
 def record(name: str, runs: dict[str, Any]) -> None:
     """Put both sides' summaries into the package."""
     values = json.loads(FIGURES.read_text(encoding="utf-8"))
-    values["tutorials"][name] |= {side: summary(runs[side]) for side in SIDES}
-    FIGURES.write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    values["tutorials"][name] |= {side: summary(runs[side], timed(runs[side])) for side in SIDES}
+    write(FIGURES, values)
 
 
 def choose(arguments: argparse.Namespace) -> int:
