@@ -29,13 +29,20 @@ def built(name: str, shape: tuple[int, int, int] = (32, 32, 3), *, seed: int = 0
 
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("side", [8, 12, 16, 28, 32, 48, 64, 96])
-def test_pictures_from_8_to_96_pixels_fit_and_end_in_few_places(side: int, channels: int) -> None:
-    spec = network_spec("whitened-32-64-64", shape=(side, side, channels), classes=10)
+@pytest.mark.parametrize("name", ["whitened-32-64-64", "whitened-32-64-64-s2"])
+def test_pictures_from_8_to_96_pixels_fit_and_end_in_few_places(name: str, side: int, channels: int) -> None:
+    spec = network_spec(name, shape=(side, side, channels), classes=10)
     last = spec.features.output_shape(spec.input)
     assert 1 <= last[1] <= 4
-    network = built("whitened-32-64-64", (side, side, channels))
+    network = built(name, (side, side, channels))
     assert network(torch.zeros(2, channels, side, side)).shape == (2, 10)
     assert sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad) < spec.parameters()
+
+
+def test_larger_steps_leave_a_quarter_of_the_places_and_keep_what_patches_of_4x4_have() -> None:
+    spec, stepping = (network_spec(f"whitened-32-64-64{end}", shape=(32, 32, 3), classes=10) for end in ("", "-s2"))
+    one, other = (s.features.layers[0][1].output_shape((3, 32, 32)) for s in (spec, stepping))
+    assert (one, other) == ((24, 31, 31), (48, 15, 15))
 
 
 def test_whitened_patches_have_deviation_one_and_no_correlation() -> None:

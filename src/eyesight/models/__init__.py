@@ -21,6 +21,7 @@ NETWORKS = Registry(
         "mlp": "eyesight.models.tutorial:mlp",
         "whitened-16-32-32": "eyesight.models.whitened:whitened_16_32_32",
         "whitened-32-64-64": "eyesight.models.whitened:whitened_32_64_64",
+        "whitened-32-64-64-s2": "eyesight.models.whitened:whitened_32_64_64_s2",
         "whitened-64-128-128": "eyesight.models.whitened:whitened_64_128_128",
         "whitened-64-256-256": "eyesight.models.whitened:whitened_64_256_256",
         "whitened-128-384-384": "eyesight.models.whitened:whitened_128_384_384",

@@ -14,18 +14,27 @@ from .network import NetworkSpec
 
 Input = tuple[int, int, int]
 
-_SIDE = 32  # larger pictures are whitened in steps, to about as many patches in a row
+_PATCHES = 32  # in a row; larger pictures are whitened in steps
 _COMPONENTS = 12  # all that patches of 2x2 have in colour
 _MOMENTUM, _EPS = 0.4, 1e-5  # trainings are short: running statistics must be young
 
 
-def whitened(name: str, widths: tuple[int, int, int]) -> Callable[[Input, int], NetworkSpec]:
-    """Return the maker of a network whose three blocks have `widths` channels."""
+def whitened(
+    name: str, widths: tuple[int, int, int], *, patches: int = _PATCHES, most: int = _COMPONENTS
+) -> Callable[[Input, int], NetworkSpec]:
+    """Return the maker of a network whose three blocks have `widths` channels.
+
+    Args:
+        name: of the network.
+        widths: channels of each block.
+        patches: about as many in a row are whitened, in steps as large as that takes; each is two steps wide.
+        most: components that are kept of a patch.
+    """
 
     def make(shape: Input, classes: int) -> NetworkSpec:
-        stride = max(1, round(min(shape[1:]) / _SIDE))
+        stride = max(1, round(min(shape[1:]) / patches))
         kernel = 2 * stride
-        components = min(_COMPONENTS, shape[0] * kernel**2)
+        components = min(most, shape[0] * kernel**2)
         side = (min(shape[1:]) - kernel) // stride + 1
         stages: dict[str, AnyLayer] = {
             "stage0": chain(whitening=Whitening(components=components, kernel=kernel, stride=stride), relu=_RELU)
@@ -59,6 +68,7 @@ def _block(width: int) -> Chain:
 
 whitened_16_32_32 = whitened("whitened-16-32-32", (16, 32, 32))
 whitened_32_64_64 = whitened("whitened-32-64-64", (32, 64, 64))
+whitened_32_64_64_s2 = whitened("whitened-32-64-64-s2", (32, 64, 64), patches=16, most=24)
 whitened_64_128_128 = whitened("whitened-64-128-128", (64, 128, 128))
 whitened_64_256_256 = whitened("whitened-64-256-256", (64, 256, 256))
 whitened_128_384_384 = whitened("whitened-128-384-384", (128, 384, 384))

@@ -39,7 +39,8 @@ class Candidate:
 
 CANDIDATES = (
     Candidate("whitened-16-32-32", reaches=0.35, least=0),
-    Candidate("whitened-32-64-64", reaches=0.55, least=60_000),
+    Candidate("whitened-32-64-64-s2", reaches=0.45, least=25_000),
+    Candidate("whitened-32-64-64", reaches=0.55, least=45_000),
     Candidate("whitened-64-128-128", reaches=0.70, least=200_000, smaller_first=True),
     Candidate("whitened-64-256-256", reaches=0.85, least=400_000, smaller_first=True),
 )
