@@ -18,25 +18,33 @@ import statistics
 import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 import eyesight
+from eyesight.device import autocast
 from eyesight.models import NETWORKS
 from eyesight.models.elementwise import BatchNorm
 from eyesight.models.layers import Chain, Conv, Whitening, chain
 from eyesight.models.network import NetworkSpec
 from eyesight.models.whitened import Input, whitened_32_64_64
+from eyesight.training import loop
 from eyesight.training.averaging import AVERAGES, NoAverage
+from eyesight.training.job import Job
+from eyesight.training.loop import train_step
+from eyesight.training.state import TrainState
 from runs import accuracy, open_results, warm_up, write
 
 NETWORK = "whitened-32-64-64"
 ALL = "all"
 LOOKAHEAD_EVERY, LOOKAHEAD_DECAY = 5, 0.92  # updates; at the end 0.92³ = 0.78 of the average stays
 FROZEN_FROM = 0.7
+HARDER_FROM = 0.3
 
 VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     ALL: ("the recipe as it is", {}),
@@ -61,6 +69,7 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "swa": ("average of the last quarter", {"recipe.averaging": "swa"}),
     "lookahead": ("lookahead", {"recipe.averaging": "lookahead"}),
     "late-freezing": ("first block stays from 70 % on", {"recipe.averaging": "late-freezing"}),
+    "harder-half": ("batches of 500, from 30 % on the harder half of each", {"recipe.batch_size": 500}),
     "smaller-first": ("smaller pictures at first", {"recipe.resolution": [[0.4, 0.5], [0.75, 0.75]]}),
     "batch-125": ("batches of 125", {"recipe.batch_size": 125}),
     "batch-500": ("batches of 500", {"recipe.batch_size": 500}),
@@ -130,6 +139,40 @@ class LateFreezing(NoAverage):
             network.get_submodule("features.stage1").requires_grad_(False)
 
 
+@dataclass(frozen=True)
+class Kept:
+    """Batches with one batch in it: what was kept of a larger one."""
+
+    images: torch.Tensor
+    labels: torch.Tensor
+
+    def batch(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:  # noqa: ARG002 # as of Batches
+        """Return it, whatever the update."""
+        return self.images, self.labels
+
+
+def harder_half(job: Job, state: TrainState, progress: float) -> None:
+    """Make an update, later on with the half of the batch that the network knows least: a forward pass tells which.
+
+    Source: Jiang et al., "Accelerating deep learning by focusing on the biggest losers", 2019.
+    """
+    if progress < HARDER_FROM:
+        train_step(job, state, progress)
+        return
+    images, labels = job.batches.batch(state.step)
+    with torch.no_grad(), autocast(job.device, job.precision):
+        logits = state.network(images)
+    statistics_of_all = {name: value.clone() for name, value in state.network.named_buffers()}
+    losses = F.cross_entropy(logits.float(), labels, reduction="none")
+    harder = losses.topk(len(labels) // 2, sorted=False).indices.sort().values
+    kept = Kept(images[harder].contiguous(memory_format=torch.channels_last), labels[harder])
+    train_step(dataclasses.replace(job, batches=kept), state, progress)  # type: ignore[arg-type] # all it asks for
+    with torch.no_grad():
+        for name, value in state.network.named_buffers():
+            value.copy_(statistics_of_all[name])
+
+
+OWN_STEPS = {"harder-half": harder_half}
 OWN_AVERAGES = {"lookahead": Lookahead, "late-freezing": LateFreezing}
 OWN_NETWORKS: dict[str, Callable[[Input, int], NetworkSpec]] = {
     f"{NETWORK}-learnt-stem": learnt_stem,
@@ -138,15 +181,16 @@ OWN_NETWORKS: dict[str, Callable[[Input, int], NetworkSpec]] = {
 }
 
 
-def train(data: eyesight.Dataset, settings: dict[str, Any], budget: float, seed: int) -> dict[str, float]:
-    """Train once without looking at the held-out pictures; return the accuracy on them, and updates."""
+def train(data: eyesight.Dataset, variant: str, budget: float, seed: int) -> dict[str, float]:
+    """Train a variant once without looking at the held-out pictures; return the accuracy on them, and updates."""
     learned = dataclasses.replace(data, validation=None)
     held_out = data.validation
     assert held_out is not None
+    loop.train_step = OWN_STEPS.get(variant, train_step)
     with tempfile.TemporaryDirectory() as folder:
         run = eyesight.train(
             learned,
-            settings={"model.name": NETWORK, "recipe.keep": "last", **settings},
+            settings={"model.name": NETWORK, "recipe.keep": "last", **VARIANTS[variant][1]},
             budget=budget,
             seed=seed,
             output=Path(folder) / "run",
@@ -200,7 +244,7 @@ def main() -> int:
         for name in arguments.only:
             runs = results["runs"].setdefault(name, {})
             if seed not in runs:
-                runs[seed] = train(data, VARIANTS[name][1], arguments.budget, int(seed))
+                runs[seed] = train(data, name, arguments.budget, int(seed))
                 write(file, results)
                 print(f"seed {seed}: {runs[seed]['accuracy']:.4f}  {VARIANTS[name][0]}", file=sys.stderr, flush=True)
     show(results, arguments.only)
