@@ -56,12 +56,12 @@ def write(file: Path, results: Results) -> None:
     file.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def warm_up() -> None:
-    """Make an update on the digits, for which Python loads what training needs, and print the time it took."""
+def warm_up() -> float:
+    """Make an update on the digits, for which Python loads what training needs; return the seconds it took."""
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         eyesight.train("digits", updates=1, output=Path(folder) / "run", progress=False)
-    print(f"the first training in this process, one update on the digits: {time.perf_counter() - started:.1f} s")
+    return time.perf_counter() - started
 
 
 def accuracy(run: eyesight.Run, split: Split) -> float:

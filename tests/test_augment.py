@@ -18,6 +18,7 @@ from eyesight.preprocess import Preprocessing
 from eyesight.training.batches import Batches
 from eyesight.training.job import prepare
 from eyesight.training.recipe import parse_config
+from eyesight.training.resident import Resident
 
 OPTIONS = {"epochs": 1, "threads": 1, "precision": "fp32", "progress": False}
 
@@ -67,7 +68,9 @@ def test_without_augmentation_pictures_pass_untouched() -> None:
     assert Changes(None, None).apply(pictures) is pictures
 
 
-def batches(data: eyesight.Dataset, size: int, *, seed: int = 0, replacement: bool = False) -> Batches:
+def batches(
+    data: eyesight.Dataset, size: int, *, seed: int = 0, replacement: bool = False, resident: Resident | None = None
+) -> Batches:
     height, width, channels = data.shape
     return Batches(
         data.train,
@@ -78,6 +81,7 @@ def batches(data: eyesight.Dataset, size: int, *, seed: int = 0, replacement: bo
         dtype=torch.float32,
         replacement=replacement,
         augmentation=Augmentation(flip=True, shift=2),
+        resident=resident,
     )
 
 
@@ -103,6 +107,42 @@ def test_draws_with_replacement_are_a_function_of_seed_and_update(bars_data: eye
     np.testing.assert_array_equal(labels.numpy(), bars_data.train.labels[drawn.ids(7)])
     assert len(set(drawn.ids(7).tolist())) < 100  # some twice
     assert not np.array_equal(drawn.ids(7), drawn.ids(8))
+
+
+@pytest.mark.parametrize("replacement", [False, True])
+def test_batches_of_pictures_that_lie_on_the_device_are_the_same_to_the_bit(
+    bars_data: eyesight.Dataset, replacement: bool
+) -> None:
+    there = Resident(bars_data.train, torch.device("cpu"))
+    one = batches(bars_data, 50, replacement=replacement)
+    other = batches(bars_data, 50, replacement=replacement, resident=there)
+    for step in (0, 1, one.steps_per_epoch - 1, one.steps_per_epoch):
+        for ours, theirs in zip(other.batch(step), one.batch(step), strict=True):
+            assert torch.equal(ours, theirs)
+            assert ours.stride() == theirs.stride()
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    size=st.tuples(st.integers(1, 6), st.integers(1, 6), st.sampled_from([1, 3])),
+    changes=st.lists(st.tuples(st.booleans(), st.integers(-9, 9), st.integers(-9, 9)), min_size=1, max_size=5),
+    flip=st.booleans(),
+    shift=st.booleans(),
+)
+def test_pictures_are_changed_on_the_device_as_on_the_host(
+    size: tuple[int, int, int], changes: list[tuple[bool, int, int]], flip: bool, shift: bool
+) -> None:
+    count = len(changes)
+    pictures = np.random.default_rng(0).integers(0, 256, (count, *size), dtype=np.uint8)
+    split = eyesight.from_arrays((pictures, np.arange(count) % 2), validation=0, classes=["a", "b"]).train
+    drawn = Changes(
+        np.array([flipped for flipped, _, _ in changes]) if flip else None,
+        np.array([shifts for _, *shifts in changes]) if shift else None,
+    )
+    ids = np.arange(count)[::-1].copy()
+    taken, labels = Resident(split, torch.device("cpu")).take(ids, drawn)
+    np.testing.assert_array_equal(taken.numpy(), drawn.apply(split.gather(ids)))
+    np.testing.assert_array_equal(labels.numpy(), split.labels[ids])
 
 
 def test_a_network_trained_on_moved_pictures_stands_moved_pictures(bars_data: eyesight.Dataset, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ import torch
 from ..data.augment import NO_AUGMENTATION, Augmentation, Changes
 from ..data.dataset import Split
 from ..preprocess import Preprocessing, adapt, plain_memory
+from .resident import Resident
 
 
 def stream(seed: int, purpose: str, *numbers: int) -> np.random.Generator:
@@ -57,6 +58,7 @@ class Batches:
         contiguous: hand out plain NCHW memory instead of channels_last, for a user's module that calls `view`.
         replacement: draw every batch from all pictures anew, with replacement.
         augmentation: how the pictures are changed at random.
+        resident: the split's pictures on the device; None where they come from the host.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class Batches:
         contiguous: bool = False,
         replacement: bool = False,
         augmentation: Augmentation = NO_AUGMENTATION,
+        resident: Resident | None = None,
     ) -> None:
         self.split = split
         self.preprocessing = preprocessing
@@ -81,6 +84,7 @@ class Batches:
         self.contiguous = contiguous
         self.replacement = replacement
         self.augmentation = augmentation
+        self.resident = resident
         self.steps_per_epoch = steps_per_epoch(len(split), batch_size)
         self.order = lru_cache(maxsize=1)(self._order)
         self.changes = lru_cache(maxsize=1)(self._changes)
@@ -118,9 +122,12 @@ class Batches:
 
     def batch(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the pictures (N, C, H, W) and labels (N,) of update `step`, counted from 0 over all epochs."""
-        ids = self.ids(step)
-        gathered = self._changes_at(step).apply(self.split.gather(ids))
-        pictures = torch.from_numpy(gathered).to(self.device, non_blocking=True)
-        labels = torch.from_numpy(self.split.labels[ids]).to(self.device, non_blocking=True)
+        ids, changes = self.ids(step), self._changes_at(step)
+        if self.resident is not None:
+            pictures, labels = self.resident.take(ids, changes)
+        else:
+            gathered = changes.apply(self.split.gather(ids))
+            pictures = torch.from_numpy(gathered).to(self.device, non_blocking=True)
+            labels = torch.from_numpy(self.split.labels[ids]).to(self.device, non_blocking=True)
         images = adapt(pictures, self.preprocessing, self.dtype)
         return plain_memory(images) if self.contiguous else images, labels

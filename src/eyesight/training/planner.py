@@ -16,7 +16,7 @@ _START = 0.3  # seconds: first weights, the first update, saving
 _UPDATES = 300  # as many as pay; with more time the batches become larger, up to full speed
 _SMALLEST_BATCH, _LARGEST_BATCH = 64, 500
 _SMALLER_FIRST = ((0.4, 0.5), (0.75, 0.75))
-_LARGE = 28  # pixels; of smaller pictures half the side is too little to see
+_LARGE = 32  # pixels; of smaller pictures half the side is too little to see
 _GAIN = 1.6  # more pictures in the same time with `_SMALLER_FIRST`
 
 

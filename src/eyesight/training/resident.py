@@ -1,0 +1,69 @@
+"""All training pictures in the memory of a GPU, where batches are gathered, mirrored and moved.
+
+In: a split and a device; then positions, and what was drawn for them. Out: uint8 pictures and labels on the device, to
+the bit those that the host would have made. For an update nothing but positions goes to the device, and nothing is
+waited for.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from ..data.augment import Changes
+from ..data.dataset import Split
+
+_SHARE = 0.25  # of the memory that is free; the rest is for the network and what it computes
+_AT_ONCE = 4096  # pictures copied to the device
+
+Ints = npt.NDArray[np.int64]
+
+
+class Resident:
+    """The pictures of a split on a device.
+
+    Args:
+        split: the pictures.
+        device: where they go.
+    """
+
+    def __init__(self, split: Split, device: torch.device) -> None:
+        shape = split.gather([0]).shape[1:]
+        self.pictures = torch.empty((len(split), *shape), dtype=torch.uint8, device=device)  # (N, H, W, C)
+        for part, pictures in zip(torch.split(self.pictures, _AT_ONCE), split.batches(_AT_ONCE), strict=True):
+            part.copy_(torch.from_numpy(pictures))
+        self.labels = torch.from_numpy(split.labels).to(device)
+
+    @classmethod
+    def where_it_fits(cls, split: Split, device: torch.device) -> Resident | None:
+        """Return the pictures on a GPU that has the memory; None for the CPU and where they are too many."""
+        if device.type != "cuda":
+            return None
+        free, _ = torch.cuda.mem_get_info(device)
+        return cls(split, device) if len(split) * split.gather([0]).nbytes <= _SHARE * free else None
+
+    def take(self, ids: Ints, changes: Changes) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the pictures (n, H, W, C) at these positions with their changes, and their labels (n,)."""
+        _, height, width, _ = self.pictures.shape
+        chosen = self._send(ids)
+        if changes.flips is None and changes.shifts is None:
+            return self.pictures[chosen], self.labels[chosen]
+        device = self.pictures.device
+        rows = torch.arange(height, device=device).expand(len(ids), -1)  # (n, H): where each comes from
+        columns = torch.arange(width, device=device).expand(len(ids), -1)  # (n, W)
+        if changes.shifts is not None:
+            shifts = self._send(changes.shifts)  # (n, 2): down, right
+            rows, columns = _reflected(rows - shifts[:, :1], height), _reflected(columns - shifts[:, 1:], width)
+        if changes.flips is not None:
+            columns = torch.where(self._send(changes.flips)[:, None], width - 1 - columns, columns)
+        return self.pictures[chosen[:, None, None], rows[:, :, None], columns[:, None, :]], self.labels[chosen]
+
+    def _send(self, values: npt.NDArray[np.int64] | npt.NDArray[np.bool_]) -> torch.Tensor:
+        return torch.from_numpy(values).to(self.pictures.device, non_blocking=True)
+
+
+def _reflected(places: torch.Tensor, size: int) -> torch.Tensor:
+    """Return places outside 0 … size − 1 as those that a mirror at the edge shows: −1 is 0, and size is size − 1."""
+    around = places.remainder(2 * size)
+    return torch.where(around < size, around, 2 * size - 1 - around)
