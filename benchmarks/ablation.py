@@ -63,8 +63,8 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "random-flip": ("flips at random", {"recipe.flip": True}),
     "no-flip": ("no flips, one view", {"recipe.flip": False}),
     "no-shift": ("pictures are not moved", {"recipe.shift": 0}),
-    "one-view": ("one view in prediction", {"recipe.views": "one"}),
-    "six-views": ("six views in prediction", {"recipe.views": "mirror-shift"}),
+    "one-view": ("one view in prediction", {}),
+    "six-views": ("six views in prediction", {}),
     "ema": ("moving average of the weights", {"recipe.averaging": "ema"}),
     "swa": ("average of the last quarter", {"recipe.averaging": "swa"}),
     "lookahead": ("lookahead", {"recipe.averaging": "lookahead"}),
@@ -172,6 +172,7 @@ def harder_half(job: Job, state: TrainState, progress: float) -> None:
             value.copy_(statistics_of_all[name])
 
 
+VIEWS = {"one-view": "one", "six-views": "mirror-shift"}
 OWN_STEPS = {"harder-half": harder_half}
 OWN_AVERAGES = {"lookahead": Lookahead, "late-freezing": LateFreezing}
 OWN_NETWORKS: dict[str, Callable[[Input, int], NetworkSpec]] = {
@@ -181,8 +182,12 @@ OWN_NETWORKS: dict[str, Callable[[Input, int], NetworkSpec]] = {
 }
 
 
-def train(data: eyesight.Dataset, variant: str, budget: float, seed: int) -> dict[str, float]:
-    """Train a variant once without looking at the held-out pictures; return the accuracy on them, and updates."""
+def train(data: eyesight.Dataset, variant: str, budget: float, seed: int) -> dict[str, dict[str, float]]:
+    """Train a variant once without looking at the held-out pictures.
+
+    Returns:
+        The accuracy on them, and updates; beside those of `ALL` those of its classifier with other views.
+    """
     learned = dataclasses.replace(data, validation=None)
     held_out = data.validation
     assert held_out is not None
@@ -196,7 +201,12 @@ def train(data: eyesight.Dataset, variant: str, budget: float, seed: int) -> dic
             output=Path(folder) / "run",
             progress=False,
         )
-        return {"accuracy": accuracy(run, held_out), "updates": run.metrics()[-1]["step"]}
+        updates, classifier = run.metrics()[-1]["step"], run.classifier
+        found = {variant: {"accuracy": accuracy(classifier, held_out), "updates": updates}}
+        for name, views in VIEWS.items() if variant == ALL else ():
+            classifier.inference = classifier.inference.model_copy(update={"views": views})
+            found[name] = {"accuracy": accuracy(classifier, held_out), "updates": updates}
+        return found
 
 
 def show(results: dict[str, Any], names: list[str]) -> None:
@@ -242,11 +252,12 @@ def main() -> int:
     data = eyesight.load_data(arguments.data, data_dir=arguments.data_dir, validation=0.1)
     for seed in arguments.seeds:
         for name in arguments.only:
-            runs = results["runs"].setdefault(name, {})
-            if seed not in runs:
-                runs[seed] = train(data, name, arguments.budget, int(seed))
-                write(file, results)
-                print(f"seed {seed}: {runs[seed]['accuracy']:.4f}  {VARIANTS[name][0]}", file=sys.stderr, flush=True)
+            if seed in results["runs"].get(name, {}):
+                continue
+            for found, run in train(data, ALL if name in VIEWS else name, arguments.budget, int(seed)).items():
+                results["runs"].setdefault(found, {})[seed] = run
+                print(f"seed {seed}: {run['accuracy']:.4f}  {VARIANTS[found][0]}", file=sys.stderr, flush=True)
+            write(file, results)
     show(results, arguments.only)
     return 0
 

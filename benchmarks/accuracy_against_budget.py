@@ -55,7 +55,7 @@ def train(name: str, budget: float, seed: int, *, data_dir: Path, held_out: bool
         seconds = time.perf_counter() - started
         recipe, step = run.config.recipe, run.metrics()[-1]["step"]
         return {
-            "accuracy": accuracy(run, judged or run.data().test),
+            "accuracy": accuracy(run.classifier, judged or run.data().test),
             "seconds": round(seconds, 2),
             "network": run.config.model.name,
             "batch_size": recipe.batch_size,

@@ -73,7 +73,7 @@ def train(preset: TimedPreset, seed: int, data_dir: Path) -> dict[str, float]:
         )
         seconds = time.perf_counter() - started
         return {
-            "accuracy": accuracy(run, run.data().test),
+            "accuracy": accuracy(run.classifier, run.data().test),
             "seconds": round(seconds, 2),
             "updates": run.metrics()[-1]["step"],
             "epochs": round(run.metrics()[-1]["step"] * run.config.recipe.batch_size / len(run.data().train), 2),

@@ -17,6 +17,7 @@ import numpy as np
 
 import eyesight
 import machine
+from eyesight.classifier import Classifier
 from eyesight.data.dataset import Split
 
 Results = dict[str, Any]
@@ -64,10 +65,10 @@ def warm_up() -> float:
     return time.perf_counter() - started
 
 
-def accuracy(run: eyesight.Run, split: Split) -> float:
-    """Return the share of a split's pictures that the run's classifier gets right."""
+def accuracy(classifier: Classifier, split: Split) -> float:
+    """Return the share of a split's pictures that a classifier gets right."""
     right = [
-        (run.classifier.logits(split.gather(ids)).argmax(axis=1) == split.labels[ids]).sum()
+        (classifier.logits(split.gather(ids)).argmax(axis=1) == split.labels[ids]).sum()
         for ids in np.array_split(np.arange(len(split)), 5)
     ]
     return int(np.sum(right)) / len(split)
