@@ -9,12 +9,14 @@ import shutil
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import eyesight
 from eyesight.cli import main
 from eyesight.errors import FormatError, InterruptedRun, RunError, UsageError
+from eyesight.training import loop
 from eyesight.training.clock import BudgetClock, read_record
 from eyesight.training.events import EpochEnded, Event, Started, Warned
 
@@ -48,6 +50,23 @@ def test_it_ends_in_time_with_the_schedule_at_its_end(bars_data: eyesight.Datase
     rows = run.metrics()
     assert rows[-1]["step"] == run.about()["steps"]
     assert rows[-1]["lr"] < 0.05 * rows[0]["lr"]
+
+
+def test_time_is_kept_for_the_statistics_of_averaged_weights(
+    bars_data: eyesight.Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are collected twice after the last update: to judge the weights, and to save them."""
+    collect = loop.collect_statistics
+
+    def slowly(*args: Any) -> None:
+        time.sleep(0.7)
+        collect(*args)
+
+    monkeypatch.setattr(loop, "collect_statistics", slowly)
+    started = time.perf_counter()
+    settings = {"model.name": "whitened-16-32-32", "recipe.averaging": "ema"}
+    trained(bars_data, tmp_path / "run", budget=3.0, settings=settings)
+    assert time.perf_counter() - started == pytest.approx(3.0, abs=1.0)
 
 
 def test_a_budget_that_is_over_before_it_began_still_gives_a_model(bars_data: eyesight.Dataset, tmp_path: Path) -> None:

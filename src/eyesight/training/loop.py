@@ -29,7 +29,16 @@ from .job import Job
 from .recipe import Recipe
 from .resolution import shrunk
 from .state import Best, TrainState
-from .validation import Row, StopAsked, best_row, collect_statistics, early_stop, seed_torch, validate
+from .validation import (
+    Row,
+    StopAsked,
+    best_row,
+    collect_statistics,
+    early_stop,
+    seed_torch,
+    statistics_batches,
+    validate,
+)
 
 _FLUSH_SECONDS = 0.25  # how often losses are fetched from the device, checked for NaN, and shown
 _SAVING_SHARE = 0.01  # the most of the time that saving at the ends of epochs may take
@@ -66,6 +75,7 @@ class Loop:
         self._first_step, self._first_time = state.step, now
         self._flushed_step, self._flushed_time = state.step, now
         self._saved_time = now
+        self._collecting = 0.0  # seconds, the last time
         self._warm: tuple[int, float] | None = None  # step and time after the sitting's first, slower update
 
     def fit(self) -> None:
@@ -109,19 +119,28 @@ class Loop:
         self.finish()
 
     def reserve(self) -> float:
-        """Return how many seconds validation and saving will take at the end.
+        """Return how many seconds validation, the statistics of averaged weights, and saving will take at the end.
 
-        As long as no validation has been timed, a picture is taken to cost there what it costs in training.
+        As long as that has not been timed, a picture is taken to cost there what it costs in training.
         """
         state, now = self.state, time.perf_counter()
-        if self.job.data.validation is None or state.validating is not None:
-            return (state.validating or 0.0) + state.saving
+        pictures = self.looked_at_in_the_end()
+        if not pictures or state.validating is not None:
+            return (state.validating or 0.0) + self._collecting + state.saving
         if self._warm is None and state.step > self._first_step:
             self._warm = (state.step, now)
         if self._warm is None or state.step == self._warm[0]:
             return state.saving
-        pictures = (state.step - self._warm[0]) * self.job.recipe.batch_size
-        return (now - self._warm[1]) / pictures * len(self.job.data.validation) + state.saving
+        trained = (state.step - self._warm[0]) * self.job.recipe.batch_size
+        return (now - self._warm[1]) / trained * pictures + state.saving
+
+    def looked_at_in_the_end(self) -> int:
+        """Return the number of pictures that the network sees after the last update."""
+        job = self.job
+        pictures = 0 if job.data.validation is None else len(job.data.validation)
+        if job.recipe.averaging != "none" and job.smallest_part > 1:  # it has batch norm
+            pictures += statistics_batches(job) * job.recipe.batch_size
+        return pictures
 
     def stop_if_asked(self) -> None:
         """Leave where the control asks to stop."""
@@ -178,12 +197,12 @@ class Loop:
             "accuracy": accuracy,
             "lr": job.recipe.lr * job.schedule(self.clock.at(state.step - 1)),  # of the epoch's last update
         }
+        started = time.perf_counter()
         with self.evaluation_weights() as averaged:
             if job.data.validation is not None:
-                started = time.perf_counter()
                 figures = validate(job, state.network, job.data.validation, state.step, self.control)
                 row["val_loss"], row["val_accuracy"] = figures
-                state.validating = time.perf_counter() - started
+            state.validating = time.perf_counter() - started
             row["seconds"] = self.clock.seconds()
             state.history.append(row)
             if job.keeps_best and best_row(state.history, job.recipe) is row:
@@ -207,7 +226,9 @@ class Loop:
                 return
             with averaging.fresh_batch_norm(network) as layers:
                 if layers:
+                    started = time.perf_counter()
                     collect_statistics(self.job, network, self.control)
+                    self._collecting = time.perf_counter() - started
                 yield True
 
     def epoch_means(self) -> tuple[float, float]:

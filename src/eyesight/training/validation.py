@@ -22,7 +22,7 @@ from .job import Job
 from .recipe import Recipe
 
 _BATCH = 256  # pictures; a signal waits for no more than these
-_STATISTICS_BATCHES = 32  # enough for the statistics of batch norm
+_STATISTICS_BATCHES, _STATISTICS_PICTURES = 32, 4000  # either is enough for the statistics of batch norm
 
 Row = dict[str, Any]
 
@@ -74,6 +74,12 @@ def seed_torch(job: Job, step: int) -> None:
         torch.cuda.manual_seed(seed)
 
 
+def statistics_batches(job: Job) -> int:
+    """Return how many batches the statistics of batch norm are collected from."""
+    enough = math.ceil(_STATISTICS_PICTURES / job.recipe.batch_size)
+    return min(_STATISTICS_BATCHES, enough, job.batches.steps_per_epoch)
+
+
 @torch.no_grad()
 def collect_statistics(job: Job, network: nn.Module, control: Control) -> None:
     """Let batch-norm layers see the first batches of the training's first epoch, always the same.
@@ -82,7 +88,7 @@ def collect_statistics(job: Job, network: nn.Module, control: Control) -> None:
         StopAsked: the control, asked between batches, wants to stop.
     """
     network.train()
-    for step in range(min(_STATISTICS_BATCHES, job.batches.steps_per_epoch)):
+    for step in range(statistics_batches(job)):
         _check(control)
         seed_torch(job, step)  # for dropout before a batch norm
         images, _ = job.batches.batch(step)
