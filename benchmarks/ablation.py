@@ -6,7 +6,8 @@
 Trains whitened-32-64-64 on nine tenths of the training pictures by the clock, so that a technique that slows training
 down has fewer updates, and prints the accuracy on the rest: mean, standard deviation, and the difference from the
 recipe as it is, with its standard error over seeds. The test set is not looked at. All variants take turns with each
-seed. Every run is written to FILE at once, and one that FILE has already is not repeated.
+seed; those that only predict otherwise are judged on the classifier of the recipe as it is. Every run is written to
+FILE at once, and one that FILE has already is not repeated.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import torch
 import torch.nn.functional as F
@@ -191,8 +193,8 @@ def train(data: eyesight.Dataset, variant: str, budget: float, seed: int) -> dic
     learned = dataclasses.replace(data, validation=None)
     held_out = data.validation
     assert held_out is not None
-    loop.train_step = OWN_STEPS.get(variant, train_step)
-    with tempfile.TemporaryDirectory() as folder:
+    step = mock.patch.object(loop, "train_step", OWN_STEPS.get(variant, train_step))
+    with step, tempfile.TemporaryDirectory() as folder:
         run = eyesight.train(
             learned,
             settings={"model.name": NETWORK, "recipe.keep": "last", **VARIANTS[variant][1]},
@@ -255,7 +257,7 @@ def main() -> int:
             if seed in results["runs"].get(name, {}):
                 continue
             for found, run in train(data, ALL if name in VIEWS else name, arguments.budget, int(seed)).items():
-                results["runs"].setdefault(found, {})[seed] = run
+                results["runs"].setdefault(found, {}).setdefault(seed, run)
                 print(f"seed {seed}: {run['accuracy']:.4f}  {VARIANTS[found][0]}", file=sys.stderr, flush=True)
             write(file, results)
     show(results, arguments.only)

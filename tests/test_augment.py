@@ -68,9 +68,7 @@ def test_without_augmentation_pictures_pass_untouched() -> None:
     assert Changes(None, None).apply(pictures) is pictures
 
 
-def batches(
-    data: eyesight.Dataset, size: int, *, seed: int = 0, replacement: bool = False, resident: Resident | None = None
-) -> Batches:
+def batches(data: eyesight.Dataset, size: int, *, seed: int = 0, replacement: bool = False) -> Batches:
     height, width, channels = data.shape
     return Batches(
         data.train,
@@ -81,7 +79,6 @@ def batches(
         dtype=torch.float32,
         replacement=replacement,
         augmentation=Augmentation(flip=True, shift=2),
-        resident=resident,
     )
 
 
@@ -109,19 +106,38 @@ def test_draws_with_replacement_are_a_function_of_seed_and_update(bars_data: eye
     assert not np.array_equal(drawn.ids(7), drawn.ids(8))
 
 
+NEEDS_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
+DEVICES = pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=NEEDS_GPU)])
+
+
+def test_pictures_stay_on_the_host_for_the_cpu(bars_data: eyesight.Dataset) -> None:
+    assert Resident.where_it_fits(bars_data.train, torch.device("cpu")) is None
+    assert batches(bars_data, 50).resident is None
+
+
+@NEEDS_GPU
+def test_pictures_go_to_a_gpu_that_has_the_memory(bars_data: eyesight.Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    gpu = torch.device("cuda")
+    assert Resident.where_it_fits(bars_data.train, gpu).pictures.device.type == "cuda"
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (0, 0))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", torch.cuda.memory_allocated)
+    assert Resident.where_it_fits(bars_data.train, gpu) is None
+
+
+@DEVICES
 @pytest.mark.parametrize("replacement", [False, True])
 def test_batches_of_pictures_that_lie_on_the_device_are_the_same_to_the_bit(
-    bars_data: eyesight.Dataset, replacement: bool
+    bars_data: eyesight.Dataset, replacement: bool, device: str
 ) -> None:
-    there = Resident(bars_data.train, torch.device("cpu"))
-    one = batches(bars_data, 50, replacement=replacement)
-    other = batches(bars_data, 50, replacement=replacement, resident=there)
+    one, other = (batches(bars_data, 50, replacement=replacement) for _ in range(2))
+    other.resident = Resident(bars_data.train, torch.device(device))
     for step in (0, 1, one.steps_per_epoch - 1, one.steps_per_epoch):
         for ours, theirs in zip(other.batch(step), one.batch(step), strict=True):
-            assert torch.equal(ours, theirs)
+            assert torch.equal(ours.cpu(), theirs)
             assert ours.stride() == theirs.stride()
 
 
+@DEVICES
 @settings(deadline=None, max_examples=60)
 @given(
     size=st.tuples(st.integers(1, 6), st.integers(1, 6), st.sampled_from([1, 3])),
@@ -130,7 +146,7 @@ def test_batches_of_pictures_that_lie_on_the_device_are_the_same_to_the_bit(
     shift=st.booleans(),
 )
 def test_pictures_are_changed_on_the_device_as_on_the_host(
-    size: tuple[int, int, int], changes: list[tuple[bool, int, int]], flip: bool, shift: bool
+    device: str, size: tuple[int, int, int], changes: list[tuple[bool, int, int]], flip: bool, shift: bool
 ) -> None:
     count = len(changes)
     pictures = np.random.default_rng(0).integers(0, 256, (count, *size), dtype=np.uint8)
@@ -140,9 +156,9 @@ def test_pictures_are_changed_on_the_device_as_on_the_host(
         np.array([shifts for _, *shifts in changes]) if shift else None,
     )
     ids = np.arange(count)[::-1].copy()
-    taken, labels = Resident(split, torch.device("cpu")).take(ids, drawn)
-    np.testing.assert_array_equal(taken.numpy(), drawn.apply(split.gather(ids)))
-    np.testing.assert_array_equal(labels.numpy(), split.labels[ids])
+    taken, labels = Resident(split, torch.device(device)).take(ids, drawn)
+    np.testing.assert_array_equal(taken.cpu().numpy(), drawn.apply(split.gather(ids)))
+    np.testing.assert_array_equal(labels.cpu().numpy(), split.labels[ids])
 
 
 def test_a_network_trained_on_moved_pictures_stands_moved_pictures(bars_data: eyesight.Dataset, tmp_path: Path) -> None:

@@ -56,17 +56,18 @@ def test_time_is_kept_for_the_statistics_of_averaged_weights(
     bars_data: eyesight.Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They are collected twice after the last update: to judge the weights, and to save them."""
+    settings = {"model.name": "whitened-16-32-32", "recipe.averaging": "ema"}
+    trained(bars_data, tmp_path / "warm", epochs=1, settings=settings)
     collect = loop.collect_statistics
 
     def slowly(*args: Any) -> None:
-        time.sleep(0.7)
+        time.sleep(1)
         collect(*args)
 
     monkeypatch.setattr(loop, "collect_statistics", slowly)
     started = time.perf_counter()
-    settings = {"model.name": "whitened-16-32-32", "recipe.averaging": "ema"}
-    trained(bars_data, tmp_path / "run", budget=3.0, settings=settings)
-    assert time.perf_counter() - started == pytest.approx(3.0, abs=1.0)
+    trained(bars_data, tmp_path / "run", budget=4, settings=settings)
+    assert time.perf_counter() - started < 4.7
 
 
 def test_a_budget_that_is_over_before_it_began_still_gives_a_model(bars_data: eyesight.Dataset, tmp_path: Path) -> None:

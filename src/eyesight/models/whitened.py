@@ -20,26 +20,26 @@ _MOMENTUM, _EPS = 0.4, 1e-5  # trainings are short: running statistics must be y
 
 
 def whitened(
-    name: str, widths: tuple[int, int, int], *, patches: int = _PATCHES, most: int = _COMPONENTS
+    name: str, widths: tuple[int, int, int], *, patches: int = _PATCHES, components: int = _COMPONENTS
 ) -> Callable[[Input, int], NetworkSpec]:
     """Return the maker of a network whose three blocks have `widths` channels.
 
     Args:
         name: of the network.
         widths: channels of each block.
-        patches: about as many in a row are whitened, in steps as large as that takes; each is two steps wide.
-        most: components that are kept of a patch.
+        patches: how many patches fit about in a row: the stride is the shorter side / patches, the kernel two strides.
+        components: principal components kept of a patch; fewer where it has fewer numbers.
     """
 
     def make(shape: Input, classes: int) -> NetworkSpec:
         stride = max(1, round(min(shape[1:]) / patches))
         kernel = 2 * stride
-        components = min(most, shape[0] * kernel**2)
+        kept = min(components, shape[0] * kernel**2)
         side = (min(shape[1:]) - kernel) // stride + 1
         stages: dict[str, AnyLayer] = {
-            "stage0": chain(whitening=Whitening(components=components, kernel=kernel, stride=stride), relu=_RELU)
+            "stage0": chain(whitening=Whitening(components=kept, kernel=kernel, stride=stride), relu=_RELU)
         }
-        out = 2 * components
+        out = 2 * kept
         for i, width in enumerate(widths, start=1):
             if i > 1 and side < 2:
                 break
@@ -68,7 +68,7 @@ def _block(width: int) -> Chain:
 
 whitened_16_32_32 = whitened("whitened-16-32-32", (16, 32, 32))
 whitened_32_64_64 = whitened("whitened-32-64-64", (32, 64, 64))
-whitened_32_64_64_s2 = whitened("whitened-32-64-64-s2", (32, 64, 64), patches=16, most=24)
+whitened_32_64_64_s2 = whitened("whitened-32-64-64-s2", (32, 64, 64), patches=16, components=24)
 whitened_64_128_128 = whitened("whitened-64-128-128", (64, 128, 128))
 whitened_64_256_256 = whitened("whitened-64-256-256", (64, 256, 256))
 whitened_128_384_384 = whitened("whitened-128-384-384", (128, 384, 384))

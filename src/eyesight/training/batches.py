@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import zlib
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -58,7 +58,6 @@ class Batches:
         contiguous: hand out plain NCHW memory instead of channels_last, for a user's module that calls `view`.
         replacement: draw every batch from all pictures anew, with replacement.
         augmentation: how the pictures are changed at random.
-        resident: the split's pictures on the device; None where they come from the host.
     """
 
     def __init__(
@@ -73,7 +72,6 @@ class Batches:
         contiguous: bool = False,
         replacement: bool = False,
         augmentation: Augmentation = NO_AUGMENTATION,
-        resident: Resident | None = None,
     ) -> None:
         self.split = split
         self.preprocessing = preprocessing
@@ -84,10 +82,14 @@ class Batches:
         self.contiguous = contiguous
         self.replacement = replacement
         self.augmentation = augmentation
-        self.resident = resident
         self.steps_per_epoch = steps_per_epoch(len(split), batch_size)
         self.order = lru_cache(maxsize=1)(self._order)
         self.changes = lru_cache(maxsize=1)(self._changes)
+
+    @cached_property
+    def resident(self) -> Resident | None:
+        """The split's pictures on the device; None where they come from the host."""
+        return Resident.where_it_fits(self.split, self.device)
 
     def _order(self, epoch: int) -> npt.NDArray[np.int64]:
         return stream(self.seed, "order", epoch).permutation(len(self.split))

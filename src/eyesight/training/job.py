@@ -30,7 +30,6 @@ from . import optimizers
 from .averaging import AVERAGES
 from .batches import Batches, stream
 from .recipe import Config, Recipe
-from .resident import Resident
 from .resolution import check_resolution
 from .schedules import SCHEDULES
 from .state import TrainState
@@ -161,7 +160,6 @@ def prepare(data: Dataset, config: Config, module: nn.Module | None = None) -> t
         contiguous=module is not None,
         replacement=config.recipe.sampling == "replacement",
         augmentation=Augmentation(flip=config.recipe.flip, shift=config.recipe.shift),
-        resident=Resident.where_it_fits(data.train, device),
     )
     schedule = SCHEDULES.load(config.recipe.schedule)
     job = Job(data, config, preprocessing, batches, schedule, device, precision, smallest_part)

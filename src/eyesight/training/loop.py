@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from ..classifier import Training
-from ..device import autocast
+from ..device import autocast, synchronise
 from ..errors import EyesightError, InterruptedRun, RunError, TrainingError
 from ..models.torch_network import check_finite, load_arrays, to_arrays
 from ..run import RunFolder, Status
@@ -75,7 +75,7 @@ class Loop:
         self._first_step, self._first_time = state.step, now
         self._flushed_step, self._flushed_time = state.step, now
         self._saved_time = now
-        self._collecting = 0.0  # seconds, the last time
+        self._collecting: float | None = None  # seconds that the statistics of averaged weights took last
         self._warm: tuple[int, float] | None = None  # step and time after the sitting's first, slower update
 
     def fit(self) -> None:
@@ -119,28 +119,27 @@ class Loop:
         self.finish()
 
     def reserve(self) -> float:
-        """Return how many seconds validation, the statistics of averaged weights, and saving will take at the end.
+        """Return how many seconds validation, the statistics of averaged weights, and saving will take at the end."""
+        job, state = self.job, self.state
+        seconds = state.saving
+        if job.data.validation is not None:
+            timed = state.validating
+            seconds += timed if timed is not None else self.estimated(len(job.data.validation))
+        if state.average.mean and job.smallest_part > 1:  # it has batch norm
+            # twice, to judge the weights and to save them; each a third of what an update takes for as many pictures
+            pictures = statistics_batches(job) * job.recipe.batch_size
+            seconds += 2 * (self._collecting if self._collecting is not None else self.estimated(pictures) / 3)
+        return seconds
 
-        As long as that has not been timed, a picture is taken to cost there what it costs in training.
-        """
+    def estimated(self, pictures: int) -> float:
+        """Return the seconds that updates with so many pictures take; 0 as long as none has been timed."""
         state, now = self.state, time.perf_counter()
-        pictures = self.looked_at_in_the_end()
-        if not pictures or state.validating is not None:
-            return (state.validating or 0.0) + self._collecting + state.saving
         if self._warm is None and state.step > self._first_step:
             self._warm = (state.step, now)
         if self._warm is None or state.step == self._warm[0]:
-            return state.saving
+            return 0.0
         trained = (state.step - self._warm[0]) * self.job.recipe.batch_size
-        return (now - self._warm[1]) / trained * pictures + state.saving
-
-    def looked_at_in_the_end(self) -> int:
-        """Return the number of pictures that the network sees after the last update."""
-        job = self.job
-        pictures = 0 if job.data.validation is None else len(job.data.validation)
-        if job.recipe.averaging != "none" and job.smallest_part > 1:  # it has batch norm
-            pictures += statistics_batches(job) * job.recipe.batch_size
-        return pictures
+        return (now - self._warm[1]) / trained * pictures
 
     def stop_if_asked(self) -> None:
         """Leave where the control asks to stop."""
@@ -197,12 +196,12 @@ class Loop:
             "accuracy": accuracy,
             "lr": job.recipe.lr * job.schedule(self.clock.at(state.step - 1)),  # of the epoch's last update
         }
-        started = time.perf_counter()
         with self.evaluation_weights() as averaged:
             if job.data.validation is not None:
+                started = time.perf_counter()
                 figures = validate(job, state.network, job.data.validation, state.step, self.control)
                 row["val_loss"], row["val_accuracy"] = figures
-            state.validating = time.perf_counter() - started
+                state.validating = time.perf_counter() - started
             row["seconds"] = self.clock.seconds()
             state.history.append(row)
             if job.keeps_best and best_row(state.history, job.recipe) is row:
@@ -228,6 +227,7 @@ class Loop:
                 if layers:
                     started = time.perf_counter()
                     collect_statistics(self.job, network, self.control)
+                    synchronise(self.job.device)
                     self._collecting = time.perf_counter() - started
                 yield True
 
@@ -387,7 +387,9 @@ def train_step(job: Job, state: TrainState, progress: float) -> None:
         share.backward()  # type: ignore[no-untyped-call] # torch
         with torch.no_grad():
             correct = (logits.argmax(1) == y).sum()
-            state.sums += torch.stack((loss.double() * len(y), correct.double(), correct.new_tensor(len(y)).double()))
+            state.sums += torch.stack(
+                (loss.double() * len(y), correct.double(), correct.new_full((), len(y), dtype=torch.float64))
+            )
     if recipe.clip_norm is not None:
         nn.utils.clip_grad_norm_(network.parameters(), recipe.clip_norm)
     with autocast(job.device, job.precision):  # for products of matrices in it; sums and memory stay float32

@@ -29,17 +29,19 @@ class Candidate:
         reaches: the part of the machine's convolution rate that its training reaches, everything included.
         least: how many pictures it must see, each time counted, to become better than the one before.
         smaller_first: whether smaller pictures at the beginning pay.
+        smallest: pixels of the shorter side below which it is no other network than the next.
     """
 
     name: str
     reaches: float
     least: int
     smaller_first: bool = False
+    smallest: int = 0
 
 
 CANDIDATES = (
     Candidate("whitened-16-32-32", reaches=0.35, least=0),
-    Candidate("whitened-32-64-64-s2", reaches=0.45, least=25_000),
+    Candidate("whitened-32-64-64-s2", reaches=0.45, least=25_000, smallest=24),
     Candidate("whitened-32-64-64", reaches=0.55, least=45_000),
     Candidate("whitened-64-128-128", reaches=0.70, least=200_000, smaller_first=True),
     Candidate("whitened-64-256-256", reaches=0.85, least=400_000, smaller_first=True),
@@ -81,7 +83,8 @@ def plan(
         smaller_first: whether pictures may be smaller at first.
     """
     smaller = {"resolution": _SMALLER_FIRST} if smaller_first and min(shape[:2]) >= _LARGE else {}
-    for candidate in reversed(CANDIDATES):
+    fitting = [candidate for candidate in CANDIDATES if min(shape[:2]) >= candidate.smallest]
+    for candidate in reversed(fitting):
         recipe: dict[str, Any] = smaller if candidate.smaller_first else {}
         flops = network_spec(candidate.name, shape=shape, classes=classes).flops() / (_GAIN if recipe else 1)
         seen = int(max(seconds - _START, 0) * rate * candidate.reaches / (3 * flops))  # backward: twice as many

@@ -1,8 +1,7 @@
 """All training pictures in the memory of a GPU, where batches are gathered, mirrored and moved.
 
 In: a split and a device; then positions, and what was drawn for them. Out: uint8 pictures and labels on the device, to
-the bit those that the host would have made. For an update nothing but positions goes to the device, and nothing is
-waited for.
+the bit those that the host would have made. For an update nothing but positions goes to the device.
 """
 
 from __future__ import annotations
@@ -41,7 +40,13 @@ class Resident:
         if device.type != "cuda":
             return None
         free, _ = torch.cuda.mem_get_info(device)
-        return cls(split, device) if len(split) * split.gather([0]).nbytes <= _SHARE * free else None
+        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)  # by torch, for what comes
+        if len(split) * split.gather([0]).nbytes > _SHARE * (free + kept):
+            return None
+        try:
+            return cls(split, device)
+        except torch.OutOfMemoryError:  # somebody else was faster
+            return None
 
     def take(self, ids: Ints, changes: Changes) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the pictures (n, H, W, C) at these positions with their changes, and their labels (n,)."""

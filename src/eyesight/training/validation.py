@@ -22,7 +22,7 @@ from .job import Job
 from .recipe import Recipe
 
 _BATCH = 256  # pictures; a signal waits for no more than these
-_STATISTICS_BATCHES, _STATISTICS_PICTURES = 32, 4000  # either is enough for the statistics of batch norm
+_STATISTICS_BATCHES, _STATISTICS_PICTURES = 32, 4000  # at most, for the statistics of batch norm
 
 Row = dict[str, Any]
 
@@ -71,7 +71,7 @@ def seed_torch(job: Job, step: int) -> None:
     seed = step_seed(job.config.seed, step)
     torch.default_generator.manual_seed(seed)
     if job.device.type == "cuda":
-        torch.cuda.manual_seed(seed)
+        torch.cuda.manual_seed_all(seed)
 
 
 def statistics_batches(job: Job) -> int:
