@@ -27,6 +27,7 @@ import json
 import statistics
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import time
 from pathlib import Path
@@ -54,6 +55,7 @@ TARGETS = {
     "cifar10-480s": 0.94,
 }
 KERAS = {"T1": ("fashion-mnist", 20), "T2": ("cifar10", 20), "T3": ("fashion-mnist", 20), "T4": ("mnist", 10)}
+EYESIGHT = str(Path(sysconfig.get_path("scripts")) / "eyesight")
 FIGURES = Path(timed.__file__).with_name(timed.FIGURES_FILE)
 Runs = dict[str, dict[str, float]]
 
@@ -104,9 +106,9 @@ def show(preset: TimedPreset, runs: Runs) -> bool:
 def whole_process(preset: TimedPreset, data_dir: Path) -> float:
     """Return the seconds of the command, from its start to its end, with all that Python imports."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "eyesight", "train", "--preset", preset.name, "--data-dir", str(data_dir)]
+        command = [EYESIGHT, "train", "--preset", preset.name, "--data-dir", str(data_dir), "--output", f"{folder}/run"]
         started = time.perf_counter()
-        subprocess.run([*command, "--output", f"{folder}/run"], check=True, capture_output=True)
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         return time.perf_counter() - started
 
 
@@ -119,15 +121,12 @@ def record(name: str, runs: Runs, machine: dict[str, Any]) -> None:
         write(FIGURES, values)
 
 
-def run_keras(python: Path, data_dir: Path) -> dict[str, Any]:
-    """Run the tutorials' programs on Keras, once each; return what each says."""
+def run_keras(tutorial: str, python: Path, data_dir: Path) -> dict[str, Any]:
+    """Run a tutorial's program on Keras; return what it says."""
     script = Path(__file__).resolve().with_name("keras") / "whole_tutorial.py"
-    found = {}
-    for tutorial in KERAS:
-        answer = subprocess.run(
-            [str(python), str(script), tutorial, str(data_dir)], stdout=subprocess.PIPE, text=True, check=True
-        ).stdout
-        found[tutorial] = json.loads(answer.splitlines()[-1])
+    command = [str(python), str(script), tutorial, str(data_dir)]
+    answer = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+    found: dict[str, Any] = json.loads(answer.splitlines()[-1])
     return found
 
 
@@ -170,6 +169,8 @@ def main() -> int:
     presets = [timed.find(name) for name in arguments.presets]
     for preset in presets:
         runs = results["runs"].setdefault(preset.name, {})
+        if results.setdefault("presets", {}).setdefault(preset.name, preset.config) != preset.config:
+            raise SystemExit(f"{file}: {preset.name} was another configuration then; take its runs out to repeat them")
         for seed in arguments.seeds:
             if seed not in runs:
                 runs[seed] = train(preset, int(seed), arguments.data_dir)
@@ -177,8 +178,10 @@ def main() -> int:
                 print(f"{preset.name}, seed {seed}: {runs[seed]['accuracy']:.4f}", file=sys.stderr, flush=True)
         if arguments.record:
             record(preset.name, runs, results["machine"])
-    if arguments.keras_python is not None:
-        results["keras"] = run_keras(arguments.keras_python, arguments.data_dir)
+    for tutorial in KERAS if arguments.keras_python is not None else ():
+        if tutorial not in results.setdefault("keras", {}):
+            results["keras"][tutorial] = run_keras(tutorial, arguments.keras_python, arguments.data_dir)
+            write(file, results)
     shortest = min(presets, key=lambda preset: preset.budget)
     results["whole process"] = {shortest.name: round(whole_process(shortest, arguments.data_dir), 2)}
     write(file, results)
@@ -188,7 +191,7 @@ def main() -> int:
     met = [show(preset, results["runs"][preset.name]) for preset in presets]
     print(
         f"\nThe first training in a process, one update on the digits: {results['first training']:.1f} s. "
-        f"`{shortest.command}` from its start to its end: {results['whole process'][shortest.name]:.1f} s."
+        f"`{shortest.command}` from its start to its end, once: {results['whole process'][shortest.name]:.1f} s."
     )
     if "keras" in results:
         met.append(against_keras(results))
