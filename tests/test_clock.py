@@ -7,6 +7,8 @@ import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -262,3 +264,13 @@ def test_events_tell_the_budget(bars_data: eyesight.Dataset, tmp_path: Path) -> 
     assert (planned["event"], planned["network"]) == ("Planned", run.config.model.name)
     assert (started["epochs"], started["budget"]) == (None, 0.5)
     assert ended["reason"] == "time is up"
+
+
+def test_what_torch_loads_for_a_training_is_loaded_before_the_clock_starts(tmp_path: Path) -> None:
+    program = (
+        "import sys, eyesight; from eyesight.training import trainer; before = set(sys.modules);"
+        f"eyesight.train('digits', updates=1, output={str(tmp_path / 'run')!r}, progress=False);"
+        "print(sum(name.startswith('torch') for name in set(sys.modules) - before))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 10  # hundreds otherwise

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch._dynamo  # noqa: F401 # the first optimizer would import it, in the time of a training by the clock
 from torch import nn
 
 from ..classifier import class_path
