@@ -369,11 +369,11 @@ def test_stages_and_the_layer_for_grad_cam():
         spec = network_spec(name, shape=(32, 32, 3), classes=10)
         network = built(spec)
         assert [path for path, _ in network.stages] == spec.stages()
-        x = torch.zeros(1, 3, 32, 32)
+        x = torch.zeros(2, 3, 32, 32)
         for _, stage in network.stages:
             x = stage(x)
-        assert torch.equal(x, network.features(torch.zeros(1, 3, 32, 32)))
-        assert network.head(x).shape == (1, 10)
+        assert torch.equal(x, network.features(torch.zeros(2, 3, 32, 32)))
+        assert network.head(x).shape == (2, 10)
         layer = spec.gradcam_layer()
         if name == "mlp":
             assert layer is None

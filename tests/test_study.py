@@ -468,7 +468,7 @@ def test_architectures_compares_all_networks_that_fit_and_says_which_do_not(
     assert "Left out: small-cnn needs pictures of at least 18x18 pixels; received: 8x8." in result["notes"]
     lines = err.splitlines()
     total = len(found)
-    assert lines[0].startswith(f"run 1 of {total}  lenet5, seed 0: train 0.")
+    assert lines[0].startswith(f"run {1:{len(str(total))}} of {total}  lenet5, seed 0: train 0.")
     assert " left" in lines[0]
     assert lines[-2].startswith(f"run {total} of {total}  ")
     assert " left" not in lines[-2]
