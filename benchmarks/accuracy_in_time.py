@@ -27,7 +27,6 @@ import json
 import statistics
 import subprocess
 import sys
-import sysconfig
 import tempfile
 import time
 from pathlib import Path
@@ -38,6 +37,7 @@ from eyesight.device import choose_device, choose_precision
 from eyesight.training import timed
 from eyesight.training.speed import convolution_rate
 from eyesight.training.timed import TIMED, TimedPreset
+from machine import EYESIGHT
 from runs import accuracy, open_results, summary, warm_up, write
 
 TARGETS = {
@@ -55,7 +55,6 @@ TARGETS = {
     "cifar10-480s": 0.94,
 }
 KERAS = {"T1": ("fashion-mnist", 20), "T2": ("cifar10", 20), "T3": ("fashion-mnist", 20), "T4": ("mnist", 10)}
-EYESIGHT = str(Path(sysconfig.get_path("scripts")) / "eyesight")
 FIGURES = Path(timed.__file__).with_name(timed.FIGURES_FILE)
 Runs = dict[str, dict[str, float]]
 

@@ -1,6 +1,6 @@
-"""What every benchmark says of the machine it ran on.
+"""What every benchmark says of the machine it ran on, and where the command lies that some of them run.
 
-In: nothing. Out: plain data for the JSON file, and a line for the terminal. Imports neither torch nor eyesight.
+In: nothing. Out: plain data for the JSON file, a line for the terminal, a path. Imports neither torch nor eyesight.
 """
 
 from __future__ import annotations
@@ -8,9 +8,11 @@ from __future__ import annotations
 import os
 import platform
 import sys
+import sysconfig
 from pathlib import Path
 from typing import Any
 
+EYESIGHT = str(Path(sysconfig.get_path("scripts")) / "eyesight")
 _BUSY = 0.5  # load average from which others take a noticeable part of two cores
 
 

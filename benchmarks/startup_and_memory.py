@@ -21,7 +21,6 @@ import os
 import statistics
 import subprocess
 import sys
-import sysconfig
 import tempfile
 import time
 from collections.abc import Callable
@@ -31,8 +30,8 @@ from pathlib import Path
 from PIL import Image
 
 import machine
+from machine import EYESIGHT
 
-EYESIGHT = str(Path(sysconfig.get_path("scripts")) / "eyesight")
 LOAD = """
 import json, sys, time
 started = time.perf_counter()

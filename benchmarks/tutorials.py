@@ -53,7 +53,7 @@ def train(
             progress=False,
         )
         last = run.metrics()[-1]
-        found = {"accuracy": accuracy(run, data.split("test")), "seconds": round(last["seconds"], 2)}
+        found = {"accuracy": accuracy(run.classifier, data.split("test")), "seconds": round(last["seconds"], 2)}
         return found | {"epochs": last["epoch"], "updates": last["step"], "threads": threads or os.cpu_count() or 1}
 
 

@@ -6,6 +6,8 @@ the bit those that the host would have made. For an update nothing but positions
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -28,8 +30,7 @@ class Resident:
     """
 
     def __init__(self, split: Split, device: torch.device) -> None:
-        shape = split.gather([0]).shape[1:]
-        self.pictures = torch.empty((len(split), *shape), dtype=torch.uint8, device=device)  # (N, H, W, C)
+        self.pictures = torch.empty((len(split), *split.store.shape), dtype=torch.uint8, device=device)  # (N, H, W, C)
         for part, pictures in zip(torch.split(self.pictures, _AT_ONCE), split.batches(_AT_ONCE), strict=True):
             part.copy_(torch.from_numpy(pictures))
         self.labels = torch.from_numpy(split.labels).to(device)
@@ -41,7 +42,7 @@ class Resident:
             return None
         free, _ = torch.cuda.mem_get_info(device)
         kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)  # by torch, for what comes
-        if len(split) * split.gather([0]).nbytes > _SHARE * (free + kept):
+        if len(split) * math.prod(split.store.shape) > _SHARE * (free + kept):
             return None
         try:
             return cls(split, device)
