@@ -62,9 +62,12 @@ def test_more_time_or_a_faster_machine_means_a_wider_network() -> None:
 def test_the_time_decides_the_batch_and_whether_pictures_are_smaller_at_first() -> None:
     assert planned(1).recipe == {"batch_size": 64}
     assert "resolution" not in planned(40).recipe
-    assert planned(600).recipe == {"resolution": ((0.4, 0.5), (0.75, 0.75)), "batch_size": 450}
+    assert planned(600).recipe == {"resolution": ((0.4, 0.5), (0.75, 0.75)), "batch_size": 1148}
     assert "resolution" not in planned(600, side=16).recipe
     assert planned(600, pictures=300).recipe["batch_size"] == 64
+    assert planned(600, pictures=9000).recipe["batch_size"] == 300
+    assert planned(40).recipe["batch_size"] == 250
+    assert planned(36000).recipe["batch_size"] == 1500
 
 
 def test_who_decides_on_the_sizes_gets_a_plan_without_them() -> None:
@@ -87,7 +90,7 @@ def test_every_plan_can_be_carried_out(
     shape = (height, width, channels)
     found = plan(seconds=seconds, rate=rate, shape=shape, classes=classes, pictures=pictures)
     check_resolution(network_spec(found.model, shape=shape, classes=classes), found.recipe.get("resolution", ()))
-    assert 64 <= found.recipe["batch_size"] <= 500
+    assert 64 <= found.recipe["batch_size"] <= 1500
     longer = plan(seconds=2 * seconds, rate=rate, shape=shape, classes=classes, pictures=pictures)
     assert ORDER.index(longer.model) >= ORDER.index(found.model)
 

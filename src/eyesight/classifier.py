@@ -28,7 +28,10 @@ from .sources import picture_files
 from .views import Views, views_of
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
+
+    from .models.prepared import Prepared
 
 MODEL_FORMAT: Final = "eyesight-model"
 MODEL_VERSION: Final = 1
@@ -178,6 +181,11 @@ class Classifier:
         self.classes = tuple(classes)
         self.training = training
         self.checksum: str | None = None
+        self._prepared: dict[torch.dtype, Prepared] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        # what has been prepared can be made again, and does not fit in a pickle
+        return self.__dict__ | {"_prepared": {}}
 
     @property
     def spec(self) -> NetworkSpec | OpaqueSpec:
@@ -187,6 +195,9 @@ class Classifier:
 
     def logits(self, pictures: Pixels) -> Logits:
         """Return float32 logits (N, K), divided by the temperature.
+
+        On a CPU a network of ours is prepared for it at the first call, and again whenever torch has counted a change
+        of its weights; changes through `parameter.data` are not counted.
 
         Args:
             pictures: uint8 (N, H, W, C) of the stored size.
@@ -200,7 +211,7 @@ class Classifier:
                 f"received: {pictures.dtype} of shape {pictures.shape}"
             )
         out = np.empty((len(pictures), len(self.classes)), np.float32)
-        opaque = isinstance(self.spec, OpaqueSpec)
+        opaque, network = isinstance(self.spec, OpaqueSpec), self._fastest()
         with torch.inference_mode():
             for start in range(0, len(pictures), _BATCH):
                 # a copy, as torch takes neither read-only nor reversed views, and computes in another order with the
@@ -210,12 +221,27 @@ class Classifier:
                 # a user's module may call `view`, which needs plain memory; ours are fastest in channels_last
                 result = torch.zeros((), device=self.device)
                 for weight, view in views_of(images, self.inference.views):
-                    result = result + weight * self.network(plain_memory(view) if opaque else view).float()
+                    result = result + weight * network(plain_memory(view) if opaque else view).float()
                 if result.shape != (len(batch), len(self.classes)):
                     expected, received = (len(batch), len(self.classes)), tuple(result.shape)
                     raise UsageError(f"{self.spec.name}: expected logits of shape {expected}; received: {received}")
                 out[start : start + _BATCH] = (result / self.inference.temperature).cpu().numpy()
         return out
+
+    def _fastest(self) -> Callable[[torch.Tensor], torch.Tensor]:
+        """Return the network prepared for prediction, at autocast's precision; as it is where it cannot be prepared."""
+        import torch
+
+        from .models.prepared import Prepared, can_prepare
+
+        kind = self.device.type
+        dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else torch.float32
+        if not can_prepare(self.network, dtype):
+            return self.network
+        prepared = self._prepared.get(dtype)
+        if prepared is None or not prepared.current:
+            prepared = self._prepared[dtype] = Prepared(self.network, dtype)
+        return prepared
 
     def probabilities(self, pictures: Pixels) -> npt.NDArray[np.float64]:
         """Return probabilities (N, K); see `logits`."""

@@ -13,8 +13,10 @@ from typing import Any
 from ..models import network_spec
 
 _START = 0.3  # seconds: first weights, the first update, saving
-_UPDATES = 300  # as many as pay; with more time the batches become larger, up to full speed
-_SMALLEST_BATCH, _LARGEST_BATCH = 64, 500
+_FEWEST_UPDATES = 200  # so many are made before batches grow beyond the smallest
+_UPDATES = 400  # so many before they grow beyond the usual
+_SMALLEST_BATCH, _USUAL_BATCH, _LARGEST_BATCH = 64, 250, 1500
+_LEAST_IN_EPOCH = 30  # updates
 _SMALLER_FIRST = ((0.4, 0.5), (0.75, 0.75))
 _LARGE = 32  # pixels; of smaller pictures half the side is too little to see
 _GAIN = 1.6  # more pictures in the same time with `_SMALLER_FIRST`
@@ -90,5 +92,6 @@ def plan(
         seen = int(max(seconds - _START, 0) * rate * candidate.reaches / (3 * flops))  # backward: twice as many
         if seen >= candidate.least:
             break
-    largest = min(_LARGEST_BATCH, seen // _UPDATES, pictures // 100)
-    return Plan(candidate.name, seen, recipe | {"batch_size": max(_SMALLEST_BATCH, largest)})
+    batch = max(_USUAL_BATCH, min(_LARGEST_BATCH, seen // _UPDATES))
+    batch = max(_SMALLEST_BATCH, min(batch, seen // _FEWEST_UPDATES, pictures // _LEAST_IN_EPOCH))
+    return Plan(candidate.name, seen, recipe | {"batch_size": batch})

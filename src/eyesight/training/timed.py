@@ -68,17 +68,17 @@ _PRESETS = (
     TimedPreset("mnist", 0.8, "whitened-16-32-32", {"batch_size": 64}),
     TimedPreset("mnist", 4, "whitened-16-32-32"),
     TimedPreset("mnist", 20, "whitened-32-64-64"),
-    TimedPreset("mnist", 120, "whitened-32-64-64", {"batch_size": 500, "shift": 1}),
+    TimedPreset("mnist", 120, "whitened-32-64-64", {"batch_size": 1000, "shift": 1}),
     TimedPreset("fashion-mnist", 4, "whitened-32-64-64-s2", _AS_THEY_ARE),
     TimedPreset("fashion-mnist", 8, "whitened-32-64-64-s2", _AS_THEY_ARE),
     TimedPreset("fashion-mnist", 12, "whitened-16-32-32", _AS_THEY_ARE | {"batch_size": 400}),
-    TimedPreset("fashion-mnist", 120, "whitened-64-128-128", {"batch_size": 500}),
-    TimedPreset("fashion-mnist", 360, "whitened-64-256-256"),
+    TimedPreset("fashion-mnist", 120, "whitened-64-128-128", {"batch_size": 1000}),
+    TimedPreset("fashion-mnist", 360, "whitened-64-128-128", {"batch_size": 1500}),
     TimedPreset("cifar10", 4, "whitened-32-64-64-s2"),
     TimedPreset("cifar10", 8, "whitened-32-64-64-s2"),
     TimedPreset("cifar10", 40, "whitened-32-64-64"),
     TimedPreset("cifar10", 120, "whitened-64-128-128", _SMALLER_FIRST | _SIX_VIEWS | {"batch_size": 500}),
-    TimedPreset("cifar10", 480, "whitened-64-256-256", _SMALLER_FIRST | _SIX_VIEWS | {"batch_size": 500}),
+    TimedPreset("cifar10", 480, "whitened-64-256-256", _SMALLER_FIRST | _SIX_VIEWS | {"batch_size": 1500}),
 )
 TIMED = {preset.name: preset for preset in _PRESETS}
 
