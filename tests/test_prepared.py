@@ -33,7 +33,8 @@ def trained(spec: NetworkSpec) -> Network:
     network.initialise(generator, torch.randn(20, *spec.input, generator=generator))
     with torch.no_grad():
         for parameter in network.parameters():
-            parameter.add_(torch.randn(parameter.shape, generator=generator), alpha=0.1)
+            # scales of batch norm become negative, too
+            parameter.add_(torch.randn(parameter.shape, generator=generator), alpha=0.1 if parameter.ndim > 1 else 1)
         for name, buffer in network.named_buffers():
             if name.endswith(("running_mean", "running_var")):
                 buffer.copy_(0.2 + torch.rand(buffer.shape, generator=generator))

@@ -13,7 +13,7 @@ from typing import Any
 from ..models import network_spec
 
 _START = 0.3  # seconds: first weights, the first update, saving
-_FEWEST_UPDATES = 200  # so many are made before batches grow beyond the smallest
+_FEWEST_UPDATES = 100  # so many are made before batches grow beyond the smallest
 _UPDATES = 400  # so many before they grow beyond the usual
 _SMALLEST_BATCH, _USUAL_BATCH, _LARGEST_BATCH = 64, 250, 1500
 _LEAST_IN_EPOCH = 30  # updates
@@ -43,7 +43,7 @@ class Candidate:
 
 CANDIDATES = (
     Candidate("whitened-16-32-32", reaches=0.35, least=0),
-    Candidate("whitened-32-64-64-s2", reaches=0.45, least=25_000, smallest=24),
+    Candidate("whitened-32-64-64-s2", reaches=0.45, least=5_000, smallest=24),
     Candidate("whitened-32-64-64", reaches=0.55, least=45_000),
     Candidate("whitened-64-128-128", reaches=0.70, least=200_000, smaller_first=True),
     Candidate("whitened-64-256-256", reaches=0.85, least=400_000, smaller_first=True),
