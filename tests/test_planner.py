@@ -59,6 +59,11 @@ def test_more_time_or_a_faster_machine_means_a_wider_network() -> None:
     assert planned(600, rate=4e9).model == planned(6).model == ORDER[1]
 
 
+def test_larger_steps_are_for_larger_pictures() -> None:
+    assert planned(6).model == "whitened-32-64-64-s2"
+    assert planned(6, side=28).model == "whitened-16-32-32"
+
+
 def test_the_time_decides_the_batch_and_whether_pictures_are_smaller_at_first() -> None:
     assert planned(1).recipe == {"batch_size": 64}
     assert "resolution" not in planned(40).recipe

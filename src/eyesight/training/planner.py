@@ -31,7 +31,7 @@ class Candidate:
         reaches: the part of the machine's convolution rate that its training reaches, everything included.
         least: how many pictures it must see, each time counted, to become better than the one before.
         smaller_first: whether smaller pictures at the beginning pay.
-        smallest: pixels of the shorter side below which it is no other network than the next.
+        smallest: pixels of the shorter side below which it was not better than the one before.
     """
 
     name: str
@@ -43,7 +43,7 @@ class Candidate:
 
 CANDIDATES = (
     Candidate("whitened-16-32-32", reaches=0.35, least=0),
-    Candidate("whitened-32-64-64-s2", reaches=0.45, least=5_000, smallest=24),
+    Candidate("whitened-32-64-64-s2", reaches=0.45, least=5_000, smallest=32),
     Candidate("whitened-32-64-64", reaches=0.55, least=45_000),
     Candidate("whitened-64-128-128", reaches=0.70, least=200_000, smaller_first=True),
     Candidate("whitened-64-256-256", reaches=0.85, least=400_000, smaller_first=True),
