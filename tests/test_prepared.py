@@ -137,6 +137,22 @@ def test_changed_weights_change_the_next_prediction(what: str) -> None:
     assert np.abs(ours.logits(PICTURES) - before).max() > 1e-3
 
 
+@pytest.mark.parametrize("what", ["network", "layer", "parameter"])
+def test_something_else_in_its_place_changes_the_next_prediction(what: str) -> None:
+    ours, other = classifier(), classifier().network
+    before = ours.logits(PICTURES)
+    with torch.no_grad():
+        for parameter in other.parameters():
+            parameter.mul_(2)
+    if what == "network":
+        ours.network = other
+    elif what == "layer":
+        ours.network.get_submodule("head").output = other.get_submodule("head.output")
+    else:
+        ours.network.get_submodule("head.output").weight = other.get_submodule("head.output").weight
+    assert np.abs(ours.logits(PICTURES) - before).max() > 1e-3
+
+
 def test_a_classifier_that_has_predicted_can_be_copied_and_pickled() -> None:
     ours = classifier()
     expected = ours.logits(PICTURES)

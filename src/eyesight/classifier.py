@@ -196,8 +196,8 @@ class Classifier:
     def logits(self, pictures: Pixels) -> Logits:
         """Return float32 logits (N, K), divided by the temperature.
 
-        On a CPU a network of ours is prepared for it at the first call, and again whenever torch has counted a change
-        of its weights; changes through `parameter.data` are not counted.
+        On a CPU a network of ours is prepared for it at the first call, and again after a part of it was replaced or
+        torch has counted a change of its weights; changes through `parameter.data` are not counted.
 
         Args:
             pictures: uint8 (N, H, W, C) of the stored size.
@@ -239,7 +239,7 @@ class Classifier:
         if not can_prepare(self.network, dtype):
             return self.network
         prepared = self._prepared.get(dtype)
-        if prepared is None or not prepared.current:
+        if prepared is None or not prepared.still_is(self.network):
             prepared = self._prepared[dtype] = Prepared(self.network, dtype)
         return prepared
 

@@ -90,13 +90,23 @@ class Prepared:
     def __init__(self, network: Network, dtype: torch.dtype) -> None:
         self.dtype = dtype
         self._steps = _steps(network, dtype)
-        self._own = [*network.parameters(), *network.buffers()]
-        self._versions = [tensor._version for tensor in self._own]
+        self._network = network
+        self._parts = [
+            (parts, name, part)
+            for module in network.modules()
+            for parts in (module._modules, module._parameters, module._buffers)  # walking them anew takes far longer
+            for name, part in parts.items()
+        ]
+        self._tensors = [*network.parameters(), *network.buffers()]
+        self._versions = [tensor._version for tensor in self._tensors]
 
-    @property
-    def current(self) -> bool:
-        """Whether the network still has the weights that this was made of."""
-        return self._versions == [tensor._version for tensor in self._own]
+    def still_is(self, network: Network) -> bool:
+        """Tell whether a network is the one this was made of, with the same parts and unchanged weights."""
+        return (
+            network is self._network
+            and all(parts.get(name) is part for parts, name, part in self._parts)
+            and self._versions == [tensor._version for tensor in self._tensors]
+        )
 
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
         """Return float32 logits (N, K) for normalised pictures (N, C, H, W)."""
