@@ -22,6 +22,7 @@ from eyesight.models import network_spec
 from eyesight.training import choice, speed
 from eyesight.training.events import EpochEnded, Event, Planned
 from eyesight.training.planner import CANDIDATES, Plan, plan
+from eyesight.training.recipe import parse_config
 from eyesight.training.resolution import check_resolution
 
 ORDER = [candidate.name for candidate in CANDIDATES]
@@ -78,6 +79,14 @@ def test_the_time_decides_the_batch_and_whether_pictures_are_smaller_at_first() 
 def test_who_decides_on_the_sizes_gets_a_plan_without_them() -> None:
     assert "resolution" not in planned(600, smaller_first=False).recipe
     assert planned(600, smaller_first=False).model == "whitened-64-128-128"
+    assert "resolution" not in planned(600, smaller_first=True).recipe
+    assert planned(600, smaller_first=True).model == "whitened-64-256-256"
+
+
+def test_a_network_that_is_named_gets_its_batches_and_nothing_else() -> None:
+    assert planned(600, model="whitened-64-256-256").recipe == {"batch_size": 718}
+    assert planned(600, model="whitened-64-256-256", smaller_first=True).recipe == {"batch_size": 1148}
+    assert planned(4, model="whitened-32-64-64-s2", side=28).model == "whitened-32-64-64-s2"
 
 
 @given(
@@ -158,6 +167,7 @@ def test_a_plan_is_one_line_for_a_person(
         ({"budget": 0.3, "settings": {"model.dense": [16]}}, "small-cnn-1pool"),
         ({"updates": 2, "settings": {"model.batch_norm": True}}, "small-cnn-1pool"),
         ({"updates": 2, "batch_size": 1}, "small-cnn-1pool"),
+        ({"model": "whitened-16-32-32", "budget": 0.3, "batch_size": 64}, "whitened-16-32-32"),
     ],
 )
 def test_without_a_budget_or_with_other_wishes_nothing_is_measured(
@@ -191,6 +201,19 @@ def test_a_configuration_keeps_its_network_when_it_gets_a_budget(machine: dict[s
 def test_what_the_user_says_goes_before_the_plan(machine: dict[str, Any], tmp_path: Path) -> None:
     run = eyesight.train("digits", budget=0.5, batch_size=50, output=tmp_path / "run", progress=False)
     assert (run.config.recipe.batch_size, machine["times"]) == (50, 1)
+
+
+def test_batches_of_a_named_network_fit_the_time(machine: dict[str, Any]) -> None:
+    """The more time, the larger, until an epoch has thirty."""
+    pictures = np.zeros((9000, 8, 8), np.uint8)
+    data = eyesight.from_arrays((pictures, np.arange(9000) % 2), validation=0)
+    for budget, batch in ((0.4, 64), (60, 300)):
+        values = {"model": {"name": "whitened-64-128-128"}, "recipe": {"budget": budget}}
+        config, found = choice.chosen(values, parse_config(values), data, spent=0.0)
+        assert (config.model.name, config.recipe.batch_size) == ("whitened-64-128-128", batch)
+        assert found is not None
+        assert found.recipe == {"batch_size": batch}
+    assert machine["times"] == 2
 
 
 def test_a_machine_that_does_not_exist_is_refused_before_anything_is_measured(

@@ -59,7 +59,13 @@ def test_every_network_keeps_its_logits(name: str) -> None:
 
 FUNCTIONS = st.sampled_from(["relu", "gelu", "tanh", "silu"])
 PADDINGS = st.sampled_from(["same", "valid"])
-WHITENING = st.builds(Whitening, components=st.integers(1, 2), kernel=st.integers(2, 3), stride=st.integers(1, 2))
+WHITENING = st.builds(
+    Whitening,
+    components=st.integers(1, 2),
+    kernel=st.integers(2, 3),
+    stride=st.integers(1, 2),
+    bias=st.booleans(),
+)
 BETWEEN = st.one_of(
     st.builds(Conv, out=st.integers(1, 5), kernel=st.integers(1, 4), padding=PADDINGS, bias=st.booleans()),
     st.builds(MaxPool, size=st.integers(1, 3), padding=PADDINGS),

@@ -55,6 +55,16 @@ def test_batches_at_random_have_no_second_time_for_the_mirror_image() -> None:
     assert completed(own, recommendation)["flip"] == "alternating"  # which the recipe refuses, as they said it
 
 
+def test_longer_trainings_get_larger_batches_and_few_pictures_small_ones() -> None:
+    data = eyesight.from_arrays((np.zeros((60_000, 8, 8), np.uint8), np.arange(60_000) % 2), validation=0)
+    sizes = [recommended("whitened-32-64-64", data, epochs=epochs)["batch_size"] for epochs in (1, 5, 10, 100)]
+    assert sizes == [250, 750, 1500, 1500]
+    assert recommended("whitened-32-64-64", data)["batch_size"] == 250  # nobody knows how often they will come
+    few = data.with_sample(3000, seed=0)
+    assert recommended("whitened-32-64-64", few, epochs=100)["batch_size"] == 100
+    assert recommended("whitened-32-64-64", few, epochs=1)["batch_size"] == 64
+
+
 def test_only_data_known_to_allow_it_is_mirrored(bars_data: eyesight.Dataset) -> None:
     assert "flip" not in recommended("whitened-32-64-64", bars_data)
     assert not eyesight.load_data("digits").mirrored

@@ -90,7 +90,7 @@ def test_filters_of_the_stem_and_scales_stay_while_all_else_learns(tmp_path: Pat
         f"features.stage{i}.norm{j}.weight" for i in (1, 2) for j in (1, 2)
     }
     assert torch.equal(network.features.stage1.norm1.weight, torch.ones(16))
-    assert network.features.stage0.whitening.bias.count_nonzero()
+    assert network.features.stage0.whitening.bias is None
     again = eyesight.train(config=run.path / "config.yaml", output=tmp_path / "again", progress=False)
     assert again.model_file.read_bytes() == run.model_file.read_bytes()
 
@@ -100,6 +100,17 @@ def test_a_spec_comes_back_from_json(name: str) -> None:
     spec = network_spec(name, shape=(32, 32, 3), classes=10)
     assert NetworkSpec.model_validate(spec.to_json()) == spec
     assert all(layer.describe() for _, layer, _ in leaves(spec.whole, spec.input))
+
+
+def test_a_whitening_may_have_a_bias_which_is_learned() -> None:
+    """As the networks of older files have."""
+    layer = Whitening.model_validate({"type": "whitening", "components": 2, "kernel": 2})
+    module = layer.build((1, 4, 4))
+    assert [name for name, value in module.named_parameters() if value.requires_grad] == ["bias"]
+    assert layer.parameters((1, 4, 4)) == sum(value.numel() for value in module.parameters()) == 20
+    bare = layer.model_copy(update={"bias": False})
+    assert bare.parameters((1, 4, 4)) == sum(value.numel() for value in bare.build((1, 4, 4)).parameters()) == 16
+    assert layer.flops((1, 4, 4)) - bare.flops((1, 4, 4)) == 4 * 3 * 3
 
 
 def test_more_components_than_a_patch_has_are_refused() -> None:

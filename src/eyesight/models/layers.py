@@ -63,7 +63,7 @@ class Conv(Layer):
 
 
 class Whitening(Layer):
-    """A convolution whose filters are computed from training pictures and then stay; only its bias is learned.
+    """A convolution whose filters are computed from training pictures and then stay; a bias, if any, is learned.
 
     The filters are the first principal components of the pictures' patches, each scaled to deviation 1, and the
     negatives of them. Source: Page, "How to train your ResNet 8: bag of tricks", 2019.
@@ -73,6 +73,7 @@ class Whitening(Layer):
     components: Count
     kernel: Annotated[int, Field(ge=1, le=255)]
     stride: Annotated[int, Field(ge=1, le=255)] = 1
+    bias: bool = True
 
     def output_shape(self, shape: Shape) -> Shape:
         """Two channels for each component; no padding."""
@@ -87,18 +88,18 @@ class Whitening(Layer):
         return 2 * self.components, height, width
 
     def parameters(self, shape: Shape) -> int:
-        """The filters, which stay as they are, and the biases."""
-        return 2 * self.components * (shape[0] * self.kernel**2 + 1)
+        """The filters, which stay as they are, and biases where it has them."""
+        return 2 * self.components * (shape[0] * self.kernel**2 + self.bias)
 
     def flops(self, shape: Shape) -> int:
         """Two for each weight at each output pixel, and one to add the bias."""
-        return math.prod(self.output_shape(shape)) * (2 * shape[0] * self.kernel**2 + 1)
+        return math.prod(self.output_shape(shape)) * (2 * shape[0] * self.kernel**2 + self.bias)
 
     def build(self, shape: Shape) -> nn.Module:
         """A convolution whose weights take no gradient."""
         from torch import nn
 
-        convolution = nn.Conv2d(shape[0], 2 * self.components, self.kernel, stride=self.stride)
+        convolution = nn.Conv2d(shape[0], 2 * self.components, self.kernel, stride=self.stride, bias=self.bias)
         convolution.weight.requires_grad_(False)
         return convolution
 

@@ -71,7 +71,8 @@ class Network(ChainModule):
                 if images is None:
                     raise UsageError(f"{self.spec.name}: its first weights are computed from pictures; received: none")
                 module.get_parameter("weight").copy_(whitening_filters(images, layer))
-                module.get_parameter("bias").zero_()
+                if layer.bias:
+                    module.get_parameter("bias").zero_()
             elif isinstance(layer, BatchNorm):
                 assert isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d)
                 module.reset_parameters()  # scale 1, shift 0, running mean 0 and variance 1

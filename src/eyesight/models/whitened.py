@@ -37,7 +37,8 @@ def whitened(
         kept = min(components, shape[0] * kernel**2)
         side = (min(shape[1:]) - kernel) // stride + 1
         stages: dict[str, AnyLayer] = {
-            "stage0": chain(whitening=Whitening(components=kept, kernel=kernel, stride=stride), relu=_RELU)
+            # without a bias there is nothing to learn in it, and the gradient ends before it
+            "stage0": chain(whitening=Whitening(components=kept, kernel=kernel, stride=stride, bias=False), relu=_RELU)
         }
         out = 2 * kept
         for i, width in enumerate(widths, start=1):

@@ -30,25 +30,32 @@ def chosen(values: Mapping[str, Any], config: Config, data: Dataset, *, spent: f
         data: what is trained on.
         spent: seconds of the budget, if there is one, that are gone already.
     """
-    name, planned = config.model.name, None
-    if name == "auto":
-        name, planned = _network(values, config, data, spent)
-    recommendation = recommended(name, data) | (planned.recipe if planned else {})
+    name = _network(config, data) if config.model.name == "auto" else config.model.name
+    planned = _planned(name, values, config, data, spent)
+    if planned:
+        name = planned.network
+    recommendation = recommended(name, data, epochs=config.recipe.epochs) | (planned.recipe if planned else {})
     if recommendation:
         recipe = completed(values.get("recipe", {}), recommendation)
         config = parse_config(set_values(values, {"recipe": recipe}))
     return config.model_copy(update={"model": config.model.model_copy(update={"name": name})}), planned
 
 
-def _network(values: Mapping[str, Any], config: Config, data: Dataset, spent: float) -> tuple[str, Planned | None]:
-    """Return the network that fits the pictures, what was asked of it, and the time if there is a budget."""
-    model, budget = config.model, config.recipe.budget
+def _network(config: Config, data: Dataset) -> str:
+    """Return the network that fits the pictures and what was asked of it."""
+    model = config.model
     one = min(len(data.train), config.recipe.batch_size) == 1  # too few for batch normalisation
-    if one or model.dense is not None or model.batch_norm:
-        return plain_network(data.shape), None
-    name = default_network(data.shape)
+    plain = one or model.dense is not None or model.batch_norm
+    return plain_network(data.shape) if plain else default_network(data.shape)
+
+
+def _planned(name: str, values: Mapping[str, Any], config: Config, data: Dataset, spent: float) -> Planned | None:
+    """Return what the time decides, if there is a budget: the network where none is named, and the batches."""
+    named, asked, budget = config.model.name != "auto", values.get("recipe", {}), config.recipe.budget
     if budget is None or name not in {candidate.name for candidate in CANDIDATES}:
-        return name, None
+        return None
+    if named and asked.get("batch_size") is not None:
+        return None
     left = max(budget - spent, 0.0)
     keep_freed_memory()
     with threads(config.machine.threads):
@@ -61,6 +68,7 @@ def _network(values: Mapping[str, Any], config: Config, data: Dataset, spent: fl
         shape=data.shape,
         classes=len(data.classes),
         pictures=len(data.train),
-        smaller_first="resolution" not in values.get("recipe", {}),
+        model=name if named else None,
+        smaller_first=bool(config.recipe.resolution) if "resolution" in asked else None,
     )
-    return found.model, Planned(found.model, found.recipe, found.seen / len(data.train), rate)
+    return Planned(found.model, found.recipe, found.seen / len(data.train), rate)

@@ -11,12 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..models import network_spec
+from .recommended import batch_size
 
 _START = 0.3  # seconds: first weights, the first update, saving
-_FEWEST_UPDATES = 100  # so many are made before batches grow beyond the smallest
-_UPDATES = 400  # so many before they grow beyond the usual
-_SMALLEST_BATCH, _USUAL_BATCH, _LARGEST_BATCH = 64, 250, 1500
-_LEAST_IN_EPOCH = 30  # updates
 _SMALLER_FIRST = ((0.4, 0.5), (0.75, 0.75))
 _LARGE = 32  # pixels; of smaller pictures half the side is too little to see
 _GAIN = 1.6  # more pictures in the same time with `_SMALLER_FIRST`
@@ -72,9 +69,10 @@ def plan(
     shape: tuple[int, int, int],
     classes: int,
     pictures: int,
-    smaller_first: bool = True,
+    model: str | None = None,
+    smaller_first: bool | None = None,
 ) -> Plan:
-    """Return the widest network that the time is enough for.
+    """Return the widest network that the time is enough for, or what goes with the one that is named.
 
     Args:
         seconds: that are left once the data is open, to the saved model.
@@ -82,16 +80,17 @@ def plan(
         shape: (H, W, C) of the pictures.
         classes: number of classes.
         pictures: how many there are to train with.
-        smaller_first: whether pictures may be smaller at first.
+        model: name of one of `CANDIDATES`, where that is decided already.
+        smaller_first: whether pictures are smaller at first, where that is decided already.
     """
-    smaller = {"resolution": _SMALLER_FIRST} if smaller_first and min(shape[:2]) >= _LARGE else {}
     fitting = [candidate for candidate in CANDIDATES if min(shape[:2]) >= candidate.smallest]
-    for candidate in reversed(fitting):
-        recipe: dict[str, Any] = smaller if candidate.smaller_first else {}
-        flops = network_spec(candidate.name, shape=shape, classes=classes).flops() / (_GAIN if recipe else 1)
+    for candidate in reversed(fitting if model is None else [found for found in CANDIDATES if found.name == model]):
+        smaller = smaller_first
+        if smaller is None:
+            smaller = model is None and candidate.smaller_first and min(shape[:2]) >= _LARGE
+        flops = network_spec(candidate.name, shape=shape, classes=classes).flops() / (_GAIN if smaller else 1)
         seen = int(max(seconds - _START, 0) * rate * candidate.reaches / (3 * flops))  # backward: twice as many
         if seen >= candidate.least:
             break
-    batch = max(_USUAL_BATCH, min(_LARGEST_BATCH, seen // _UPDATES))
-    batch = max(_SMALLEST_BATCH, min(batch, seen // _FEWEST_UPDATES, pictures // _LEAST_IN_EPOCH))
-    return Plan(candidate.name, seen, recipe | {"batch_size": batch})
+    recipe: dict[str, Any] = {"resolution": _SMALLER_FIRST} if smaller and smaller_first is None else {}
+    return Plan(candidate.name, seen, recipe | {"batch_size": batch_size(seen, pictures)})

@@ -1,7 +1,7 @@
 """The recipe that goes with a network and a dataset, where the user names no other.
 
-In: a network's name and a dataset. Out: entries of the recipe. The networks of the tutorials have none of their own:
-for them the recipe's defaults hold.
+In: a network's name, a dataset, and how long the training is. Out: entries of the recipe. The networks of the tutorials
+have none of their own: for them the recipe's defaults hold.
 """
 
 from __future__ import annotations
@@ -11,32 +11,48 @@ from typing import Any
 
 from ..data.dataset import Dataset
 
-_BATCH = 250  # large enough for full speed on two cores; of few pictures smaller, or there would be few updates
+_FEWEST_UPDATES = 100  # so many are made before batches grow beyond the smallest
+_UPDATES = 400  # so many before they grow beyond the usual
+_SMALLEST_BATCH, _USUAL_BATCH, _LARGEST_BATCH = 64, 250, 1500  # from 250 on two cores are at full speed
+_LEAST_IN_EPOCH = 30  # updates
 _LARGE = 32  # pixels; smaller pictures are mostly centred already, and moving them only slows learning
 
 
-def recommended(model: str, data: Dataset) -> dict[str, Any]:
+def recommended(model: str, data: Dataset, *, epochs: float | None = None) -> dict[str, Any]:
     """Return the recipe of a network for a dataset; nothing where the defaults serve.
 
     Args:
         model: the network's name.
         data: gives the size of the pictures, and whether their mirror images are of the same class.
+        epochs: how often the training pictures will come; None where nobody knows, which means batches of the usual
+            size.
     """
     if not model.startswith("whitened-"):
         return {}
-    side = min(data.shape[:2])
+    side, pictures = min(data.shape[:2]), len(data.train)
+    seen = _UPDATES * _USUAL_BATCH if epochs is None else int(epochs * pictures)
     recipe: dict[str, Any] = {
         "optimizer": "muon",
         "lr": 0.2,
         "momentum": 0.6,
         "schedule": "linear",
-        "batch_size": min(_BATCH, max(64, len(data.train) // 100)),
+        "batch_size": batch_size(seen, pictures),
         "label_smoothing": 0.1,
         "shift": side // 16 if side >= _LARGE else 0,
     }
     if data.mirrored:
         recipe |= {"flip": "alternating", "views": "mirror"}
     return recipe
+
+
+def batch_size(seen: int, pictures: int) -> int:
+    """Return the batch size for a training that sees so many pictures, each time counted, of so many different ones.
+
+    >>> batch_size(450_000, 45_000), batch_size(10_000, 45_000), batch_size(450_000, 4_500)
+    (1125, 100, 150)
+    """
+    grown = max(_USUAL_BATCH, min(_LARGEST_BATCH, seen // _UPDATES))
+    return max(_SMALLEST_BATCH, min(grown, seen // _FEWEST_UPDATES, pictures // _LEAST_IN_EPOCH))
 
 
 def completed(recipe: Mapping[str, Any], recommendation: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from .figures import Spread, read_figures
 
 FIGURES_FILE = "timed.json"
 
+_USUAL_BATCH = 250  # said here, so that a preset is the same on every machine
 _AS_THEY_ARE = {"flip": False}  # where time is too short to learn mirror images as well
 _SIX_VIEWS = {"views": "mirror-shift"}
 _SMALLER_FIRST = {"resolution": [[0.4, 0.5], [0.75, 0.75]]}
@@ -54,7 +55,7 @@ class TimedPreset:
         return {
             "data": {"name": self.data, "validation": 0.0},
             "model": {"name": self.model},
-            "recipe": {"budget": self.budget, "keep": "last", **self.recipe},
+            "recipe": {"budget": self.budget, "keep": "last", "batch_size": _USUAL_BATCH, **self.recipe},
         }
 
     @property
@@ -79,6 +80,7 @@ _PRESETS = (
     TimedPreset("cifar10", 40, "whitened-32-64-64"),
     TimedPreset("cifar10", 120, "whitened-64-128-128", _SMALLER_FIRST | _SIX_VIEWS | {"batch_size": 500}),
     TimedPreset("cifar10", 480, "whitened-64-256-256", _SMALLER_FIRST | _SIX_VIEWS | {"batch_size": 1500}),
+    TimedPreset("cifar10", 1920, "whitened-128-384-384", _SMALLER_FIRST | _SIX_VIEWS | {"batch_size": 1500}),
 )
 TIMED = {preset.name: preset for preset in _PRESETS}
 
