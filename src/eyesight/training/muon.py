@@ -12,10 +12,13 @@ from collections.abc import Iterable
 from typing import Any
 
 import torch
+from torch.optim.adamw import adamw
 
 _STEPS = 3  # of the iteration; its result need not be exactly orthogonal
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # the quintic that rises fastest at zero
 _EPS = 1e-7
+_ADAM_EPS = 1e-12
+_LARGE = 50_000  # numbers; below, products in bf16 take longer than in fp32
 
 
 class Muon(torch.optim.Optimizer):
@@ -47,45 +50,60 @@ class Muon(torch.optim.Optimizer):
         """Make one update."""
         for group in self.param_groups:
             parameters = [parameter for parameter in group["params"] if parameter.grad is not None]
-            if group["filters"]:
-                for parameter in parameters:
-                    self._step_filters(parameter, group)
-            else:
-                for parameter in parameters:
-                    self._step_adam(parameter, group)
+            if parameters:
+                (self._step_filters if group["filters"] else self._step_adam)(parameters, group)
 
-    def _step_filters(self, weight: torch.nn.Parameter, group: dict[str, Any]) -> None:
-        gradient, memory = weight.grad, self.state[weight]
-        assert gradient is not None
-        if not memory:
-            memory["momentum"] = torch.zeros_like(weight)
-        momentum = memory["momentum"].mul_(group["momentum"]).add_(gradient)
-        direction = gradient.add(momentum, alpha=group["momentum"])
-        weight.mul_(len(weight) ** 0.5 / (weight.norm() + _EPS))
-        weight.add_(orthogonalised(direction), alpha=-group["lr"])
+    # with small networks it is the number of calls that takes the time, so that each call is for all parameters
 
-    def _step_adam(self, weight: torch.nn.Parameter, group: dict[str, Any]) -> None:
-        gradient, memory = weight.grad, self.state[weight]
-        assert gradient is not None
-        if not memory:
-            memory["step"] = torch.zeros(())
-            memory["mean"], memory["square"] = torch.zeros_like(weight), torch.zeros_like(weight)
+    def _step_filters(self, weights: list[torch.Tensor], group: dict[str, Any]) -> None:
+        gradients, momenta = _gradients(weights), self._memory(weights, "momentum")
+        torch._foreach_mul_(momenta, group["momentum"])
+        torch._foreach_add_(momenta, gradients)
+        directions = torch._foreach_add(gradients, momenta, alpha=group["momentum"])
+        norms = torch._foreach_norm(weights)
+        torch._foreach_mul_(weights, [len(w) ** 0.5 / (norm + _EPS) for w, norm in zip(weights, norms, strict=True)])
+        torch._foreach_add_(weights, [orthogonalised(direction) for direction in directions], alpha=-group["lr"])
+
+    def _step_adam(self, weights: list[torch.Tensor], group: dict[str, Any]) -> None:
         beta1, beta2 = group["betas"]
-        memory["step"] += 1
-        step = float(memory["step"])
-        mean = memory["mean"].lerp_(gradient, 1 - beta1)
-        square = memory["square"].lerp_(gradient.square(), 1 - beta2)
-        deviation = (square / (1 - beta2**step)).sqrt_().add_(1e-12)
-        weight.mul_(1 - group["weight_decay"] * group["lr"] / group["lr_scale"])
-        weight.addcdiv_(mean, deviation, value=-group["lr"] / (1 - beta1**step))
+        adamw(
+            weights,
+            _gradients(weights),
+            self._memory(weights, "mean"),
+            self._memory(weights, "square"),
+            [],
+            [self.state[weight].setdefault("step", torch.zeros((), device=weight.device)) for weight in weights],
+            fused=True,
+            amsgrad=False,
+            beta1=beta1,
+            beta2=beta2,
+            lr=group["lr"],
+            weight_decay=group["weight_decay"] / group["lr_scale"],
+            eps=_ADAM_EPS,
+            maximize=False,
+        )
+
+    def _memory(self, weights: list[torch.Tensor], name: str) -> list[torch.Tensor]:
+        """Return what is remembered of each weight under a name; zeros at first."""
+        for weight in weights:
+            if name not in self.state[weight]:
+                self.state[weight][name] = torch.zeros_like(weight)
+        return [self.state[weight][name] for weight in weights]
+
+
+def _gradients(weights: list[torch.Tensor]) -> list[torch.Tensor]:
+    return [weight.grad for weight in weights if weight.grad is not None]
 
 
 def orthogonalised(weight: torch.Tensor) -> torch.Tensor:
     """Return the nearly orthogonal tensor nearest to one of filters (O, I, kh, kw): its singular values become about 1.
 
-    Under autocast the products are computed in bf16, which is exact enough: the result is approximate anyway. Each
-    filter counts as a row. The order of the columns does not matter, so that of the memory is taken.
+    Under autocast the products of large ones are computed in bf16, which is exact enough: the result is approximate
+    anyway. Each filter counts as a row. The order of the columns does not matter, so that of the memory is taken.
     """
+    if torch.is_autocast_enabled(weight.device.type) and weight.numel() < _LARGE:
+        with torch.autocast(weight.device.type, enabled=False):
+            return orthogonalised(weight)
     a, b, c = _COEFFICIENTS
     rows = weight.permute(0, 2, 3, 1).reshape(len(weight), -1)
     tall = rows.shape[0] > rows.shape[1]

@@ -107,5 +107,5 @@ def load(optimizer: torch.optim.Optimizer, named: Parameters, tensors: dict[str,
     for name, parameter in named:
         for key, value in entries.get(name, {}).items():
             like = value.shape == parameter.shape
-            own = torch.empty_like(parameter, dtype=value.dtype) if like else torch.empty_like(value)
+            own = torch.empty_like(parameter if like else value, dtype=value.dtype, device=parameter.device)
             optimizer.state[parameter][key] = own.detach().copy_(value)
