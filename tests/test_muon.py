@@ -31,6 +31,16 @@ def test_the_memory_format_makes_no_difference() -> None:
     torch.testing.assert_close(orthogonalised(weight), orthogonalised(last), atol=1e-5, rtol=0)
 
 
+def test_only_large_products_are_computed_in_bf16() -> None:
+    generator = torch.Generator().manual_seed(0)
+    small, large = (torch.randn(size, size, 3, 3, generator=generator) for size in (32, 128))
+    with torch.autocast("cpu", torch.bfloat16):
+        in_autocast = orthogonalised(small), orthogonalised(large)
+    assert torch.equal(in_autocast[0], orthogonalised(small))
+    assert in_autocast[1].dtype == torch.bfloat16
+    torch.testing.assert_close(in_autocast[1].float(), orthogonalised(large), atol=0.02, rtol=0)
+
+
 def groups(filters: torch.nn.Parameter, others: torch.nn.Parameter) -> list[dict[str, object]]:
     return [{"params": [filters], "filters": True}, {"params": [others], "filters": False}]
 
