@@ -8,7 +8,7 @@ Source: Jordan et al., "Muon: an optimizer for hidden layers in neural networks"
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -72,7 +72,7 @@ class Muon(torch.optim.Optimizer):
             self._memory(weights, "mean"),
             self._memory(weights, "square"),
             [],
-            [self.state[weight].setdefault("step", torch.zeros((), device=weight.device)) for weight in weights],
+            self._memory(weights, "step", lambda weight: torch.zeros((), device=weight.device)),
             fused=True,
             amsgrad=False,
             beta1=beta1,
@@ -83,11 +83,13 @@ class Muon(torch.optim.Optimizer):
             maximize=False,
         )
 
-    def _memory(self, weights: list[torch.Tensor], name: str) -> list[torch.Tensor]:
-        """Return what is remembered of each weight under a name; zeros at first."""
+    def _memory(
+        self, weights: list[torch.Tensor], name: str, first: Callable[[torch.Tensor], torch.Tensor] = torch.zeros_like
+    ) -> list[torch.Tensor]:
+        """Return what is remembered of each weight under a name; `first` gives what it begins with."""
         for weight in weights:
             if name not in self.state[weight]:
-                self.state[weight][name] = torch.zeros_like(weight)
+                self.state[weight][name] = first(weight)
         return [self.state[weight][name] for weight in weights]
 
 

@@ -18,7 +18,7 @@ _LEAST_IN_EPOCH = 30  # updates
 _LARGE = 32  # pixels; smaller pictures are mostly centred already, and moving them only slows learning
 
 
-def recommended(model: str, data: Dataset, *, epochs: float | None = None) -> dict[str, Any]:
+def recommended(model: str, data: Dataset, *, epochs: int | None = None) -> dict[str, Any]:
     """Return the recipe of a network for a dataset; nothing where the defaults serve.
 
     Args:
@@ -30,7 +30,7 @@ def recommended(model: str, data: Dataset, *, epochs: float | None = None) -> di
     if not model.startswith("whitened-"):
         return {}
     side, pictures = min(data.shape[:2]), len(data.train)
-    seen = _UPDATES * _USUAL_BATCH if epochs is None else int(epochs * pictures)
+    seen = _UPDATES * _USUAL_BATCH if epochs is None else epochs * pictures
     recipe: dict[str, Any] = {
         "optimizer": "muon",
         "lr": 0.2,
