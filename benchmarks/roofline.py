@@ -88,7 +88,8 @@ def convolutions(job: Job, state: TrainState) -> list[dict[str, Any]]:
         passes = 1 + x.requires_grad + weight.requires_grad
         flops = layer.flops(shape) * passes * job.recipe.batch_size
         rows.append({"layer": path, "flops": flops, "seconds": median_seconds(both, 5)})
-        inputs_need_gradients = True  # every layer after the first has something to learn before it
+        # a whitening without a bias learns nothing, so that the backward pass ends after it
+        inputs_need_gradients |= any(parameter.requires_grad for parameter in module.parameters())
     return rows
 
 
