@@ -1,10 +1,12 @@
 """What each technique of the fast networks is worth: one left out, added or changed at a time, in equal time.
 
-    python benchmarks/ablation.py --data-dir DATA --json FILE [--data cifar10] [--budget 30] [--seeds 0,1,2,3,4]
-                                  [--network whitened-32-64-64-s2] [--only all,adam-1e-2,…]
+    python benchmarks/ablation.py --data-dir DATA --json FILE [--data cifar10] [--budget 30 | --epochs 8]
+                                  [--pictures 10000] [--seeds 0,1,2,3,4] [--network whitened-32-64-64-s2]
+                                  [--only all,adam-1e-2,…]
 
-Trains a network, whitened-32-64-64 where none is named, on nine tenths of the training pictures by the clock, so that a
-technique that slows training down has fewer updates, and prints the accuracy on the rest: mean, standard deviation, and
+Trains a network, whitened-32-64-64 where none is named, on nine tenths of the training pictures, or as many of them as
+--pictures says, by the clock, so that a technique that slows training down has fewer updates (with --epochs all have as
+many, whatever the machine does meanwhile), and prints the accuracy on the rest: mean, standard deviation, and
 the difference from the recipe as it is, with its standard error over seeds. The test set is not looked at. All variants
 take turns with each seed; those that only predict otherwise are judged on the classifier of the recipe as it is. Every
 run is written to FILE at once, and one that FILE has already is not repeated.
@@ -23,11 +25,13 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 import eyesight
+from eyesight.data.augment import Changes
 from eyesight.device import autocast
 from eyesight.models import NETWORKS
 from eyesight.models.elementwise import Activation, BatchNorm
@@ -36,6 +40,7 @@ from eyesight.models.network import NetworkSpec, leaves
 from eyesight.models.whitened import Input
 from eyesight.training import loop
 from eyesight.training.averaging import AVERAGES, NoAverage
+from eyesight.training.batches import Batches, stream
 from eyesight.training.job import Job
 from eyesight.training.loop import train_step
 from eyesight.training.state import TrainState
@@ -63,7 +68,7 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "one-cycle": ("one-cycle schedule", {"recipe.schedule": "one-cycle"}),
     "no-smoothing": ("no label smoothing", {"recipe.label_smoothing": 0.0}),
     "smoothing-0.2": ("label smoothing 0.2", {"recipe.label_smoothing": 0.2}),
-    "random-flip": ("flips at random", {"recipe.flip": True}),
+    "alternating-flip": ("flips that alternate", {}),
     "no-flip": ("no flips, one view", {"recipe.flip": False}),
     "no-shift": ("pictures are not moved", {"recipe.shift": 0}),
     "one-view": ("one view in prediction", {}),
@@ -205,16 +210,31 @@ def harder_half(job: Job, state: TrainState, progress: float) -> None:
             value.copy_(statistics_of_all[name])
 
 
+def alternating(batches: Batches, epoch: int) -> Changes:
+    """Mirror each picture every second time that it comes. Source: Jordan, 2024."""
+    first = stream(batches.seed, "first flips").random(len(batches.split)) < 0.5
+    flips = first[batches.order(epoch)] ^ (epoch % 2 == 1)
+    rng = stream(batches.seed, "augmentation", epoch)
+    return dataclasses.replace(batches.augmentation.draw(rng, len(flips)), flips=flips)
+
+
 VIEWS = {"one-view": "one", "six-views": "mirror-shift"}
 OWN_STEPS = {"harder-half": harder_half}
+OWN_CHANGES = {"alternating-flip": alternating}
 OWN_AVERAGES = {"lookahead": Lookahead, "late-freezing": LateFreezing}
 OWN_NETWORKS = {
     name: name.replace("-", "_") for name in ("learnt-stem", "stem-bias", "random-weights", "learnt-scales")
 }
 
 
-def train(data: eyesight.Dataset, variant: str, budget: float, seed: int) -> dict[str, dict[str, float]]:
+def train(data: eyesight.Dataset, variant: str, length: dict[str, float], seed: int) -> dict[str, dict[str, float]]:
     """Train a variant once without looking at the held-out pictures.
+
+    Args:
+        data: with held-out pictures.
+        variant: one of `VARIANTS`.
+        length: `recipe.budget` in seconds, or `recipe.epochs`.
+        seed: of the training.
 
     Returns:
         The accuracy on them, and updates; beside those of `ALL` those of its classifier with other views.
@@ -224,16 +244,17 @@ def train(data: eyesight.Dataset, variant: str, budget: float, seed: int) -> dic
     assert held_out is not None
     model = f"{changed.name}-{variant}" if variant in OWN_NETWORKS else changed.name
     step = mock.patch.object(loop, "train_step", OWN_STEPS.get(variant, train_step))
-    with step, tempfile.TemporaryDirectory() as folder:
+    changes = mock.patch.object(Batches, "_changes", OWN_CHANGES.get(variant, Batches._changes))
+    with step, changes, tempfile.TemporaryDirectory() as folder:
         run = eyesight.train(
             learned,
             settings={
                 "model.name": model,
                 "recipe.keep": "last",
                 "recipe.batch_size": BATCH_SIZE,
+                **length,
                 **VARIANTS[variant][1],
             },
-            budget=budget,
             seed=seed,
             output=Path(folder) / "run",
             progress=False,
@@ -276,7 +297,10 @@ def main() -> int:
     parser.add_argument(
         "--network", default=NETWORK, choices=[name for name in NETWORKS if name.startswith("whitened")]
     )
-    parser.add_argument("--budget", type=float, default=30, help="seconds of each training")
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument("--budget", type=float, default=30, help="seconds of each training")
+    length.add_argument("--epochs", type=int, help="of each training, instead of seconds")
+    parser.add_argument("--pictures", type=int, help="how many to train on; all where it is not given")
     parser.add_argument("--seeds", type=lambda text: text.split(","), default=list("01234"))
     parser.add_argument("--only", type=lambda text: text.split(","), default=list(VARIANTS))
     arguments = parser.parse_args()
@@ -288,14 +312,20 @@ def main() -> int:
     for name, average in OWN_AVERAGES.items():
         AVERAGES.add(name, f"{__name__}:{average.__name__}")
     file: Path = arguments.json
-    results = open_results(file, data=arguments.data, budget=arguments.budget, network=changed.name)
+    budget = {"recipe.budget": arguments.budget}
+    length_of_each = {"recipe.epochs": arguments.epochs} if arguments.epochs else budget
+    results = open_results(
+        file, data=arguments.data, length=length_of_each, pictures=arguments.pictures, network=changed.name
+    )
     warm_up()
     data = eyesight.load_data(arguments.data, data_dir=arguments.data_dir, validation=0.1)
+    if arguments.pictures:
+        data = dataclasses.replace(data, train=data.train.select(np.arange(arguments.pictures), name="train"))
     for seed in arguments.seeds:
         for name in arguments.only:
             if seed in results["runs"].get(name, {}):
                 continue
-            for found, run in train(data, ALL if name in VIEWS else name, arguments.budget, int(seed)).items():
+            for found, run in train(data, ALL if name in VIEWS else name, length_of_each, int(seed)).items():
                 results["runs"].setdefault(found, {}).setdefault(seed, run)
                 print(f"seed {seed}: {run['accuracy']:.4f}  {VARIANTS[found][0]}", file=sys.stderr, flush=True)
             write(file, results)

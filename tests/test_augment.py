@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +15,6 @@ from eyesight.data.augment import Augmentation, Changes
 from eyesight.errors import UsageError
 from eyesight.preprocess import Preprocessing
 from eyesight.training.batches import Batches
-from eyesight.training.job import prepare
-from eyesight.training.recipe import parse_config
 from eyesight.training.resident import Resident
 
 OPTIONS = {"epochs": 1, "threads": 1, "precision": "fp32", "progress": False}
@@ -177,30 +174,3 @@ def test_settings_that_are_none_are_refused(
 ) -> None:
     with pytest.raises(UsageError, match=says):
         eyesight.train(bars_data, output=tmp_path / "run", **{**OPTIONS, **options})
-
-
-@pytest.mark.parametrize(
-    ("chosen", "said"),
-    [
-        ({"recipe.flip": "sometimes"}, "recipe.flip: expected true, false or alternating; received: 'sometimes'"),
-        (
-            {"recipe.flip": "alternating", "recipe.sampling": "replacement"},
-            "recipe.flip: alternating needs recipe.sampling=shuffled; received: replacement",
-        ),
-    ],
-)
-def test_flips_that_cannot_be_are_refused(chosen: dict[str, object], said: str, bars_data: eyesight.Dataset) -> None:
-    with pytest.raises(UsageError, match=re.escape(said)):
-        eyesight.train(bars_data, settings=chosen, progress=False)
-
-
-def test_alternating_flips_show_each_picture_and_its_mirror_image_in_turn(bars_data: eyesight.Dataset) -> None:
-    job, _ = prepare(bars_data, parse_config({"model": {"name": "mlp"}, "recipe": {"flip": "alternating"}}))
-    seen: list[dict[int, bool]] = []
-    for epoch in range(4):
-        flips = job.batches.changes(epoch).flips
-        assert flips is not None
-        seen.append(dict(zip(job.batches.order(epoch).tolist(), flips.tolist(), strict=True)))
-    assert seen[0] == seen[2] != seen[1] == seen[3]
-    assert all(seen[0][picture] is not seen[1][picture] for picture in seen[0])
-    assert 0.3 < np.mean(list(seen[0].values())) < 0.7

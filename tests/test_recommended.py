@@ -41,18 +41,10 @@ def test_what_the_user_says_goes_before_and_another_optimizer_brings_its_own_rat
 
 
 def test_without_flips_there_is_one_view() -> None:
-    recommendation = {"flip": "alternating", "views": "mirror"}
+    recommendation = {"flip": True, "views": "mirror"}
     assert completed({}, recommendation) == recommendation
     assert completed({"flip": False}, recommendation) == {"flip": False}
     assert completed({"flip": False, "views": "mirror"}, recommendation)["views"] == "mirror"
-
-
-def test_batches_at_random_have_no_second_time_for_the_mirror_image() -> None:
-    recommendation = {"flip": "alternating", "views": "mirror"}
-    assert completed({"sampling": "replacement"}, recommendation)["flip"] is True
-    assert completed({"sampling": "shuffled"}, recommendation)["flip"] == "alternating"
-    own = {"sampling": "replacement", "flip": "alternating"}
-    assert completed(own, recommendation)["flip"] == "alternating"  # which the recipe refuses, as they said it
 
 
 def test_longer_trainings_get_larger_batches_and_few_pictures_small_ones() -> None:
@@ -74,7 +66,7 @@ def test_cifar_and_clothes_are_mirrored(data_dir: Path) -> None:
     for name, mirrored in (("cifar10", True), ("fashion-mnist", True), ("mnist", False)):
         data = eyesight.load_data(name, data_dir=data_dir)
         assert data.mirrored is mirrored
-        assert (recommended("whitened-32-64-64", data).get("flip") == "alternating") is mirrored
+        assert recommended("whitened-32-64-64", data).get("flip", False) is mirrored
 
 
 def test_pictures_are_smaller_only_until_their_moment() -> None:

@@ -8,7 +8,6 @@ Letters: N pictures, H height, W width, C channels.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -23,18 +22,17 @@ class Augmentation:
     """Which changes are drawn; a picture is first mirrored, then moved.
 
     Attributes:
-        flip: mirror each picture left to right with probability 1/2; `alternating`: every second time that it comes.
+        flip: mirror each picture left to right with probability 1/2.
         shift: move each picture by up to so many pixels, up or down and left or right; what comes in at an edge is
             the picture reflected there.
     """
 
-    flip: bool | Literal["alternating"] = False
+    flip: bool = False
     shift: int = 0
 
-    def draw(self, rng: np.random.Generator, count: int, *, flips: Bools | None = None) -> Changes:
-        """Draw the changes of `count` pictures, but for those flips that are given: (count,)."""
-        if self.flip and flips is None:
-            flips = rng.random(count) < 0.5
+    def draw(self, rng: np.random.Generator, count: int) -> Changes:
+        """Draw the changes of `count` pictures."""
+        flips = rng.random(count) < 0.5 if self.flip else None
         shifts = rng.integers(-self.shift, self.shift + 1, size=(count, 2)) if self.shift else None
         return Changes(flips, shifts)
 

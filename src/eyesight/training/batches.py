@@ -96,11 +96,7 @@ class Batches:
 
     def _changes(self, epoch: int) -> Changes:
         """Return how the pictures in the places of an epoch's order are changed."""
-        flips = None
-        if self.augmentation.flip == "alternating":
-            first = stream(self.seed, "first flips").random(len(self.split)) < 0.5
-            flips = first[self.order(epoch)] ^ (epoch % 2 == 1)
-        return self.augmentation.draw(stream(self.seed, "augmentation", epoch), len(self.split), flips=flips)
+        return self.augmentation.draw(stream(self.seed, "augmentation", epoch), len(self.split))
 
     def ids(self, step: int) -> npt.NDArray[np.int64]:
         """Return which pictures update `step` learns from, counted from 0 over all epochs."""

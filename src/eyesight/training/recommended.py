@@ -41,7 +41,7 @@ def recommended(model: str, data: Dataset, *, epochs: int | None = None) -> dict
         "shift": side // 16 if side >= _LARGE else 0,
     }
     if data.mirrored:
-        recipe |= {"flip": "alternating", "views": "mirror"}
+        recipe |= {"flip": True, "views": "mirror"}
     return recipe
 
 
@@ -59,7 +59,7 @@ def completed(recipe: Mapping[str, Any], recommendation: Mapping[str, Any]) -> d
     """Return the user's entries of a recipe with the recommended ones where the user said nothing.
 
     Another optimizer than the recommended one needs another rate, so it comes without; where pictures are not
-    mirrored in training, they are not in prediction; and what alternates from epoch to epoch needs epochs.
+    mirrored in training, they are not in prediction.
 
     >>> completed({"optimizer": "adam"}, {"optimizer": "muon", "lr": 0.2, "shift": 2})
     {'shift': 2, 'optimizer': 'adam'}
@@ -70,6 +70,4 @@ def completed(recipe: Mapping[str, Any], recommendation: Mapping[str, Any]) -> d
         left = {key: value for key, value in left.items() if key not in ("optimizer", "lr", "momentum", "schedule")}
     if own.get("flip", left.get("flip")) is False:
         left.pop("views", None)
-    if own.get("sampling") == "replacement" and left.get("flip") == "alternating":
-        left["flip"] = True  # with no epochs there is no second time that a picture comes
     return left | dict(recipe)

@@ -73,6 +73,7 @@ _PRESETS = (
     TimedPreset("fashion-mnist", 4, "whitened-32-64-64-s2", _AS_THEY_ARE),
     TimedPreset("fashion-mnist", 8, "whitened-32-64-64-s2", _AS_THEY_ARE),
     TimedPreset("fashion-mnist", 12, "whitened-16-32-32", _AS_THEY_ARE | {"batch_size": 400}),
+    TimedPreset("fashion-mnist", 20, "whitened-32-64-64"),
     TimedPreset("fashion-mnist", 120, "whitened-64-128-128", {"batch_size": 1000}),
     TimedPreset("fashion-mnist", 360, "whitened-64-128-128", {"batch_size": 1500}),
     TimedPreset("cifar10", 4, "whitened-32-64-64-s2"),
