@@ -43,6 +43,7 @@ from eyesight.training.averaging import AVERAGES, NoAverage
 from eyesight.training.batches import Batches, stream
 from eyesight.training.job import Job
 from eyesight.training.loop import train_step
+from eyesight.training.recommended import recommended
 from eyesight.training.state import TrainState
 from runs import accuracy, open_results, warm_up, write
 
@@ -297,9 +298,9 @@ def main() -> int:
     parser.add_argument(
         "--network", default=NETWORK, choices=[name for name in NETWORKS if name.startswith("whitened")]
     )
-    length = parser.add_mutually_exclusive_group()
-    length.add_argument("--budget", type=float, default=30, help="seconds of each training")
-    length.add_argument("--epochs", type=int, help="of each training, instead of seconds")
+    either = parser.add_mutually_exclusive_group()
+    either.add_argument("--budget", type=float, default=30, help="seconds of each training")
+    either.add_argument("--epochs", type=int, help="of each training, instead of seconds")
     parser.add_argument("--pictures", type=int, help="how many to train on; all where it is not given")
     parser.add_argument("--seeds", type=lambda text: text.split(","), default=list("01234"))
     parser.add_argument("--only", type=lambda text: text.split(","), default=list(VARIANTS))
@@ -312,20 +313,25 @@ def main() -> int:
     for name, average in OWN_AVERAGES.items():
         AVERAGES.add(name, f"{__name__}:{average.__name__}")
     file: Path = arguments.json
-    budget = {"recipe.budget": arguments.budget}
-    length_of_each = {"recipe.epochs": arguments.epochs} if arguments.epochs else budget
-    results = open_results(
-        file, data=arguments.data, length=length_of_each, pictures=arguments.pictures, network=changed.name
-    )
-    warm_up()
     data = eyesight.load_data(arguments.data, data_dir=arguments.data_dir, validation=0.1)
     if arguments.pictures:
         data = dataclasses.replace(data, train=data.train.select(np.arange(arguments.pictures), name="train"))
+    budget = {"recipe.budget": arguments.budget}
+    length = {"recipe.epochs": arguments.epochs} if arguments.epochs else budget
+    results = open_results(
+        file,
+        data=arguments.data,
+        network=changed.name,
+        recipe=recommended(changed.name, data) | {"batch_size": BATCH_SIZE},
+        pictures=len(data.train),
+        length=length,
+    )
+    warm_up()
     for seed in arguments.seeds:
         for name in arguments.only:
             if seed in results["runs"].get(name, {}):
                 continue
-            for found, run in train(data, ALL if name in VIEWS else name, length_of_each, int(seed)).items():
+            for found, run in train(data, ALL if name in VIEWS else name, length, int(seed)).items():
                 results["runs"].setdefault(found, {}).setdefault(seed, run)
                 print(f"seed {seed}: {run['accuracy']:.4f}  {VARIANTS[found][0]}", file=sys.stderr, flush=True)
             write(file, results)
