@@ -1,4 +1,4 @@
-"""What each technique of the fast networks is worth: one left out, added or changed at a time, in equal time.
+"""What each technique of the fast networks is worth: one left out, added or changed at a time, by time or updates.
 
     python benchmarks/ablation.py --data-dir DATA --json FILE [--data cifar10] [--budget 30 | --epochs 8]
                                   [--pictures 10000] [--seeds 0,1,2,3,4] [--network whitened-32-64-64-s2]
@@ -211,12 +211,14 @@ def harder_half(job: Job, state: TrainState, progress: float) -> None:
             value.copy_(statistics_of_all[name])
 
 
+drawn_changes = Batches._changes
+
+
 def alternating(batches: Batches, epoch: int) -> Changes:
     """Mirror each picture every second time that it comes. Source: Jordan, 2024."""
     first = stream(batches.seed, "first flips").random(len(batches.split)) < 0.5
     flips = first[batches.order(epoch)] ^ (epoch % 2 == 1)
-    rng = stream(batches.seed, "augmentation", epoch)
-    return dataclasses.replace(batches.augmentation.draw(rng, len(flips)), flips=flips)
+    return dataclasses.replace(drawn_changes(batches, epoch), flips=flips)
 
 
 VIEWS = {"one-view": "one", "six-views": "mirror-shift"}
@@ -245,7 +247,7 @@ def train(data: eyesight.Dataset, variant: str, length: dict[str, float], seed: 
     assert held_out is not None
     model = f"{changed.name}-{variant}" if variant in OWN_NETWORKS else changed.name
     step = mock.patch.object(loop, "train_step", OWN_STEPS.get(variant, train_step))
-    changes = mock.patch.object(Batches, "_changes", OWN_CHANGES.get(variant, Batches._changes))
+    changes = mock.patch.object(Batches, "_changes", OWN_CHANGES.get(variant, drawn_changes))
     with step, changes, tempfile.TemporaryDirectory() as folder:
         run = eyesight.train(
             learned,
@@ -315,6 +317,8 @@ def main() -> int:
     file: Path = arguments.json
     data = eyesight.load_data(arguments.data, data_dir=arguments.data_dir, validation=0.1)
     if arguments.pictures:
+        if not 0 < arguments.pictures <= len(data.train):
+            parser.error(f"--pictures: expected 1 to {len(data.train)}; received: {arguments.pictures}")
         data = dataclasses.replace(data, train=data.train.select(np.arange(arguments.pictures), name="train"))
     budget = {"recipe.budget": arguments.budget}
     length = {"recipe.epochs": arguments.epochs} if arguments.epochs else budget
