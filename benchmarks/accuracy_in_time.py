@@ -7,11 +7,11 @@ Each row is one command, `eyesight train --preset NAME`, with all training pictu
 the data is opened, to the saved model. What Python loads when it trains for the first time is left out: an update on
 the digits comes before, and its time is printed.
 
-Prints a table: test accuracy (mean ± standard deviation, n), the target, seconds (median), and that time as TFLOP: how
-many convolutions would have been computed in it, at the rate measured before each run. Then the time of a whole process
-with all it imports, of the shortest of the presets. Every run is written to FILE at once, and one that FILE has already
-is not repeated. Exits with 1 where a target is missed. `--record` puts the summaries into the package, where
-`eyesight presets` finds them.
+Prints a table: the network that was planned for the time, test accuracy (mean ± standard deviation, n), the target,
+seconds (median), and that time as TFLOP: how many convolutions would have been computed in it, at the rate measured
+before each run. Then the time of a whole process with all it imports, of the shortest of the presets. Every run is
+written to FILE at once, and one that FILE has already is not repeated. Exits with 1 where a target is missed.
+`--record` puts the summaries into the package, where `eyesight presets` finds them.
 
 With --keras-python, the Python of Keras' own environment (see keras/README.md), four of the tutorials' programs run as
 well, once each and without a seed, and the fastest preset that reaches the accuracy that Keras reached is held against
@@ -57,11 +57,11 @@ TARGETS = {
 }
 KERAS = {"T1": ("fashion-mnist", 20), "T2": ("cifar10", 20), "T3": ("fashion-mnist", 20), "T4": ("mnist", 10)}
 FIGURES = Path(timed.__file__).with_name(timed.FIGURES_FILE)
-Runs = dict[str, dict[str, float]]
+Runs = dict[str, dict[str, Any]]
 
 
-def train(preset: TimedPreset, seed: int, data_dir: Path) -> dict[str, float]:
-    """Train once; return test accuracy, seconds, and updates."""
+def train(preset: TimedPreset, seed: int, data_dir: Path) -> dict[str, Any]:
+    """Train once; return test accuracy, seconds, updates, and what was planned."""
     device = choose_device("auto")
     flops = convolution_rate(device, choose_precision("auto", device), seconds=0.2)
     with tempfile.TemporaryDirectory() as folder:
@@ -76,11 +76,17 @@ def train(preset: TimedPreset, seed: int, data_dir: Path) -> dict[str, float]:
         seconds = time.perf_counter() - started
         return {
             "accuracy": accuracy(run.classifier, run.data().test),
+            "network": run.config.model.name,
             "seconds": round(seconds, 2),
             "updates": run.metrics()[-1]["step"],
             "epochs": round(run.metrics()[-1]["step"] * run.config.recipe.batch_size / len(run.data().train), 2),
             "rate": round(flops / 1e9),
         }
+
+
+def networks(runs: Runs) -> str:
+    """Return which networks were planned; mostly it is one."""
+    return ", ".join(sorted({run["network"] for run in runs.values()}))
 
 
 def show(preset: TimedPreset, runs: Runs) -> bool:
@@ -93,7 +99,7 @@ def show(preset: TimedPreset, runs: Runs) -> bool:
     target = TARGETS.get(preset.name, 0.0)
     met = found["mean"] >= target and not late
     print(
-        f"| {preset.data} | `{preset.command}` | {found['mean']:.4f}"
+        f"| `{preset.command}` | {networks(runs).replace('whitened-', '')} | {found['mean']:.4f}"
         + (f" ± {found['deviation']:.4f}" if len(runs) > 1 else "")
         + f" | {len(runs)} | "
         + (f"{target:g}, {'met' if met else '**missed**'}" if target else "")
@@ -116,7 +122,7 @@ def record(name: str, runs: Runs, machine: dict[str, Any]) -> None:
     """Put a preset's summary into the package, and the machine; one run has no spread, and is no figure to expect."""
     if len(runs) > 1:
         values = json.loads(FIGURES.read_text(encoding="utf-8"))
-        values["presets"][name] = summary(runs, runs)
+        values["presets"][name] = {"network": networks(runs), **summary(runs, runs)}
         values["machine"] = f"{machine['cores']} cores of {machine['processor']}, shared with others"
         write(FIGURES, values)
 
@@ -186,7 +192,7 @@ def main() -> int:
     results["whole process"] = {shortest.name: round(whole_process(shortest, arguments.data_dir), 2)}
     write(file, results)
 
-    print("| data | command | test accuracy | n | target | time | TFLOP | epochs |")
+    print("| command | network, whitened- | test accuracy | n | target | time | TFLOP | epochs |")
     print("|---|---|---:|---:|---:|---:|---:|---:|")
     met = [show(preset, results["runs"][preset.name]) for preset in presets]
     print(

@@ -18,19 +18,20 @@ def test_the_list_has_command_time_accuracy_and_machine(capsys: pytest.CaptureFi
     out = capsys.readouterr().out
     for preset in TIMED.values():
         (line,) = [line for line in out.splitlines() if line.startswith(f"{preset.command} ")]
-        assert preset.model in line
+        assert (preset.network or "") in line
         assert f"{preset.budget:g} s" in line
         assert (f"{preset.measured.mean:.4f} ± " if preset.measured else "not measured") in line
     assert figures_file()["machine"] in out
     assert main(["presets", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
     assert [row["name"] for row in rows] == list(TIMED)
-    assert {"command", "seconds", "config", "measured"} <= rows[0].keys()
+    assert {"command", "seconds", "config", "network", "measured"} <= rows[0].keys()
 
 
 def test_what_was_measured_belongs_to_a_preset_and_kept_its_time() -> None:
     assert set(figures_file()["presets"]) <= set(TIMED)
     for preset in TIMED.values():
+        assert (preset.network is None) == (preset.measured is None)
         if preset.measured:
             assert preset.measured.n > 1
             assert preset.measured.seconds_median <= preset.budget + max(1, 0.02 * preset.budget)
@@ -47,7 +48,7 @@ def test_every_preset_is_a_whole_configuration(name: str) -> None:
 def test_a_preset_is_run_and_options_go_before(data_dir: Path, tmp_path: Path) -> None:
     options = {"data_dir": data_dir, "progress": False, "threads": 1}
     run = eyesight.train(preset="mnist-0.8s", output=tmp_path / "run", **options)
-    assert (run.config.data.name, run.config.model.name) == ("mnist", find("mnist-0.8s").model)
+    assert (run.config.data.name, run.config.model.name) == ("mnist", "whitened-16-32-32")
     assert (run.config.recipe.budget, run.config.recipe.optimizer, run.config.recipe.flip) == (0.8, "muon", False)
     assert len(run.data(data_dir).train) == 60_000
     whole = eyesight.load_data("mnist", data_dir=data_dir)  # a tenth of it held out

@@ -24,6 +24,7 @@ def presets(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")]
                 "command": preset.command,
                 "seconds": preset.budget,
                 "config": preset.config,
+                "network": preset.network,
                 "measured": preset.measured and asdict(preset.measured),
             }
             for preset in TIMED.values()
@@ -33,12 +34,15 @@ def presets(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")]
     print_table(
         ("command", "network", "time", "test accuracy"),
         [
-            (preset.command, preset.model, f"{preset.budget:g} s", _accuracy(preset.measured))
+            (preset.command, preset.network or "", f"{preset.budget:g} s", _accuracy(preset.measured))
             for preset in TIMED.values()
         ],
         numbers=("time",),
     )
-    typer.echo("mean ± standard deviation over seeds, on {machine}; {origin}".format(**figures_file()))
+    typer.echo(
+        "network: which the time was enough for there; mean ± standard deviation over seeds, on {machine}; "
+        "{origin}".format(**figures_file())
+    )
 
 
 def _accuracy(measured: Spread | None) -> str:

@@ -16,9 +16,9 @@ from .events import Planned
 from .planner import CANDIDATES, plan
 from .recipe import Config, parse_config, set_values
 from .recommended import completed, recommended
-from .speed import convolution_rate
+from .speed import machine_speed
 
-_MEASURED = 0.01  # of the time that is left: so long convolutions are timed
+_MEASURED = 0.01  # of the time that is left: so long the machine's speed is measured
 
 
 def chosen(values: Mapping[str, Any], config: Config, data: Dataset, *, spent: float) -> tuple[Config, Planned | None]:
@@ -61,14 +61,14 @@ def _planned(name: str, values: Mapping[str, Any], config: Config, data: Dataset
     with threads(config.machine.threads):
         device = choose_device(config.machine.device)
         precision = choose_precision(config.machine.precision, device)
-        rate = convolution_rate(device, precision, seconds=_MEASURED * left)
+        speed = machine_speed(device, precision, seconds=_MEASURED * left)
     found = plan(
         seconds=left,
-        rate=rate,
+        speed=speed,
         shape=data.shape,
         classes=len(data.classes),
         pictures=len(data.train),
         model=name if named else None,
         smaller_first=bool(config.recipe.resolution) if "resolution" in asked else None,
     )
-    return Planned(found.model, found.recipe, found.seen / len(data.train), rate)
+    return Planned(found.model, found.recipe, found.seen / len(data.train), speed.convolutions)

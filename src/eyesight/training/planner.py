@@ -7,13 +7,21 @@ training sets of MNIST, Fashion-MNIST and CIFAR-10: a wider network learns more 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..models import network_spec
+from ..models.layers import Conv, Linear, Whitening
+from ..models.network import NetworkSpec, leaves
 from .recommended import batch_size
 
+if TYPE_CHECKING:
+    from .speed import Speed
+
 _START = 0.3  # seconds: first weights, the first update, saving
+# how many times as long they take in training as alone; with what the optimizer and the batches take
+_CONVOLUTIONS, _BETWEEN = 1.1, 1.9
 _SMALLER_FIRST = ((0.4, 0.5), (0.75, 0.75))
 _LARGE = 32  # pixels; of smaller pictures half the side is too little to see
 _GAIN = 1.6  # more pictures in the same time with `_SMALLER_FIRST`
@@ -25,25 +33,24 @@ class Candidate:
 
     Attributes:
         name: of the network.
-        reaches: the part of the machine's convolution rate that its training reaches, everything included.
         least: how many pictures it must see, each time counted, to become better than the one before.
         smaller_first: whether smaller pictures at the beginning pay.
         smallest: pixels of the shorter side below which it was not better than the one before.
     """
 
     name: str
-    reaches: float
     least: int
     smaller_first: bool = False
     smallest: int = 0
 
 
 CANDIDATES = (
-    Candidate("whitened-16-32-32", reaches=0.35, least=0),
-    Candidate("whitened-32-64-64-s2", reaches=0.45, least=5_000, smallest=32),
-    Candidate("whitened-32-64-64", reaches=0.55, least=45_000),
-    Candidate("whitened-64-128-128", reaches=0.70, least=200_000, smaller_first=True),
-    Candidate("whitened-64-256-256", reaches=0.85, least=400_000, smaller_first=True),
+    Candidate("whitened-16-32-32", least=0),
+    Candidate("whitened-32-64-64-s2", least=5_000, smallest=32),
+    Candidate("whitened-32-64-64", least=45_000),
+    Candidate("whitened-64-128-128", least=150_000, smaller_first=True),
+    Candidate("whitened-64-256-256", least=330_000, smaller_first=True),
+    Candidate("whitened-128-384-384", least=900_000, smaller_first=True),
 )
 
 
@@ -65,7 +72,7 @@ class Plan:
 def plan(
     *,
     seconds: float,
-    rate: float,
+    speed: Speed,
     shape: tuple[int, int, int],
     classes: int,
     pictures: int,
@@ -76,7 +83,7 @@ def plan(
 
     Args:
         seconds: that are left once the data is open, to the saved model.
-        rate: FLOP/s of convolutions, forward and backward, on this machine; see `speed.convolution_rate`.
+        speed: of this machine.
         shape: (H, W, C) of the pictures.
         classes: number of classes.
         pictures: how many there are to train with.
@@ -88,9 +95,20 @@ def plan(
         smaller = smaller_first
         if smaller is None:
             smaller = model is None and candidate.smaller_first and min(shape[:2]) >= _LARGE
-        flops = network_spec(candidate.name, shape=shape, classes=classes).flops() / (_GAIN if smaller else 1)
-        seen = int(max(seconds - _START, 0) * rate * candidate.reaches / (3 * flops))  # backward: twice as many
+        cost = seconds_per_picture(network_spec(candidate.name, shape=shape, classes=classes), speed)
+        seen = int(max(seconds - _START, 0) * (_GAIN if smaller else 1) / cost)
         if seen >= candidate.least:
             break
     recipe: dict[str, Any] = {"resolution": _SMALLER_FIRST} if smaller and smaller_first is None else {}
     return Plan(candidate.name, seen, recipe | {"batch_size": batch_size(seen, pictures)})
+
+
+def seconds_per_picture(spec: NetworkSpec, speed: Speed) -> float:
+    """Return about how long a network's training takes for a picture: what it multiplies, and what lies between."""
+    numbers = sum(
+        math.prod(shape)
+        for _, layer, shape in leaves(spec.whole, spec.input)
+        if not isinstance(layer, Conv | Whitening | Linear)
+    )
+    multiplied = 3 * spec.flops()  # backward: twice as many as forward
+    return _CONVOLUTIONS * multiplied / speed.convolutions + _BETWEEN * numbers / speed.elementwise

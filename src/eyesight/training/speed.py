@@ -1,11 +1,16 @@
-"""How fast this machine computes convolutions.
+"""How fast this machine computes convolutions, and what lies between them.
 
-In: device, precision. Out: FLOP/s. It knows no network and no plan.
+In: device, precision. Out: FLOP/s, numbers/s. It knows no network and no plan.
+
+They are two things: the first is bound by arithmetic, the second by memory. Processors with units for products of
+matrices (AMX) are several times as fast at the first and hardly faster at the second.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -14,7 +19,29 @@ from ..device import Precision, input_dtype, synchronise
 
 _PICTURES, _CHANNELS, _OUT, _SIDE = 32, 64, 256, 15  # of the kind that the larger networks here are made of
 _FLOPS = 3 * 2 * _PICTURES * _OUT * _CHANNELS * 9 * _SIDE**2  # forward, and twice as much backward
+_POOLED = 2 * _SIDE  # before pooling
+_NUMBERS = _PICTURES * _CHANNELS * (_POOLED**2 + 2 * _SIDE**2)  # into pooling, batch norm and activation
 _MOST = 9  # measurements
+
+
+@dataclass(frozen=True)
+class Speed:
+    """What a machine computes in training, forward and backward.
+
+    Attributes:
+        convolutions: FLOP/s, three times those of the forward pass counted.
+        elementwise: numbers a second that go into pooling, batch norm and activation.
+    """
+
+    convolutions: float
+    elementwise: float
+
+
+def machine_speed(device: torch.device, precision: Precision, *, seconds: float) -> Speed:
+    """Measure both; `seconds` is for both together."""
+    return Speed(
+        convolution_rate(device, precision, seconds=seconds / 2), elementwise_rate(device, precision, seconds / 2)
+    )
 
 
 def convolution_rate(device: torch.device, precision: Precision, *, seconds: float) -> float:
@@ -26,20 +53,47 @@ def convolution_rate(device: torch.device, precision: Precision, *, seconds: flo
         device, precision: where and how.
         seconds: after so long no other measurement is begun; one is made in any case, after one to warm up.
     """
-    generator = torch.Generator().manual_seed(0)
-    x, weight, gradient = (
-        torch.randn(shape, generator=generator)
-        .to(device, input_dtype(precision))
-        .contiguous(memory_format=torch.channels_last)
-        for shape in ((_PICTURES, _CHANNELS, _SIDE, _SIDE), (_OUT, _CHANNELS, 3, 3), (_PICTURES, _OUT, _SIDE, _SIDE))
+    x, weight, gradient = _drawn(
+        device, precision, (_PICTURES, _CHANNELS, _SIDE), (_OUT, _CHANNELS, 3), (_PICTURES, _OUT, _SIDE)
     )
     leaves = (x.requires_grad_(), weight.requires_grad_())
+    return _FLOPS / _shortest(
+        lambda: torch.autograd.grad(F.conv2d(*leaves, padding=1), leaves, gradient), device, seconds
+    )
+
+
+def elementwise_rate(device: torch.device, precision: Precision, seconds: float) -> float:
+    """Return the numbers a second of pooling, batch norm and activation, both ways; as `convolution_rate`."""
+    x, gradient = _drawn(device, precision, (_PICTURES, _CHANNELS, _POOLED), (_PICTURES, _CHANNELS, _SIDE))
+    x.requires_grad_()
+    mean, variance, shift = (torch.zeros(_CHANNELS, device=device) for _ in range(3))
+
+    def both() -> object:
+        y = F.batch_norm(F.max_pool2d(x, 2), mean, variance, None, shift, training=True)
+        return torch.autograd.grad(F.gelu(y), x, gradient)
+
+    return _NUMBERS / _shortest(both, device, seconds)
+
+
+def _drawn(device: torch.device, precision: Precision, *shapes: tuple[int, int, int]) -> list[torch.Tensor]:
+    """Return random tensors (N, C, side, side), channels_last."""
+    generator = torch.Generator().manual_seed(0)
+    return [
+        torch.randn(n, channels, side, side, generator=generator)
+        .to(device, input_dtype(precision))
+        .contiguous(memory_format=torch.channels_last)
+        for n, channels, side in shapes
+    ]
+
+
+def _shortest(call: Callable[[], object], device: torch.device, seconds: float) -> float:
+    """Return the seconds of the fastest call, without the first, which warms up."""
     times: list[float] = []
     began = time.perf_counter()
     while len(times) < 2 or (len(times) <= _MOST and time.perf_counter() - began < seconds):
         synchronise(device)
         started = time.perf_counter()
-        torch.autograd.grad(F.conv2d(*leaves, padding=1), leaves, gradient)
+        call()
         synchronise(device)
         times.append(time.perf_counter() - started)
-    return _FLOPS / min(times[1:])
+    return min(times[1:])
