@@ -72,7 +72,6 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "alternating-flip": ("flips that alternate", {}),
     "no-flip": ("no flips, one view", {"recipe.flip": False}),
     "no-shift": ("pictures are not moved", {"recipe.shift": 0}),
-    "cutout": ("squares of 8 pixels covered", {"recipe.cutout": 8}),
     "one-view": ("one view in prediction", {}),
     "six-views": ("six views in prediction", {}),
     "ema": ("moving average of the weights", {"recipe.averaging": "ema"}),

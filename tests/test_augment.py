@@ -11,11 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import eyesight
-from eyesight.data.augment import Augmentation, Changes, Squares
+from eyesight.data.augment import Augmentation, Changes
 from eyesight.errors import UsageError
 from eyesight.preprocess import Preprocessing
 from eyesight.training.batches import Batches
-from eyesight.training.job import prepare
 from eyesight.training.resident import Resident
 
 OPTIONS = {"epochs": 1, "threads": 1, "precision": "fp32", "progress": False}
@@ -31,30 +30,19 @@ def numbered(count: int, height: int, width: int, channels: int = 3) -> np.ndarr
     width=st.integers(1, 9),
     shift=st.integers(0, 12),
     flip=st.booleans(),
-    cutout=st.integers(0, 9),
     seed=st.integers(0, 1000),
 )
-def test_every_pixel_is_where_padding_mirroring_cutting_and_covering_put_it(
-    height: int, width: int, shift: int, flip: bool, cutout: int, seed: int
+def test_every_pixel_is_where_padding_mirroring_and_cutting_put_it(
+    height: int, width: int, shift: int, flip: bool, seed: int
 ) -> None:
     pictures = numbered(5, height, width)
-    augmentation = Augmentation(flip=flip, shift=shift, cutout=cutout, colour=(1, 2, 3))
-    changes = augmentation.draw(np.random.default_rng(seed), 5, (height, width))
+    changes = Augmentation(flip=flip, shift=shift).draw(np.random.default_rng(seed), 5)
     changed = changes.apply(pictures)
     assert changed.shape == pictures.shape
     for i, picture in enumerate(pictures):
         down, right = (0, 0) if changes.shifts is None else changes.shifts[i]
         mirrored = picture[:, ::-1] if changes.flips is not None and changes.flips[i] else picture
-        expected = moved(mirrored, down, right).copy()
-        if changes.squares is not None:
-            first, left = changes.squares.corners[i]
-            for row, column in np.ndindex(height, width):
-                if first <= row < first + cutout and left <= column < left + cutout:
-                    expected[row, column] = (1, 2, 3)
-            assert 0 <= first + cutout // 2 < height
-            assert 0 <= left + cutout // 2 < width
-        np.testing.assert_array_equal(changed[i], expected)
-    np.testing.assert_array_equal(pictures, numbered(5, height, width))
+        np.testing.assert_array_equal(changed[i], moved(mirrored, down, right))
 
 
 def moved(picture: np.ndarray, down: int, right: int) -> np.ndarray:
@@ -65,27 +53,11 @@ def moved(picture: np.ndarray, down: int, right: int) -> np.ndarray:
 
 
 def test_shifts_reach_every_distance_and_half_of_the_pictures_are_mirrored() -> None:
-    changes = Augmentation(flip=True, shift=2).draw(np.random.default_rng(0), 4000, (8, 8))
+    changes = Augmentation(flip=True, shift=2).draw(np.random.default_rng(0), 4000)
     assert changes.shifts is not None
     assert changes.flips is not None
     assert sorted(set(map(tuple, changes.shifts.tolist()))) == [(a, b) for a in range(-2, 3) for b in range(-2, 3)]
     assert changes.flips.mean() == pytest.approx(0.5, abs=0.03)
-
-
-def test_squares_may_be_anywhere_and_leave_the_other_draws_as_they_are() -> None:
-    without, having = (
-        Augmentation(flip=True, shift=2, cutout=cutout, colour=(0,)).draw(np.random.default_rng(0), 4000, (3, 5))
-        for cutout in (0, 4)
-    )
-    assert having.squares is not None
-    assert without.squares is None
-    assert without.shifts is not None
-    assert without.flips is not None
-    assert sorted(set(map(tuple, having.squares.corners.tolist()))) == [
-        (a, b) for a in range(-2, 1) for b in range(-2, 3)
-    ]
-    np.testing.assert_array_equal(having.shifts, without.shifts)
-    np.testing.assert_array_equal(having.flips, without.flips)
 
 
 def test_without_augmentation_pictures_pass_untouched() -> None:
@@ -103,7 +75,7 @@ def batches(data: eyesight.Dataset, size: int, *, seed: int = 0, replacement: bo
         device=torch.device("cpu"),
         dtype=torch.float32,
         replacement=replacement,
-        augmentation=Augmentation(flip=True, shift=2, cutout=3, colour=(7,) * channels),
+        augmentation=Augmentation(flip=True, shift=2),
     )
 
 
@@ -169,10 +141,9 @@ def test_batches_of_pictures_that_lie_on_the_device_are_the_same_to_the_bit(
     changes=st.lists(st.tuples(st.booleans(), st.integers(-9, 9), st.integers(-9, 9)), min_size=1, max_size=5),
     flip=st.booleans(),
     shift=st.booleans(),
-    side=st.integers(0, 5),
 )
 def test_pictures_are_changed_on_the_device_as_on_the_host(
-    device: str, size: tuple[int, int, int], changes: list[tuple[bool, int, int]], flip: bool, shift: bool, side: int
+    device: str, size: tuple[int, int, int], changes: list[tuple[bool, int, int]], flip: bool, shift: bool
 ) -> None:
     count = len(changes)
     pictures = np.random.default_rng(0).integers(0, 256, (count, *size), dtype=np.uint8)
@@ -180,7 +151,6 @@ def test_pictures_are_changed_on_the_device_as_on_the_host(
     drawn = Changes(
         np.array([flipped for flipped, _, _ in changes]) if flip else None,
         np.array([shifts for _, *shifts in changes]) if shift else None,
-        Squares(np.array([corner for _, *corner in changes]), side, (200, 3, 40)[: size[2]]) if side else None,
     )
     ids = np.arange(count)[::-1].copy()
     taken, labels = Resident(split, torch.device(device)).take(ids, drawn)
@@ -198,33 +168,7 @@ def test_a_network_trained_on_moved_pictures_stands_moved_pictures(bars_data: ey
     assert runs[1].config.recipe.shift == 3
 
 
-def test_a_square_of_the_mean_colour_covers_each_picture(bars_data: eyesight.Dataset, tmp_path: Path) -> None:
-    """Which is what a network sees as zero, as near as 255 steps allow."""
-    config = eyesight.train(bars_data, output=tmp_path / "run", settings={"recipe.cutout": 4}, **OPTIONS).config
-    job, _ = prepare(bars_data, config)
-    images, _ = job.batches.batch(0)
-    zero = (images.abs() < 0.5 / 255 / min(job.preprocessing.std)).all(1)  # (N, H, W)
-    inner = [picture for picture in zero if any_square(picture, 4)]
-    assert len(inner) > len(zero) / 3  # the others have theirs at an edge
-
-
-def any_square(picture: torch.Tensor, side: int) -> bool:
-    """Tell whether a square of the picture (H, W) is all true."""
-    return bool(picture.unfold(0, side, 1).unfold(1, side, 1).all(-1).all(-1).any())
-
-
-@pytest.mark.parametrize(
-    ("options", "says"),
-    [
-        ({"shift": -1}, "recipe.shift"),
-        ({"flip": "maybe"}, "recipe.flip"),
-        ({"settings": {"recipe.cutout": -1}}, "recipe.cutout"),
-        (
-            {"settings": {"recipe.cutout": 500}},
-            r"recipe.cutout: should be below \d+, the pictures' side; received: 500",
-        ),
-    ],
-)
+@pytest.mark.parametrize(("options", "says"), [({"shift": -1}, "recipe.shift"), ({"flip": "maybe"}, "recipe.flip")])
 def test_settings_that_are_none_are_refused(
     options: dict[str, object], says: str, bars_data: eyesight.Dataset, tmp_path: Path
 ) -> None:

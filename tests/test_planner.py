@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import signal
 from pathlib import Path
@@ -20,7 +21,7 @@ from eyesight.cli import main
 from eyesight.device import Precision
 from eyesight.errors import InterruptedRun, UsageError
 from eyesight.models import network_spec
-from eyesight.training import choice, speed
+from eyesight.training import choice, planner, speed
 from eyesight.training.events import EpochEnded, Event, Planned
 from eyesight.training.planner import CANDIDATES, Plan, plan
 from eyesight.training.recipe import parse_config
@@ -87,6 +88,9 @@ def test_the_time_decides_the_batch_and_whether_pictures_are_smaller_at_first() 
     assert "resolution" not in planned(40).recipe
     assert planned(600).recipe == {"resolution": ((0.4, 0.5), (0.75, 0.75)), "batch_size": 1032}
     assert "resolution" not in planned(600, side=16).recipe
+    assert "resolution" not in planned(1500).recipe  # enough epochs in full size
+    assert planned(1500).model == "whitened-64-256-256"
+    assert "resolution" not in planned(600, pictures=30_000).recipe
     assert planned(600, pictures=300).recipe["batch_size"] == 64
     assert planned(600, pictures=9000).recipe["batch_size"] == 300
     assert planned(40).recipe["batch_size"] == 250
@@ -132,6 +136,13 @@ def test_the_page_names_the_networks_and_what_each_must_see() -> None:
     assert rows == {found.name: f"{found.least:,}" if found.least else "" for found in CANDIDATES}
 
 
+@pytest.fixture
+def never_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Smaller pictures at first however many epochs there will be, as of so few pictures there are always many."""
+    monkeypatch.setattr(planner, "_ENOUGH", math.inf)
+
+
+@pytest.mark.usefixtures("never_enough")
 def test_a_planned_run_is_told_noted_and_repeated(machine: dict[str, Any], tmp_path: Path) -> None:
     """With a machine so fast that the widest network and smaller pictures are planned."""
     machine["rate"] = 1e18
@@ -165,6 +176,7 @@ def test_going_on_plans_nothing_anew(machine: dict[str, Any], tmp_path: Path) ->
     assert run.config.model.name != ORDER[-1]
 
 
+@pytest.mark.usefixtures("never_enough")
 def test_a_plan_is_one_line_for_a_person(
     machine: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,4 +1,4 @@
-"""Training pictures changed at random: mirrored, moved, partly covered, so that a network sees each in many ways.
+"""Training pictures changed at random: mirrored and moved, so that a network sees each of them in many ways.
 
 In: uint8 pictures and a random generator. Out: changed pictures of the same shape. It does not know epochs or seeds.
 
@@ -19,53 +19,25 @@ Bools = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Which changes are drawn; a picture is first mirrored, then moved, then covered.
+    """Which changes are drawn; a picture is first mirrored, then moved.
 
     Attributes:
         flip: mirror each picture left to right with probability 1/2.
         shift: move each picture by up to so many pixels, up or down and left or right; what comes in at an edge is
             the picture reflected there.
-        cutout: cover a square of so many pixels a side in each picture, whose middle may be anywhere in it. Source:
-            DeVries & Taylor, "Improved regularization of convolutional neural networks with cutout", 2017.
-        colour: (C,) what squares are filled with.
     """
 
     flip: bool = False
     shift: int = 0
-    cutout: int = 0
-    colour: tuple[int, ...] = ()
 
-    def draw(self, rng: np.random.Generator, count: int, size: tuple[int, int]) -> Changes:
-        """Draw the changes of `count` pictures of `size` (H, W)."""
+    def draw(self, rng: np.random.Generator, count: int) -> Changes:
+        """Draw the changes of `count` pictures."""
         flips = rng.random(count) < 0.5 if self.flip else None
         shifts = rng.integers(-self.shift, self.shift + 1, size=(count, 2)) if self.shift else None
-        squares = None
-        if self.cutout:
-            middles = rng.integers(0, size, size=(count, 2))
-            squares = Squares(middles - self.cutout // 2, self.cutout, self.colour)
-        return Changes(flips, shifts, squares)
+        return Changes(flips, shifts)
 
 
 NO_AUGMENTATION = Augmentation()
-
-
-@dataclass(frozen=True)
-class Squares:
-    """The squares that are covered, one in each picture; what lies outside of it covers nothing.
-
-    Attributes:
-        corners: (N, 2) row and column of the first pixel, which may be negative.
-        side: pixels.
-        colour: (C,) what they are filled with.
-    """
-
-    corners: Ints
-    side: int
-    colour: tuple[int, ...]
-
-    def at(self, places: slice) -> Squares:
-        """Return the squares of the pictures at these places."""
-        return Squares(self.corners[places], self.side, self.colour)
 
 
 @dataclass(frozen=True)
@@ -75,19 +47,15 @@ class Changes:
     Attributes:
         flips: (N,) whether each is mirrored; None for none.
         shifts: (N, 2) pixels down and to the right; None for none.
-        squares: that are covered; None for none.
     """
 
     flips: Bools | None
     shifts: Ints | None
-    squares: Squares | None = None
 
     def at(self, places: slice) -> Changes:
         """Return the changes of the pictures at these places."""
         return Changes(
-            None if self.flips is None else self.flips[places],
-            None if self.shifts is None else self.shifts[places],
-            None if self.squares is None else self.squares.at(places),
+            None if self.flips is None else self.flips[places], None if self.shifts is None else self.shifts[places]
         )
 
     def apply(self, pictures: Pixels) -> Pixels:
@@ -96,8 +64,6 @@ class Changes:
             pictures = _mirrored(pictures, self.flips)
         if self.shifts is not None:
             pictures = _moved(pictures, self.shifts)
-        if self.squares is not None:
-            pictures = _covered(pictures, self.squares)
         return pictures
 
 
@@ -126,17 +92,6 @@ def _moved(pictures: Pixels, shifts: Ints) -> Pixels:
     first, columns = most - shifts[:, :1] + np.arange(height), most - shifts[:, 1:]
     moved = rows[np.arange(count)[:, None], first, columns]  # (N, H)
     return _as_numbers(moved, pictures.shape)
-
-
-def _covered(pictures: Pixels, squares: Squares) -> Pixels:
-    """Return the pictures with a square of one colour in each."""
-    inside = [
-        (np.arange(size) >= first[:, None]) & (np.arange(size) < first[:, None] + squares.side)
-        for size, first in zip(pictures.shape[1:3], squares.corners.T, strict=True)
-    ]
-    covered = pictures.copy()
-    covered[inside[0][:, :, None] & inside[1][:, None, :]] = squares.colour
-    return covered
 
 
 def _as_numbers(items: npt.NDArray[np.void], shape: tuple[int, ...]) -> Pixels:

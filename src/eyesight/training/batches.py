@@ -96,11 +96,7 @@ class Batches:
 
     def _changes(self, epoch: int) -> Changes:
         """Return how the pictures in the places of an epoch's order are changed."""
-        return self._drawn(epoch, len(self.split))
-
-    def _drawn(self, moment: int, count: int) -> Changes:
-        height, width, _ = self.split.store.shape
-        return self.augmentation.draw(stream(self.seed, "augmentation", moment), count, (height, width))
+        return self.augmentation.draw(stream(self.seed, "augmentation", epoch), len(self.split))
 
     def ids(self, step: int) -> npt.NDArray[np.int64]:
         """Return which pictures update `step` learns from, counted from 0 over all epochs."""
@@ -118,7 +114,7 @@ class Batches:
     def _changes_at(self, step: int) -> Changes:
         """Return how the pictures of an update are changed; shuffled, this depends on no batch size."""
         if self.replacement:
-            return self._drawn(step, self.batch_size)
+            return self.augmentation.draw(stream(self.seed, "augmentation", step), self.batch_size)
         epoch, places = self._place(step)
         return self.changes(epoch).at(places)
 

@@ -159,7 +159,7 @@ def prepare(data: Dataset, config: Config, module: nn.Module | None = None) -> t
         dtype=input_dtype(precision) if module is None else torch.float32,
         contiguous=module is not None,
         replacement=config.recipe.sampling == "replacement",
-        augmentation=_augmentation(config.recipe, preprocessing),
+        augmentation=Augmentation(flip=config.recipe.flip, shift=config.recipe.shift),
     )
     schedule = SCHEDULES.load(config.recipe.schedule)
     job = Job(data, config, preprocessing, batches, schedule, device, precision, smallest_part)
@@ -193,15 +193,6 @@ def _network(data: Dataset, config: Config, preprocessing: Preprocessing, module
         images = adapt(torch.from_numpy(data.train.gather(ids)), preprocessing, torch.float32)
     network.initialise(torch.Generator().manual_seed(seed), images)
     return network
-
-
-def _augmentation(recipe: Recipe, preprocessing: Preprocessing) -> Augmentation:
-    """Return how pictures are changed; squares get the colour that a network sees as zero."""
-    smaller = min(preprocessing.height, preprocessing.width)
-    if recipe.cutout >= smaller:
-        raise UsageError(f"recipe.cutout: should be below {smaller}, the pictures' side; received: {recipe.cutout}")
-    colour = tuple(round(255 * mean) for mean in preprocessing.mean)
-    return Augmentation(flip=recipe.flip, shift=recipe.shift, cutout=recipe.cutout, colour=colour)
 
 
 def _has_batch_norm(network: nn.Module) -> bool:

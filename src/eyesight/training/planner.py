@@ -25,6 +25,7 @@ _CONVOLUTIONS, _BETWEEN = 1.1, 1.9
 _SMALLER_FIRST = ((0.4, 0.5), (0.75, 0.75))
 _LARGE = 32  # pixels; of smaller pictures half the side is too little to see
 _GAIN = 1.6  # more pictures in the same time with `_SMALLER_FIRST`
+_ENOUGH = 8  # epochs in full size, from which smaller pictures no longer pay
 
 
 @dataclass(frozen=True)
@@ -90,16 +91,19 @@ def plan(
         model: name of one of `CANDIDATES`, where that is decided already.
         smaller_first: whether pictures are smaller at first, where that is decided already.
     """
-    fitting = [candidate for candidate in CANDIDATES if min(shape[:2]) >= candidate.smallest]
+    side, left = min(shape[:2]), max(seconds - _START, 0)
+    fitting = [candidate for candidate in CANDIDATES if side >= candidate.smallest]
     for candidate in reversed(fitting if model is None else [found for found in CANDIDATES if found.name == model]):
-        smaller = smaller_first
-        if smaller is None:
-            smaller = model is None and candidate.smaller_first and min(shape[:2]) >= _LARGE
-        cost = seconds_per_picture(network_spec(candidate.name, shape=shape, classes=classes), speed)
-        seen = int(max(seconds - _START, 0) * (_GAIN if smaller else 1) / cost)
-        if seen >= candidate.least:
+        full = int(left / seconds_per_picture(network_spec(candidate.name, shape=shape, classes=classes), speed))
+        may_shrink = smaller_first
+        if may_shrink is None:
+            may_shrink = model is None and candidate.smaller_first and side >= _LARGE
+        worth = int(_GAIN * full) if may_shrink else full
+        if worth >= candidate.least:
             break
-    recipe: dict[str, Any] = {"resolution": _SMALLER_FIRST} if smaller and smaller_first is None else {}
+    shrinks = may_shrink and (smaller_first is not None or full < _ENOUGH * pictures)
+    seen = worth if shrinks else full
+    recipe: dict[str, Any] = {"resolution": _SMALLER_FIRST} if shrinks and smaller_first is None else {}
     return Plan(candidate.name, seen, recipe | {"batch_size": batch_size(seen, pictures)})
 
 

@@ -98,7 +98,6 @@ class Recipe(_Part):
     sampling: Literal["shuffled", "replacement"] = "shuffled"
     flip: bool = False  # mirror half of the pictures left to right; wrong for digits and letters, so off
     shift: Annotated[int, Field(ge=0, le=1024)] = 0  # move pictures by up to so many pixels each way
-    cutout: Annotated[int, Field(ge=0, le=1024)] = 0  # cover a square of so many pixels a side in each picture
     # smaller pictures at first: [[0.5, 0.75]] has three quarters of height and width for the first half of the training
     resolution: tuple[tuple[_Share, _Share], ...] = ()
     # split every batch in so many parts: less memory, the same update; with batch normalisation, which looks at each

@@ -1,4 +1,4 @@
-"""All training pictures in the memory of a GPU, where batches are gathered and changed.
+"""All training pictures in the memory of a GPU, where batches are gathered, mirrored and moved.
 
 In: a split and a device; then positions, and what was drawn for them. Out: uint8 pictures and labels on the device, to
 the bit those that the host would have made. For an update nothing but positions goes to the device.
@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ..data.augment import Changes, Squares
+from ..data.augment import Changes
 from ..data.dataset import Split
 
 _SHARE = 0.25  # of the memory that is free; the rest is for the network and what it computes
@@ -51,35 +51,19 @@ class Resident:
 
     def take(self, ids: Ints, changes: Changes) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the pictures (n, H, W, C) at these positions with their changes, and their labels (n,)."""
-        chosen = self._send(ids)
-        pictures = self._placed(chosen, changes)
-        if changes.squares is not None:
-            pictures = self._covered(pictures, changes.squares)
-        return pictures, self.labels[chosen]
-
-    def _placed(self, chosen: torch.Tensor, changes: Changes) -> torch.Tensor:
-        """Return the pictures mirrored and moved."""
-        if changes.flips is None and changes.shifts is None:
-            return self.pictures[chosen]
         _, height, width, _ = self.pictures.shape
+        chosen = self._send(ids)
+        if changes.flips is None and changes.shifts is None:
+            return self.pictures[chosen], self.labels[chosen]
         device = self.pictures.device
-        rows = torch.arange(height, device=device).expand(len(chosen), -1)  # (n, H): where each comes from
-        columns = torch.arange(width, device=device).expand(len(chosen), -1)  # (n, W)
+        rows = torch.arange(height, device=device).expand(len(ids), -1)  # (n, H): where each comes from
+        columns = torch.arange(width, device=device).expand(len(ids), -1)  # (n, W)
         if changes.shifts is not None:
             shifts = self._send(changes.shifts)  # (n, 2): down, right
             rows, columns = _reflected(rows - shifts[:, :1], height), _reflected(columns - shifts[:, 1:], width)
         if changes.flips is not None:
             columns = torch.where(self._send(changes.flips)[:, None], width - 1 - columns, columns)
-        return self.pictures[chosen[:, None, None], rows[:, :, None], columns[:, None, :]]
-
-    def _covered(self, pictures: torch.Tensor, squares: Squares) -> torch.Tensor:
-        """Return the pictures with a square of one colour in each."""
-        inside = []
-        for size, first in zip(pictures.shape[1:3], self._send(squares.corners).T, strict=True):
-            places = torch.arange(size, device=pictures.device) - first[:, None]
-            inside.append((places >= 0) & (places < squares.side))
-        colour = torch.tensor(squares.colour, dtype=torch.uint8, device=pictures.device)
-        return torch.where((inside[0][:, :, None] & inside[1][:, None, :])[..., None], colour, pictures)
+        return self.pictures[chosen[:, None, None], rows[:, :, None], columns[:, None, :]], self.labels[chosen]
 
     def _send(self, values: npt.NDArray[np.int64] | npt.NDArray[np.bool_]) -> torch.Tensor:
         return torch.from_numpy(values).to(self.pictures.device, non_blocking=True)

@@ -77,7 +77,7 @@ _PRESETS = (
     TimedPreset("fashion-mnist", 12, _AS_THEY_ARE),
     TimedPreset("fashion-mnist", 20),
     TimedPreset("fashion-mnist", 120),
-    TimedPreset("fashion-mnist", 360, _SIX_VIEWS | {"cutout": 8}),
+    TimedPreset("fashion-mnist", 360),
     TimedPreset("cifar10", 4),
     TimedPreset("cifar10", 8),
     TimedPreset("cifar10", 40),
