@@ -23,6 +23,7 @@ Networks and recipes were chosen on pictures held out of the training set; the t
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import statistics
 import subprocess
@@ -35,6 +36,7 @@ from typing import Any
 import eyesight
 from eyesight.device import choose_device, choose_precision
 from eyesight.training import timed
+from eyesight.training.planner import CANDIDATES
 from eyesight.training.speed import convolution_rate
 from eyesight.training.timed import TIMED, TimedPreset
 from machine import EYESIGHT
@@ -77,6 +79,8 @@ def train(preset: TimedPreset, seed: int, data_dir: Path) -> dict[str, Any]:
         return {
             "accuracy": accuracy(run.classifier, run.data().test),
             "network": run.config.model.name,
+            "batch_size": run.config.recipe.batch_size,
+            "smaller_first": bool(run.config.recipe.resolution),
             "seconds": round(seconds, 2),
             "updates": run.metrics()[-1]["step"],
             "epochs": round(run.metrics()[-1]["step"] * run.config.recipe.batch_size / len(run.data().train), 2),
@@ -170,7 +174,7 @@ def main() -> int:
     parser.add_argument("--record", action="store_true", help="put the summaries into the package")
     arguments = parser.parse_args()
     file: Path = arguments.json
-    results = open_results(file)
+    results = open_results(file, candidates=[dataclasses.asdict(candidate) for candidate in CANDIDATES])
     results["first training"] = round(warm_up(), 2)
     presets = [timed.find(name) for name in arguments.presets]
     for preset in presets:

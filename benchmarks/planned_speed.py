@@ -18,7 +18,7 @@ from pathlib import Path
 import eyesight
 import machine
 from eyesight.api.learning import configuration
-from eyesight.device import choose_device, choose_precision, keep_freed_memory
+from eyesight.device import choose_device, choose_precision, keep_freed_memory, synchronise
 from eyesight.models import network_spec
 from eyesight.training import loop
 from eyesight.training.job import prepare
@@ -36,8 +36,10 @@ def seconds(data: eyesight.Dataset, network: str, precision: str, updates: int) 
     state.network.train()
     times = []
     for state.step in range(updates + 2):
+        synchronise(job.device)
         started = time.perf_counter()
         loop.train_step(job, state, 0.5)
+        synchronise(job.device)
         times.append(time.perf_counter() - started)
     return statistics.median(times[2:]) / job.recipe.batch_size
 

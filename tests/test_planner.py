@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
@@ -110,6 +110,7 @@ def test_a_network_that_is_named_gets_its_batches_and_nothing_else() -> None:
     assert planned(4, model="whitened-32-64-64-s2", side=28).model == "whitened-32-64-64-s2"
 
 
+@settings(deadline=None)
 @given(
     seconds=st.floats(0, 1e7),
     rates=st.builds(Speed, st.floats(1e6, 1e15), st.floats(1e4, 1e13)),
@@ -151,6 +152,7 @@ def test_a_planned_run_is_told_noted_and_repeated(machine: dict[str, Any], tmp_p
     run = eyesight.train(data, budget=1, output=tmp_path / "run", listeners=[told.append], **options)
     event = told[0]
     assert isinstance(event, Planned)
+    assert event.elementwise == 1e18 / 500
     assert (event.network, event.rate) == (ORDER[-1], 1e18) == (run.config.model.name, machine["rate"])
     assert (machine["times"], machine["threads"], machine["precision"]) == (1, 1, "fp32")
     assert 0 < machine["seconds"] <= 0.01
@@ -260,6 +262,15 @@ def test_the_rate_is_operations_over_the_shortest_time_without_the_first(monkeyp
     monkeypatch.setattr(speed.time, "perf_counter", lambda: next(ticks))
     found = speed.convolution_rate(torch.device("cpu"), "fp32", seconds=19)
     assert found == pytest.approx(3 * 2 * 32 * 256 * 64 * 9 * 15**2 / 1)  # of 2, 1 and 4 seconds
+
+
+def test_numbers_between_convolutions_are_those_of_pooling_batch_norm_and_activation(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ticks = iter([0, 0, 5, 10, 12, 20])  # a call to warm up, and one of two seconds
+    monkeypatch.setattr(speed.time, "perf_counter", lambda: next(ticks))
+    found = speed.elementwise_rate(torch.device("cpu"), "fp32", 1)
+    assert found == pytest.approx(32 * 64 * (30**2 + 15**2 + 15**2) / 2)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import eyesight
 from eyesight.cli import main
+from eyesight.training import choice
 from eyesight.training.recipe import parse_config
+from eyesight.training.speed import Speed
 from eyesight.training.timed import TIMED, figures_file, find
 
 
@@ -29,7 +32,7 @@ def test_the_list_has_command_time_accuracy_and_machine(capsys: pytest.CaptureFi
 
 
 def test_what_was_measured_belongs_to_a_preset_and_kept_its_time() -> None:
-    assert set(figures_file()["presets"]) <= set(TIMED)
+    assert set() < set(figures_file()["presets"]) <= set(TIMED)
     for preset in TIMED.values():
         assert (preset.network is None) == (preset.measured is None)
         if preset.measured:
@@ -43,6 +46,20 @@ def test_every_preset_is_a_whole_configuration(name: str) -> None:
     assert (config.data.name, config.data.validation, config.recipe.budget) == (
         find(name).data, 0.0, find(name).budget,
     )  # fmt: skip
+
+
+def test_the_machine_decides_the_network_of_a_preset(monkeypatch: pytest.MonkeyPatch) -> None:
+    pictures = np.zeros((300, 28, 28), np.uint8)
+    data = eyesight.from_arrays((pictures, np.arange(300) % 10), validation=0)
+    values = find("mnist-20s").config
+    assert "model" not in values
+    networks = []
+    for factor in (0.01, 1, 100):
+        speed = Speed(4e11 * factor, 1.4e9 * factor)
+        monkeypatch.setattr(choice, "machine_speed", lambda *_, speed=speed, **__: speed)
+        config, _ = choice.chosen(values, parse_config(values), data, spent=0.0)
+        networks.append(config.model.name)
+    assert networks == ["whitened-16-32-32", "whitened-32-64-64", "whitened-64-256-256"]
 
 
 def test_a_preset_is_run_and_options_go_before(data_dir: Path, tmp_path: Path) -> None:

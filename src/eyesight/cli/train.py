@@ -22,7 +22,7 @@ def train(
     model: Annotated[str | None, Option(help="Network: lenet5, small-cnn, small-cnn-same, …", show_default="one that fits the pictures and the time")] = None,
     epochs: Annotated[int | None, Option(help="Times through the training pictures.", show_default="10")] = None,
     budget: Annotated[str | None, Option(help="Instead of --epochs: the time from data to saved model, 60s, 2m, 1h.")] = None,
-    batch_size: Annotated[int | None, Option("--batch-size", "-b", help="Pictures for one update.", show_default="64; up to 500 with whitened-…")] = None,
+    batch_size: Annotated[int | None, Option("--batch-size", "-b", help="Pictures for one update.", show_default="64; up to 1,500 with whitened-…")] = None,
     lr: Annotated[float | None, Option(help="Learning rate.", show_default="1e-3; sgd 0.05; muon 0.2")] = None,
     optimizer: Annotated[str | None, Option(help="adam, adamw, sgd (Nesterov), rmsprop or muon.", show_default="adam; muon with whitened-…")] = None,
     schedule: Annotated[str | None, Option(help="constant, step, cosine, linear or one-cycle.", show_default="cosine; linear with whitened-…")] = None,

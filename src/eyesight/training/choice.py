@@ -6,6 +6,7 @@ planned where a budget decided. `recommended` and `planner` say what is good; th
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -56,14 +57,14 @@ def _planned(name: str, values: Mapping[str, Any], config: Config, data: Dataset
         return None
     if named and asked.get("batch_size") is not None:
         return None
-    left = max(budget - spent, 0.0)
+    left, started = budget - spent, time.perf_counter()
     keep_freed_memory()
     with threads(config.machine.threads):
         device = choose_device(config.machine.device)
         precision = choose_precision(config.machine.precision, device)
-        speed = machine_speed(device, precision, seconds=_MEASURED * left)
+        speed = machine_speed(device, precision, seconds=_MEASURED * max(left, 0.0))
     found = plan(
-        seconds=left,
+        seconds=left - (time.perf_counter() - started),
         speed=speed,
         shape=data.shape,
         classes=len(data.classes),
@@ -71,4 +72,4 @@ def _planned(name: str, values: Mapping[str, Any], config: Config, data: Dataset
         model=name if named else None,
         smaller_first=bool(config.recipe.resolution) if "resolution" in asked else None,
     )
-    return Planned(found.model, found.recipe, found.seen / len(data.train), speed.convolutions)
+    return Planned(found.model, found.recipe, found.seen / len(data.train), speed.convolutions, speed.elementwise)

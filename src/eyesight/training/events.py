@@ -20,12 +20,14 @@ class Planned:
         recipe: entries of the recipe that the time decided.
         epochs: times through the training pictures that the time is estimated to be enough for.
         rate: FLOP/s of convolutions, as measured.
+        elementwise: numbers a second of what lies between them, likewise.
     """
 
     network: str
     recipe: dict[str, Any]
     epochs: float
     rate: float
+    elementwise: float
 
 
 @dataclass(frozen=True)

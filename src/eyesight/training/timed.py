@@ -26,6 +26,8 @@ _SIX_VIEWS = {"views": "mirror-shift"}
 class TimedPreset:
     """A configuration for a dataset and an amount of time; what is not in it comes from the planner.
 
+    Run for a number of epochs or updates instead of the time, it takes the default network, as nothing is planned then.
+
     Attributes:
         data: name of the dataset.
         budget: seconds, from opening the data to the saved model.
