@@ -10,9 +10,7 @@ takes (median), and their ratio.
 from __future__ import annotations
 
 import argparse
-import statistics
 import sys
-import time
 from pathlib import Path
 
 import eyesight
@@ -25,6 +23,7 @@ from eyesight.training.job import prepare
 from eyesight.training.planner import CANDIDATES, seconds_per_picture
 from eyesight.training.recommended import recommended
 from eyesight.training.speed import machine_speed
+from roofline import median_seconds
 
 MEASURED = 0.4  # seconds, as for a budget of 40 s
 
@@ -34,14 +33,13 @@ def seconds(data: eyesight.Dataset, network: str, precision: str, updates: int) 
     recipe = {f"recipe.{key}": value for key, value in recommended(network, data).items()}
     job, state = prepare(data, configuration(None, {"model.name": network, "machine.precision": precision}, recipe))
     state.network.train()
-    times = []
-    for state.step in range(updates + 2):
-        synchronise(job.device)
-        started = time.perf_counter()
+
+    def update() -> None:
         loop.train_step(job, state, 0.5)
         synchronise(job.device)
-        times.append(time.perf_counter() - started)
-    return statistics.median(times[2:]) / job.recipe.batch_size
+        state.step += 1
+
+    return median_seconds(update, updates) / job.recipe.batch_size
 
 
 def main() -> int:
