@@ -65,7 +65,7 @@ Runs = dict[str, dict[str, Any]]
 def train(preset: TimedPreset, seed: int, data_dir: Path) -> dict[str, Any]:
     """Train once; return test accuracy, seconds, updates, and what was planned."""
     device = choose_device("auto")
-    flops = convolution_rate(device, choose_precision("auto", device), seconds=0.2)
+    flops = convolution_rate(device, choose_precision("auto", device), seconds=0.2).per_second
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
         run = eyesight.train(

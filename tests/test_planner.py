@@ -18,7 +18,7 @@ from torch import nn
 
 import eyesight
 from eyesight.cli import main
-from eyesight.device import Precision
+from eyesight.device import Precision, threads
 from eyesight.errors import InterruptedRun, UsageError
 from eyesight.models import network_spec
 from eyesight.training import choice, planner, speed
@@ -52,7 +52,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
     def speed(device: torch.device, precision: str, *, seconds: float) -> Speed:
         asked.update(times=asked["times"] + 1, seconds=seconds, threads=torch.get_num_threads(), precision=precision)
-        return Speed(float(asked["rate"]), float(asked["rate"]) / 500)
+        return Speed(float(asked["rate"]), float(asked["rate"]) / 500, float(asked.get("share", 1)))
 
     monkeypatch.setattr(choice, "machine_speed", speed)
     return asked
@@ -165,6 +165,16 @@ def test_a_planned_run_is_told_noted_and_repeated(machine: dict[str, Any], tmp_p
     assert again.model_file.read_bytes() == run.model_file.read_bytes()
 
 
+def test_batches_may_be_split_in_more_parts_than_the_usual_batch_has(machine: dict[str, Any], tmp_path: Path) -> None:
+    machine["rate"] = 4e12  # so that batches have more than the default 64
+    options = {"model": "whitened-16-32-32", "budget": 1, "threads": 1, "progress": False}
+    data = large_pictures(3000)
+    run = eyesight.train(data, settings={"recipe.accumulate": 80}, output=tmp_path / "run", **options)
+    assert run.config.recipe.batch_size >= 80
+    with pytest.raises(UsageError, match=r"recipe\.accumulate: should be at most the batch size, \d+; received: 900"):
+        eyesight.train(data, settings={"recipe.accumulate": 900}, output=tmp_path / "other", **options)
+
+
 def test_going_on_plans_nothing_anew(machine: dict[str, Any], tmp_path: Path) -> None:
     def stop(event: Event) -> None:
         if isinstance(event, EpochEnded):
@@ -188,6 +198,16 @@ def test_a_plan_is_one_line_for_a_person(
     machine["rate"] = 1e18
     eyesight.train(large_pictures(), budget=0.5, output=tmp_path / "large", threads=1)
     assert capsys.readouterr().err.splitlines()[0].endswith(" GFLOP/s, with smaller pictures at first")
+
+
+def test_that_other_programs_use_the_processor_is_told(
+    machine: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for share, lines in ((0.9, 0), (0.5, 1)):
+        machine["share"] = share
+        eyesight.train("digits", budget=0.5, output=tmp_path / f"{share}", threads=1)
+        said = "warning: other programs are using the processor; what was planned is for the 50% of it that they left"
+        assert capsys.readouterr().err.splitlines().count(said) == lines
 
 
 @pytest.mark.parametrize(
@@ -257,20 +277,26 @@ def test_a_machine_that_does_not_exist_is_refused_before_anything_is_measured(
 
 
 def test_the_rate_is_operations_over_the_shortest_time_without_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The clock: began; then for each call before and after, and whether there is time for another."""
-    ticks = iter([0, 0, 0.5, 10, 12, 12, 12, 13, 13, 13, 17, 20])
+    """The clock: before and after the first; for each call before, after, and whether there is time for another; end.
+
+    The process had 8 of the 20 seconds of its two threads after the first call.
+    """
+    ticks, used = iter([0, 10, 10, 12, 12, 12, 13, 13, 13, 17, 20, 20]), iter([3, 11])
     monkeypatch.setattr(speed.time, "perf_counter", lambda: next(ticks))
-    found = speed.convolution_rate(torch.device("cpu"), "fp32", seconds=19)
-    assert found == pytest.approx(3 * 2 * 32 * 256 * 64 * 9 * 15**2 / 1)  # of 2, 1 and 4 seconds
+    monkeypatch.setattr(speed.time, "process_time", lambda: next(used))
+    with threads(2):
+        found = speed.convolution_rate(torch.device("cpu"), "fp32", seconds=19)
+    assert found.per_second == pytest.approx(3 * 2 * 32 * 256 * 64 * 9 * 15**2 / 1)  # of 2, 1 and 4 seconds
+    assert found.share == pytest.approx(8 / 20)
 
 
 def test_numbers_between_convolutions_are_those_of_pooling_batch_norm_and_activation(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    ticks = iter([0, 0, 5, 10, 12, 20])  # a call to warm up, and one of two seconds
+    ticks = iter([0, 5, 10, 12, 20, 20])  # a call to warm up, and one of two seconds
     monkeypatch.setattr(speed.time, "perf_counter", lambda: next(ticks))
     found = speed.elementwise_rate(torch.device("cpu"), "fp32", 1)
-    assert found == pytest.approx(32 * 64 * (30**2 + 15**2 + 15**2) / 2)
+    assert found.per_second == pytest.approx(32 * 64 * (30**2 + 15**2 + 15**2) / 2)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
@@ -278,3 +304,4 @@ def test_both_rates_of_a_machine_are_measured(precision: Precision) -> None:
     found = speed.machine_speed(torch.device("cpu"), precision, seconds=0.02)
     assert 1e8 < found.convolutions < 1e15
     assert 1e6 < found.elementwise < 1e12
+    assert 0 < found.share <= 1

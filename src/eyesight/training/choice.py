@@ -72,4 +72,5 @@ def _planned(name: str, values: Mapping[str, Any], config: Config, data: Dataset
         model=name if named else None,
         smaller_first=bool(config.recipe.resolution) if "resolution" in asked else None,
     )
-    return Planned(found.model, found.recipe, found.seen / len(data.train), speed.convolutions, speed.elementwise)
+    epochs = found.seen / len(data.train)
+    return Planned(found.model, found.recipe, epochs, speed.convolutions, speed.elementwise, speed.share)

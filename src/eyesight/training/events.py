@@ -21,6 +21,8 @@ class Planned:
         epochs: times through the training pictures that the time is estimated to be enough for.
         rate: FLOP/s of convolutions, as measured.
         elementwise: numbers a second of what lies between them, likewise.
+        share: of its threads' time that the process had while it measured; where it is little, other programs had the
+            rest, and the network is one for what they left.
     """
 
     network: str
@@ -28,6 +30,7 @@ class Planned:
     epochs: float
     rate: float
     elementwise: float
+    share: float
 
 
 @dataclass(frozen=True)

@@ -139,6 +139,9 @@ def prepare(data: Dataset, config: Config, module: nn.Module | None = None) -> t
         raise UsageError("recipe.keep: best weights need validation pictures; received: validation 0")
     if config.recipe.early_stopping and data.validation is None:
         raise UsageError("recipe.early_stopping: needs validation pictures; received: validation 0")
+    size, parts = config.recipe.batch_size, config.recipe.accumulate
+    if parts > size:
+        raise UsageError(f"recipe.accumulate: should be at most the batch size, {size}; received: {parts}")
     preprocessing = _preprocessing(data, config.recipe)
     network = _network(data, config, preprocessing, module).to(device)
     if module is None:

@@ -161,10 +161,6 @@ class Recipe(_Part):
         until = [end for end, _ in self.resolution]
         if until != sorted(set(until)):
             raise ValueError(f"recipe.resolution: expected progress that rises; received: {until}")
-        if self.accumulate > self.batch_size:
-            raise ValueError(
-                f"recipe.accumulate: should be at most the batch size, {self.batch_size}; received: {self.accumulate}"
-            )
         return self
 
 

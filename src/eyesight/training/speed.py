@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -31,21 +32,30 @@ class Speed:
     Attributes:
         convolutions: FLOP/s, three times those of the forward pass counted.
         elementwise: numbers a second that go into pooling, batch norm and activation.
+        share: of the time of its threads that this process had while it measured, up to 1; other programs had the rest.
     """
 
     convolutions: float
     elementwise: float
+    share: float = 1.0
+
+
+class Rate(NamedTuple):
+    """How much of something is done in a second, and `Speed.share` meanwhile."""
+
+    per_second: float
+    share: float
 
 
 def machine_speed(device: torch.device, precision: Precision, *, seconds: float) -> Speed:
-    """Measure both; `seconds` is for both together."""
-    return Speed(
-        convolution_rate(device, precision, seconds=seconds / 2), elementwise_rate(device, precision, seconds / 2)
-    )
+    """Measure both, and how undisturbed; `seconds` is for both together."""
+    convolutions = convolution_rate(device, precision, seconds=seconds / 2)
+    elementwise = elementwise_rate(device, precision, seconds / 2)
+    return Speed(convolutions.per_second, elementwise.per_second, min(convolutions.share, elementwise.share))
 
 
-def convolution_rate(device: torch.device, precision: Precision, *, seconds: float) -> float:
-    """Return the FLOP/s of a 3x3 convolution, forward and backward: the fastest of some measurements.
+def convolution_rate(device: torch.device, precision: Precision, *, seconds: float) -> Rate:
+    """Measure the FLOP/s of a 3x3 convolution, forward and backward: the fastest of some measurements.
 
     What else goes on in the machine can only make one slower.
 
@@ -57,13 +67,11 @@ def convolution_rate(device: torch.device, precision: Precision, *, seconds: flo
         device, precision, (_PICTURES, _CHANNELS, _SIDE), (_OUT, _CHANNELS, 3), (_PICTURES, _OUT, _SIDE)
     )
     leaves = (x.requires_grad_(), weight.requires_grad_())
-    return _FLOPS / _shortest(
-        lambda: torch.autograd.grad(F.conv2d(*leaves, padding=1), leaves, gradient), device, seconds
-    )
+    return _rate(_FLOPS, lambda: torch.autograd.grad(F.conv2d(*leaves, padding=1), leaves, gradient), device, seconds)
 
 
-def elementwise_rate(device: torch.device, precision: Precision, seconds: float) -> float:
-    """Return the numbers a second of pooling, batch norm and activation, both ways; as `convolution_rate`."""
+def elementwise_rate(device: torch.device, precision: Precision, seconds: float) -> Rate:
+    """Measure the numbers a second of pooling, batch norm and activation, both ways; as `convolution_rate`."""
     x, gradient = _drawn(device, precision, (_PICTURES, _CHANNELS, _POOLED), (_PICTURES, _CHANNELS, _SIDE))
     x.requires_grad_()
     mean, variance, shift = (torch.zeros(_CHANNELS, device=device) for _ in range(3))
@@ -72,7 +80,7 @@ def elementwise_rate(device: torch.device, precision: Precision, seconds: float)
         y = F.batch_norm(F.max_pool2d(x, 2), mean, variance, None, shift, training=True)
         return torch.autograd.grad(F.gelu(y), x, gradient)
 
-    return _NUMBERS / _shortest(both, device, seconds)
+    return _rate(_NUMBERS, both, device, seconds)
 
 
 def _drawn(device: torch.device, precision: Precision, *shapes: tuple[int, int, int]) -> list[torch.Tensor]:
@@ -86,14 +94,17 @@ def _drawn(device: torch.device, precision: Precision, *shapes: tuple[int, int, 
     ]
 
 
-def _shortest(call: Callable[[], object], device: torch.device, seconds: float) -> float:
-    """Return the seconds of the fastest call, without the first, which warms up."""
-    times: list[float] = []
+def _rate(count: int, call: Callable[[], object], device: torch.device, seconds: float) -> Rate:
+    """Time the call, which does `count` of something; the first only warms up."""
     began = time.perf_counter()
-    while len(times) < 2 or (len(times) <= _MOST and time.perf_counter() - began < seconds):
-        synchronise(device)
+    call()
+    synchronise(device)
+    times: list[float] = []
+    warm, used = time.perf_counter(), time.process_time()
+    while not times or (len(times) < _MOST and time.perf_counter() - began < seconds):
         started = time.perf_counter()
         call()
         synchronise(device)
         times.append(time.perf_counter() - started)
-    return min(times[1:])
+    share = (time.process_time() - used) / ((time.perf_counter() - warm) * torch.get_num_threads())
+    return Rate(count / min(times), min(share, 1.0) if device.type == "cpu" else 1.0)

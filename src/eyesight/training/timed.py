@@ -70,16 +70,17 @@ class TimedPreset:
 
 
 _PRESETS = (
+    TimedPreset("mnist", 0.5),
     TimedPreset("mnist", 0.8),
     TimedPreset("mnist", 4),
     TimedPreset("mnist", 20),
-    TimedPreset("mnist", 120, {"shift": 1}),
+    TimedPreset("mnist", 120, {"shift": 2}),
     TimedPreset("fashion-mnist", 4, _AS_THEY_ARE),
     TimedPreset("fashion-mnist", 8, _AS_THEY_ARE),
     TimedPreset("fashion-mnist", 12, _AS_THEY_ARE),
     TimedPreset("fashion-mnist", 20),
-    TimedPreset("fashion-mnist", 120),
-    TimedPreset("fashion-mnist", 360),
+    TimedPreset("fashion-mnist", 120, _SIX_VIEWS),
+    TimedPreset("fashion-mnist", 360, _SIX_VIEWS),
     TimedPreset("cifar10", 4),
     TimedPreset("cifar10", 8),
     TimedPreset("cifar10", 40),
