@@ -70,7 +70,6 @@ class TimedPreset:
 
 
 _PRESETS = (
-    TimedPreset("mnist", 0.5),
     TimedPreset("mnist", 0.8),
     TimedPreset("mnist", 4),
     TimedPreset("mnist", 20),
