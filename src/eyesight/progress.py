@@ -16,7 +16,6 @@ from .studies.events import RunBegun, RunFinished
 from .training.events import Ended, EpochEnded, Event, Planned, Started, Warned
 from .training.events import Progress as ProgressEvent
 
-_UNDISTURBED = 0.75  # alone it was 0.9 and more, beside one other busy program 0.7 and less
 _QUIET_SECONDS = 10  # without a terminal, long epochs get a line this often
 
 
@@ -39,11 +38,6 @@ class ProgressReport:
                     f"{event.network}: about {event.epochs:.1f} epochs in this time, "
                     f"at {event.rate / 1e9:,.0f} GFLOP/s{smaller}"
                 )
-                if event.share < _UNDISTURBED:
-                    self.console.print(
-                        "warning: other programs are using the processor; "
-                        f"what was planned is for the {event.share:.0%} of it that they left"
-                    )
             case Started():
                 self._start(event)
             case ProgressEvent():
