@@ -148,17 +148,18 @@ def against_keras(results: dict[str, Any]) -> bool:
     for tutorial, (data, target) in KERAS.items():
         keras = results["keras"][tutorial]
         ours = {
-            name: summary(runs, runs)
+            name: (statistics.median(run["seconds"] for run in runs.values()), mean)
             for name, runs in results["runs"].items()
-            if name in TIMED and TIMED[name].data == data and runs and summary(runs, runs)["mean"] >= keras["accuracy"]
+            if name in TIMED and TIMED[name].data == data and runs
+            if (mean := statistics.mean(run["accuracy"] for run in runs.values())) >= keras["accuracy"]
         }
-        name = min(ours, key=lambda name: ours[name]["seconds_median"], default=None)
-        ratio = 0.0 if name is None else keras["seconds"] / ours[name]["seconds_median"]
+        name = min(ours, key=lambda name: ours[name], default=None)
+        ratio = 0.0 if name is None else keras["seconds"] / ours[name][0]
         every.append(ratio >= target)
-        reached = "none" if name is None else f"`{name}`, {ours[name]['mean']:.4f}"
+        reached = "none" if name is None else f"`{name}`, {ours[name][1]:.4f}"
         print(
             f"| {tutorial} | {keras['accuracy']:.4f} in {keras['seconds']:.1f} s | {reached} "
-            f"| {f'{ratio:.1f}' if ratio else ''} | {target}, {'met' if every[-1] else '**missed**'} |"
+            f"| {f'{ratio:.2f}' if ratio else ''} | {target}, {'met' if every[-1] else '**missed**'} |"
         )
     return all(every)
 
