@@ -15,12 +15,13 @@ from __future__ import annotations
 import os
 import re
 import stat
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
+
+from zlib_ng import zlib_ng
 
 from ..errors import DataError
 
@@ -67,7 +68,7 @@ class Stream:
             packed = file.read(len(_GZIP)) == _GZIP
             file.seek(0)
         self._ended = False  # the gzip data; the file may go on
-        self._unpack = zlib.decompressobj(16 + zlib.MAX_WBITS) if packed else None
+        self._unpack = zlib_ng.decompressobj(16 + zlib_ng.MAX_WBITS) if packed else None
 
     def read(self, size: int) -> bytes:
         """Return the next `size` bytes; fewer only where the file ends."""
@@ -86,7 +87,7 @@ class Stream:
                 raise DataError(f"{self.path}: the gzip data is cut off")
             try:
                 part = unpack.decompress(packed, size)
-            except zlib.error:
+            except zlib_ng.error:
                 raise DataError(f"{self.path}: not gzip data, or damaged") from None
             parts.append(part)
             size -= len(part)
