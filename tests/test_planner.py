@@ -290,6 +290,13 @@ def test_the_rate_is_operations_over_the_shortest_time_without_the_first(monkeyp
     assert found.share == pytest.approx(8 / 20)
 
 
+def test_a_moment_does_not_tell_whether_other_programs_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks, used = iter([0, 10, 10, 10.008, 10.009, 10.01]), iter([3, 3.004])
+    monkeypatch.setattr(speed.time, "perf_counter", lambda: next(ticks))
+    monkeypatch.setattr(speed.time, "process_time", lambda: next(used))
+    assert speed.convolution_rate(torch.device("cpu"), "fp32", seconds=0).share == 1
+
+
 def test_numbers_between_convolutions_are_those_of_pooling_batch_norm_and_activation(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

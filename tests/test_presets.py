@@ -66,7 +66,7 @@ def test_a_preset_is_run_and_options_go_before(data_dir: Path, tmp_path: Path) -
     options = {"data_dir": data_dir, "progress": False, "threads": 1}
     run = eyesight.train(preset="mnist-0.6s", output=tmp_path / "run", **options)
     assert (run.config.data.name, run.config.model.name) == ("mnist", "whitened-16-32-32")
-    assert (run.config.recipe.budget, run.config.recipe.optimizer, run.config.recipe.flip) == (0.8, "muon", False)
+    assert (run.config.recipe.budget, run.config.recipe.optimizer, run.config.recipe.flip) == (0.6, "muon", False)
     assert len(run.data(data_dir).train) == 60_000
     whole = eyesight.load_data("mnist", data_dir=data_dir)  # a tenth of it held out
     own = eyesight.train(whole, preset="mnist-0.6s", updates=2, output=tmp_path / "own", progress=False)

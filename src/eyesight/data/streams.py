@@ -87,7 +87,7 @@ class Stream:
                 raise DataError(f"{self.path}: the gzip data is cut off")
             try:
                 part = unpack.decompress(packed, size)
-            except zlib_ng.error:
+            except zlib_ng.error:  # type: ignore[misc] # its types call the class an instance
                 raise DataError(f"{self.path}: not gzip data, or damaged") from None
             parts.append(part)
             size -= len(part)

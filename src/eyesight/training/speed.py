@@ -23,6 +23,7 @@ _FLOPS = 3 * 2 * _PICTURES * _OUT * _CHANNELS * 9 * _SIDE**2  # forward, and twi
 _POOLED = 2 * _SIDE  # before pooling
 _NUMBERS = _PICTURES * _CHANNELS * (_POOLED**2 + 2 * _SIDE**2)  # into pooling, batch norm and activation
 _MOST = 9  # measurements
+_TELLING = 0.02  # seconds: in less, a thread that wakes up late looks like another program
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class Speed:
         convolutions: FLOP/s, three times those of the forward pass counted.
         elementwise: numbers a second that go into pooling, batch norm and activation.
         share: of the time of its threads that this process had while it measured, up to 1; other programs had the rest.
+            1 where it measured too briefly to tell.
     """
 
     convolutions: float
@@ -106,5 +108,6 @@ def _rate(count: int, call: Callable[[], object], device: torch.device, seconds:
         call()
         synchronise(device)
         times.append(time.perf_counter() - started)
-    share = (time.process_time() - used) / ((time.perf_counter() - warm) * torch.get_num_threads())
-    return Rate(count / min(times), min(share, 1.0) if device.type == "cpu" else 1.0)
+    used, passed = time.process_time() - used, time.perf_counter() - warm
+    share = min(used / (passed * torch.get_num_threads()), 1.0)
+    return Rate(count / min(times), share if device.type == "cpu" and passed >= _TELLING else 1.0)
