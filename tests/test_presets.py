@@ -25,6 +25,7 @@ def test_the_list_has_command_time_accuracy_and_machine(capsys: pytest.CaptureFi
         assert f"{preset.budget:g} s" in line
         assert (f"{preset.measured.mean:.4f} ± " if preset.measured else "not measured") in line
     assert figures_file()["machine"] in out
+    assert "in a process that has trained before" in out
     assert main(["presets", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
     assert [row["name"] for row in rows] == list(TIMED)

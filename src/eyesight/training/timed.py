@@ -71,6 +71,7 @@ class TimedPreset:
 
 _PRESETS = (
     TimedPreset("mnist", 0.6),
+    TimedPreset("mnist", 0.8),
     TimedPreset("mnist", 4),
     TimedPreset("mnist", 20),
     TimedPreset("mnist", 120, {"shift": 2}),
