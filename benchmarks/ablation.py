@@ -35,15 +35,15 @@ from eyesight.data.augment import Changes
 from eyesight.device import autocast
 from eyesight.models import NETWORKS
 from eyesight.models.elementwise import Activation, BatchNorm
+from eyesight.models.families.whitened import Input
 from eyesight.models.layers import Chain, Conv, Whitening, chain
 from eyesight.models.network import NetworkSpec, leaves
-from eyesight.models.whitened import Input
 from eyesight.training import loop
-from eyesight.training.averaging import AVERAGES, NoAverage
 from eyesight.training.batches import Batches, stream
 from eyesight.training.job import Job
 from eyesight.training.loop import train_step
-from eyesight.training.recommended import recommended
+from eyesight.training.optim.averaging import AVERAGES, NoAverage
+from eyesight.training.plan.recommended import recommended
 from eyesight.training.state import TrainState
 from runs import accuracy, open_results, warm_up, write
 

@@ -35,10 +35,10 @@ from typing import Any
 
 import eyesight
 from eyesight.device import choose_device, choose_precision
-from eyesight.training import timed
-from eyesight.training.planner import CANDIDATES
-from eyesight.training.speed import convolution_rate
-from eyesight.training.timed import TIMED, TimedPreset
+from eyesight.training.plan import presets as timed
+from eyesight.training.plan.planner import CANDIDATES
+from eyesight.training.plan.presets import TIMED, TimedPreset
+from eyesight.training.plan.speed import convolution_rate
 from machine import EYESIGHT
 from runs import accuracy, open_results, summary, warm_up, write
 

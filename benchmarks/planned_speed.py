@@ -15,14 +15,14 @@ from pathlib import Path
 
 import eyesight
 import machine
-from eyesight.api.learning import configuration
+from eyesight.api.training import configuration
 from eyesight.device import choose_device, choose_precision, keep_freed_memory, synchronise
 from eyesight.models import network_spec
 from eyesight.training import loop
 from eyesight.training.job import prepare
-from eyesight.training.planner import CANDIDATES, seconds_per_picture
-from eyesight.training.recommended import recommended
-from eyesight.training.speed import machine_speed
+from eyesight.training.plan.planner import CANDIDATES, seconds_per_picture
+from eyesight.training.plan.recommended import recommended
+from eyesight.training.plan.speed import machine_speed
 from roofline import median_seconds
 
 MEASURED = 0.4  # seconds, as for a budget of 40 s

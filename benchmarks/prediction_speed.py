@@ -29,7 +29,7 @@ import machine
 from eyesight.classifier import Classifier, InferenceSpec
 from eyesight.models import network_spec
 from eyesight.models.torch_network import channels_last
-from eyesight.preprocess import Preprocessing
+from eyesight.pictures.preprocess import Preprocessing
 from worker import Worker
 
 HERE = Path(__file__).resolve().parent

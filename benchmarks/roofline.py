@@ -27,7 +27,7 @@ from torch.profiler import ProfilerActivity, profile
 
 import eyesight
 import machine
-from eyesight.api.learning import configuration
+from eyesight.api.training import configuration
 from eyesight.cli.arguments import parse_setting
 from eyesight.models.layers import Conv, Linear, Whitening
 from eyesight.models.network import leaves

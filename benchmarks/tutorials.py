@@ -32,7 +32,7 @@ from typing import Any
 import eyesight
 import machine
 from eyesight.cli.arguments import parse_setting
-from eyesight.training import presets
+from eyesight.lessons.tutorials import programs as presets
 from runs import Results, accuracy, summary, write
 
 SIDES = ("eyesight", "ours")
@@ -67,7 +67,7 @@ def compare(name: str, runs: dict[str, Any]) -> bool:
     """Print both sides of a tutorial; tell whether ours is better and takes no longer."""
     keras, sides = presets.find(name).measured.keras, {side: summary(runs[side], timed(runs[side])) for side in SIDES}
     if keras is not None:
-        print(f"  Keras     {keras.mean:.4f} ± {keras.deviation:.4f}  n = {keras.n}  (earlier, tutorials.json)")
+        print(f"  Keras     {keras.mean:.4f} ± {keras.deviation:.4f}  n = {keras.n}  (earlier, measured.json)")
     for side, got in sides.items():
         print(f"  {side:8}  {got['mean']:.4f} ± {got['deviation']:.4f}  n = {got['n']}", end="  ")
         print(f"median {got['seconds_median']:.1f} s")

@@ -20,7 +20,7 @@ from eyesight.errors import EyesightError, FormatError, PictureError, UsageError
 from eyesight.formats import pack_tensors, read_tensors
 from eyesight.metrics import softmax
 from eyesight.models import NETWORKS, network_spec
-from eyesight.preprocess import Preprocessing, fit
+from eyesight.pictures.preprocess import Preprocessing, fit
 
 RNG = np.random.default_rng(0)
 

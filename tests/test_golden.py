@@ -21,7 +21,7 @@ from eyesight.evaluation.judge import judge
 from eyesight.formats import read_tensors
 from eyesight.predictions import Predictions
 from eyesight.run import list_runs, read_config_file
-from eyesight.training.recipe import parse_config
+from eyesight.training.plan.recipe import parse_config
 
 GOLDEN = Path(__file__).parent / "golden"
 VERSIONS = sorted(folder.name for folder in GOLDEN.glob("v*"))

@@ -25,13 +25,13 @@ import numpy as np
 import torch
 
 from eyesight.data import catalog
+from eyesight.lessons.tutorials.programs import PRESETS
 from eyesight.models.layers import Conv, Flatten, Linear
 from eyesight.models.network import leaves
-from eyesight.training import optimizers
 from eyesight.training.batches import Batches
 from eyesight.training.job import Job, prepare
 from eyesight.training.loop import train_step
-from eyesight.training.presets import PRESETS
+from eyesight.training.optim import optimizers
 from eyesight.training.state import TrainState
 
 TUTORIALS = {

@@ -23,9 +23,9 @@ from .formats import read_tensors, upgrade, write_tensors
 from .metrics import softmax
 from .models.layers import Chain
 from .models.network import NetworkSpec
-from .preprocess import Pixels, Preprocessing, adapt, plain_memory, read_picture
-from .sources import picture_files
-from .views import Views, views_of
+from .pictures.preprocess import Pixels, Preprocessing, adapt, plain_memory, read_picture
+from .pictures.sources import picture_files
+from .pictures.views import Views, views_of
 
 if TYPE_CHECKING:
     import torch

@@ -10,9 +10,9 @@ from ..data.dataset import Dataset, from_arrays
 from ..models import network_spec
 from ..models.summary import Summary, summarise
 from .datasets import load_data
-from .learning import resume, train
-from .results import Evaluation, Run, load_classifier, open_run
-from .series import study, tutorial
+from .runs import Evaluation, Run, load_classifier, open_run
+from .studies import study, tutorial
+from .training import resume, train
 
 __all__ = [
     "Dataset",

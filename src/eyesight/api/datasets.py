@@ -16,7 +16,7 @@ from ..errors import UsageError
 from ..evaluation import figures
 
 if TYPE_CHECKING:
-    from ..training.recipe import DataConfig
+    from ..training.plan.recipe import DataConfig
 
 
 def load_data(

@@ -23,7 +23,7 @@ from ..device import autocast, synchronise, threads
 from ..models import network_spec
 from ..training.job import Job, prepare
 from ..training.loop import is_out_of_memory, train_step
-from ..training.recipe import parse_config
+from ..training.plan.recipe import parse_config
 from ..training.state import TrainState
 from .settings import Setting
 

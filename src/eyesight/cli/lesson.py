@@ -13,8 +13,8 @@ from .arguments import parse_size
 
 if TYPE_CHECKING:
     from ..classifier import Classifier
-    from ..lessons.document import Lesson
-    from ..preprocess import Pixels
+    from ..pictures.preprocess import Pixels
+    from ..report.document import Lesson
 
 Option = typer.Option
 
@@ -90,7 +90,7 @@ def show(made: Lesson, path: Path) -> None:
 
     from ..evaluation.figures import save
     from ..lessons.sheet import sheet
-    from ..lessons.terminal import text_lines
+    from ..report.terminal import text_lines
 
     console = Console(highlight=False)
     width = min(max(console.width, _NARROW), _WIDE)
@@ -171,7 +171,7 @@ def _chosen(classifier: Classifier, model: Path | None, picture: Path | None) ->
     """Return the picture to follow, and what it is."""
     from .. import api
     from ..errors import DataError
-    from ..preprocess import read_picture
+    from ..pictures.preprocess import read_picture
 
     if picture is not None:
         return read_picture(picture, classifier.inference.preprocessing), picture.name

@@ -27,7 +27,7 @@ def predict(
     if as_json and as_csv:
         raise UsageError("--json, --csv: choose one")
     from .. import api
-    from ..sources import picture_files
+    from ..pictures.sources import picture_files
 
     paths = [path for item in pictures for path in ([item] if item == "-" else picture_files([item]))]
     classifier = api.load_classifier(model)

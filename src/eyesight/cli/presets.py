@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from ..training.figures import Spread
+    from ..training.plan.measured import Spread
 
 
 def presets(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """List what `eyesight train --preset NAME` takes: time, network, and the test accuracy to expect."""
-    from ..training.timed import TIMED, figures_file
+    from ..training.plan.presets import TIMED, figures_file
     from .tables import print_table
 
     if as_json:

@@ -55,7 +55,7 @@ def tutorial(
 
 def show_list(as_json: bool) -> None:
     """Print a row for each tutorial, and where the figures come from."""
-    from ..training.presets import PRESETS, find
+    from ..lessons.tutorials.programs import PRESETS, find
 
     if as_json:
         presets = [find(name) for name in PRESETS]

@@ -11,8 +11,8 @@ import numpy as np
 
 from ..errors import UsageError
 from ..metrics import softmax
+from ..report.document import Bars, Block, Floats, Grid, Lesson, Sign, Words, card, line, number, products, total
 from .convolution import by, correlate
-from .document import Bars, Block, Floats, Grid, Lesson, Sign, Words, card, line, number, products, total
 from .window import pool
 
 ANSWERS = ("dog", "no dog")

@@ -15,10 +15,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ..decode import decode
 from ..errors import UsageError
 from ..formats import atomic_path
-from ..preprocess import Pixels
+from ..pictures.decode import decode
+from ..pictures.preprocess import Pixels
 from .convolution import Numbers, Padding, by, correlate, output_shape
 from .kernels import Kernel, parse_kernel, with_unique_names
 

@@ -5,34 +5,24 @@ In: a classifier and a picture. Out: a `Lesson`. It does not train, and it does 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from ..classifier import Classifier
 from ..errors import UsageError
+from ..explain.capture import Stage, capture
 from ..metrics import softmax
-from ..models.elementwise import Activation
 from ..models.layers import Conv, Linear, Whitening
 from ..models.network import NetworkSpec, leaves
-from ..models.summary import Row, Summary, summarise
-from ..preprocess import Pixels, adapt
+from ..models.summary import Summary, summarise
+from ..pictures.preprocess import Pixels
+from ..report.document import Bars, Block, Floats, Grid, Lesson, Only, Sign, Table, Words, card, line
 from .convolution import by
-from .document import Bars, Block, Floats, Grid, Lesson, Only, Sign, Table, Words, card, line
 
 _ON_SHEET, _IN_TERMINAL = 8, 4  # feature maps of a layer
 _FILTERS = 6
 _TERMINAL_PIXELS = 14  # of a feature map in a terminal; larger ones are averaged down
 _NUMBERED = 5  # side of the largest kernel whose numbers are shown
 _ROW = 16  # cells of a dense layer's row
-
-
-@dataclass(frozen=True, eq=False)
-class Stage:
-    """What one row of the layer table gives for the picture: (C, H, W) or (F,), after its activation."""
-
-    row: Row
-    values: Floats
 
 
 def layers(*, classifier: Classifier, picture: Pixels, source: str) -> Lesson:
@@ -72,41 +62,6 @@ def layers(*, classifier: Classifier, picture: Pixels, source: str) -> Lesson:
             *_answer(classifier, stages[-1].values),
         ),
     )
-
-
-def capture(classifier: Classifier, picture: Pixels) -> list[Stage]:
-    """Return what every row of the network's layer table gives for one picture (H, W, C)."""
-    import torch
-    from torch import nn
-    from torch.utils.hooks import RemovableHandle
-
-    spec, network = classifier.spec, classifier.network
-    assert isinstance(spec, NetworkSpec)
-    found: dict[str, torch.Tensor] = {}
-
-    def note(path: str) -> RemovableHandle:
-        def hook(_: nn.Module, __: object, output: torch.Tensor) -> None:
-            found[path] = output.detach()[0].float().cpu().clone()  # a copy: an activation may work in place
-
-        return network.get_submodule(path).register_forward_hook(hook)
-
-    paths = [(path, layer) for path, layer, _ in leaves(spec.whole, spec.input)]
-    hooks = [note(path) for path, _ in paths]
-    try:
-        with torch.inference_mode():
-            batch = torch.from_numpy(np.array(picture[None], order="C")).to(classifier.device)
-            network(adapt(batch, classifier.inference.preprocessing, torch.float32))
-    finally:
-        for hook in hooks:
-            hook.remove()
-    values: list[Floats] = []
-    for path, layer in paths:
-        result = found[path].numpy().astype(np.float64)
-        if isinstance(layer, Activation) and values:
-            values[-1] = result  # the table names an activation with the layer before it
-        else:
-            values.append(result)
-    return [Stage(row, value) for row, value in zip(summarise(spec).rows, values, strict=True)]
 
 
 def _shapes(summary: Summary) -> Table:

@@ -9,8 +9,8 @@ import numpy as np
 
 from ..errors import UsageError
 from ..metrics import softmax as probabilities
+from ..report.document import Bars, Block, Curve, Floats, Grid, Lesson, Only, Sign, Table, Words, card, line, number
 from .convolution import by
-from .document import Bars, Block, Curve, Floats, Grid, Lesson, Only, Sign, Table, Words, card, line, number
 
 _POOLED = np.array([[[35, 3], [41, 4]]], float)
 _TWO_MAPS = np.array([[[35, 3], [41, 4]], [[0, 8], [1, 6]]], float)

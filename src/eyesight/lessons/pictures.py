@@ -12,8 +12,8 @@ import numpy as np
 from ..errors import UsageError
 from ..models import network_spec
 from ..models.layers import Conv, Linear
+from ..report.document import Bars, Block, Floats, Grid, Lesson, Sign, Table, Words, card, line, number
 from .convolution import by
-from .document import Bars, Block, Floats, Grid, Lesson, Sign, Table, Words, card, line, number
 
 _CHANNELS = ("red", "green", "blue")
 _DRAWN_SIDE = 8  # of the picture on which weights are numbered

@@ -9,8 +9,8 @@ import math
 
 import numpy as np
 
+from ..report.document import Block, Card, Floats, Grid, Lesson, Only, Sign, Words, card, line, number, total
 from .convolution import by, correlate
-from .document import Block, Card, Floats, Grid, Lesson, Only, Sign, Words, card, line, number, total
 from .window import pool, so_far
 
 PICTURE = np.array([[1, 3, 2, 1], [4, 6, 5, 0], [7, 2, 9, 8], [0, 1, 3, 4]], float)

@@ -8,8 +8,8 @@ from __future__ import annotations
 import numpy as np
 
 from ..errors import UsageError
+from ..report.document import WIDEST_GRID, Floats
 from .convolution import by
-from .document import WIDEST_GRID, Floats
 from .kernels import parse_kernel, parse_numbers
 
 _LARGEST_KERNEL = 7  # rows and columns; the sum of a cell has as many products as the kernel has numbers

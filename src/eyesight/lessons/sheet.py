@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..evaluation.figures import BLUE, ORANGE
-from .document import Bars, Block, Card, Curve, Grid, Lesson, Line, Only, Sign, Table, Words, typographic
+from ..report.document import Bars, Block, Card, Curve, Grid, Lesson, Line, Only, Sign, Table, Words, typographic
 from .sheet_grid import draw_cells, draw_pixels, grid_size
 from .sheet_text import text_width, wrap
 

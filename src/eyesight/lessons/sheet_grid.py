@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..evaluation.figures import BLUE, ORANGE
-from .document import Floats, Grid, cells, typographic
+from ..report.document import Floats, Grid, cells, typographic
 from .sheet_text import text_width
 
 if TYPE_CHECKING:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .convolution import Border, Padding, border, by, correlate, output_shape
-from .document import (
+from ..report.document import (
     WIDEST_GRID,
     Block,
     Card,
@@ -26,6 +25,7 @@ from .document import (
     products,
     total,
 )
+from .convolution import Border, Padding, border, by, correlate, output_shape
 from .window import padded, so_far
 
 # nine of these pixels, the kernel and the cell they give are the tutorial's; the other seven pixels are ours

@@ -10,8 +10,8 @@ from typing import Literal
 import numpy as np
 
 from ..errors import UsageError
+from ..report.document import Floats
 from .convolution import Border, by
-from .document import Floats
 
 
 def padded(picture: Floats, ring: Border) -> Floats:

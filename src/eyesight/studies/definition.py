@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ..training.recipe import Config, parse_config, set_values
+from ..training.plan.recipe import Config, parse_config, set_values
 
 MOST_SEEDS = 100
 

@@ -15,7 +15,7 @@ from typing import Any
 from ..data.dataset import Dataset
 from ..errors import UnknownNameError, UsageError
 from ..models import NETWORKS, network_spec, plain_network
-from ..training.recipe import LENGTHS, Recipe, parse_config, set_values
+from ..training.plan.recipe import LENGTHS, Recipe, parse_config, set_values
 from .definition import MOST_SEEDS, Arm, Definition
 
 _FEW, _SOME = 200, 2000  # training pictures so few that networks learn them by heart: of small datasets, of others

@@ -20,7 +20,7 @@ from ..predictions import predict_split
 from ..run import PREDICTIONS_FILE, REPORT_FILE, RunFolder
 from ..training import trainer
 from ..training.events import Listener
-from ..training.recipe import Config, parse_config
+from ..training.plan.recipe import Config, parse_config
 
 
 def trained(path: Path, config: Config, data: Dataset, *, listeners: Sequence[Listener]) -> RunFolder:

@@ -18,7 +18,7 @@ from ..environment import describe_environment
 from ..errors import InterruptedRun, RunError, UsageError
 from ..models.torch_network import Network
 from ..training.job import prepare
-from ..training.recipe import DataConfig, Machine
+from ..training.plan.recipe import DataConfig, Machine
 from .definition import Arm, Definition
 from .events import Listener, RunBegun, RunFinished
 from .folder import DataFacts, NetworkFacts, Record, Result, StudyFolder

@@ -18,7 +18,7 @@ from ..data import catalog
 from ..data.dataset import Dataset
 from ..errors import RunError, UsageError
 from ..evaluation import figures
-from ..training.recipe import DataConfig
+from ..training.plan.recipe import DataConfig
 from . import table
 from .conclusion import conclude
 from .definition import differences

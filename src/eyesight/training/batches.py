@@ -16,7 +16,7 @@ import torch
 
 from ..data.augment import NO_AUGMENTATION, Augmentation, Changes
 from ..data.dataset import Split
-from ..preprocess import Preprocessing, adapt, plain_memory
+from ..pictures.preprocess import Preprocessing, adapt, plain_memory
 from .resident import Resident
 
 

@@ -25,13 +25,13 @@ from ..models import network_spec
 from ..models.dense import with_dense
 from ..models.regularised import regularised
 from ..models.torch_network import Network, channels_last, check_user_module
-from ..preprocess import Preprocessing, adapt, pixel_statistics
-from . import optimizers
-from .averaging import AVERAGES
+from ..pictures.preprocess import Preprocessing, adapt, pixel_statistics
 from .batches import Batches, stream
-from .recipe import Config, Recipe
+from .optim import optimizers
+from .optim.averaging import AVERAGES
+from .optim.schedules import SCHEDULES
+from .plan.recipe import Config, Recipe
 from .resolution import check_resolution
-from .schedules import SCHEDULES
 from .state import TrainState
 
 Identity = Mapping[str, Any]

@@ -22,23 +22,16 @@ from ..device import autocast, synchronise
 from ..errors import EyesightError, InterruptedRun, RunError, TrainingError
 from ..models.torch_network import check_finite, load_arrays, to_arrays
 from ..run import RunFolder, Status
-from . import averaging, checkpoint
+from . import checkpoint
 from .clock import Clock
 from .events import CheckpointSaved, Control, Ended, EpochEnded, Event, Listener, Progress, Started
 from .job import Job
-from .recipe import Recipe
+from .optim import averaging
+from .plan.recipe import Recipe
 from .resolution import shrunk
 from .state import Best, TrainState
-from .validation import (
-    Row,
-    StopAsked,
-    best_row,
-    collect_statistics,
-    early_stop,
-    seed_torch,
-    statistics_batches,
-    validate,
-)
+from .statistics import collect_statistics, seed_torch, statistics_batches
+from .validation import Row, StopAsked, best_row, early_stop, validate
 
 _FLUSH_SECONDS = 0.25  # how often losses are fetched from the device, checked for NaN, and shown
 _SAVING_SHARE = 0.01  # the most of the time that saving at the ends of epochs may take

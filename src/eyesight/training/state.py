@@ -16,8 +16,8 @@ from torch import nn
 from ..errors import FormatError
 from ..formats import Arrays
 from ..models.torch_network import load_arrays, tensor_to_array, to_arrays
-from . import averaging, optimizers
-from .averaging import Average, NoAverage
+from .optim import averaging, optimizers
+from .optim.averaging import Average, NoAverage
 
 
 @dataclass

@@ -27,7 +27,7 @@ from .events import Control, Event, Listener, Planned, Progress, Warned, event_t
 from .identity import differences, first_weights, load_changed
 from .job import Identity, Job, prepare
 from .loop import Loop, fit
-from .recipe import Config, parse_config
+from .plan.recipe import Config, parse_config
 from .signals import stop_on_signals
 from .state import TrainState
 

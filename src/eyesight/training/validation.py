@@ -10,19 +10,16 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from torch import nn
 
 from ..data.dataset import Split
-from ..device import autocast
 from ..metrics import cross_entropy
-from .batches import step_seed, stream
+from .batches import stream
 from .events import Control
 from .job import Job
-from .recipe import Recipe
+from .plan.recipe import Recipe
 
 _BATCH = 256  # pictures; a signal waits for no more than these
-_STATISTICS_BATCHES, _STATISTICS_PICTURES = 32, 4000  # at most, for the statistics of batch norm
 
 Row = dict[str, Any]
 
@@ -51,7 +48,7 @@ def validate(job: Job, network: nn.Module, split: Split, step: int, control: Con
     losses, correct = [], 0
     try:
         for start in range(0, len(ids), _BATCH):
-            _check(control)
+            check(control)
             part = ids[start : start + _BATCH]
             logits, labels = classifier.logits(split.gather(part)), split.labels[part]
             losses.append(cross_entropy(logits, labels))
@@ -61,39 +58,10 @@ def validate(job: Job, network: nn.Module, split: Split, step: int, control: Con
     return float(np.concatenate(losses).mean()), correct / len(ids)
 
 
-def _check(control: Control) -> None:
+def check(control: Control) -> None:
+    """Raise `StopAsked` where the control wants to stop."""
     if control.stop_signal is not None:
         raise StopAsked
-
-
-def seed_torch(job: Job, step: int) -> None:
-    """Seed torch's own generators, which dropout draws from, for one update."""
-    seed = step_seed(job.config.seed, step)
-    torch.default_generator.manual_seed(seed)
-    if job.device.type == "cuda":
-        torch.cuda.manual_seed_all(seed)
-
-
-def statistics_batches(job: Job) -> int:
-    """Return how many batches the statistics of batch norm are collected from."""
-    enough = math.ceil(_STATISTICS_PICTURES / job.recipe.batch_size)
-    return min(_STATISTICS_BATCHES, enough, job.batches.steps_per_epoch)
-
-
-@torch.no_grad()
-def collect_statistics(job: Job, network: nn.Module, control: Control) -> None:
-    """Let batch-norm layers see the first batches of the training's first epoch, always the same.
-
-    Raises:
-        StopAsked: the control, asked between batches, wants to stop.
-    """
-    network.train()
-    for step in range(statistics_batches(job)):
-        _check(control)
-        seed_torch(job, step)  # for dropout before a batch norm
-        images, _ = job.batches.batch(step)
-        with autocast(job.device, job.precision):
-            network(images)
 
 
 def best_row(history: Sequence[Row], recipe: Recipe) -> Row:

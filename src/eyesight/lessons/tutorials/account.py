@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from ...evaluation.figures import png
 from ...formats import write_bytes
-from ..terminal import aligned
+from ...report.terminal import aligned
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

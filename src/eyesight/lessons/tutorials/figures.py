@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ...evaluation.figures import BLUE, ORANGE, show_picture
-from ...preprocess import Pixels
+from ...pictures.preprocess import Pixels
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -21,9 +21,9 @@ from ...evaluation.judge import Report
 from ...models import network_spec
 from ...models.summary import summarise
 from ...predictions import Predictions
-from ...training.presets import Preset
-from ...training.recipe import Config
+from ...training.plan.recipe import Config
 from .account import Account
+from .programs import Preset
 
 Row = dict[str, Any]
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ...training.figures import Spread
-from ...training.presets import PRESETS, Preset, figures_file, find
+from ...training.plan.measured import Spread
+from .programs import PRESETS, Preset, figures_file, find
 
 UNKNOWN = "not measured"
 

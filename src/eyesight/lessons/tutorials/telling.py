@@ -13,9 +13,9 @@ from ...data.dataset import Dataset
 from ...registry import Registry
 from ...run import RunFolder
 from ...training.events import EpochEnded, Event, Started
-from ...training.presets import Preset
-from ...training.recipe import Config
+from ...training.plan.recipe import Config
 from .account import Account
+from .programs import Preset
 from .story import Outcome, Story
 from .table import TABLE_COLUMNS, Measurement, conclusion, result_rows
 

@@ -1,0 +1,239 @@
+"""From a picture file to upright 8-bit grey or colour, in bounded memory, whatever the file holds.
+
+In: paths, bytes of files, Pillow images. Out: Pillow images of mode `L` or `RGB`, or a PictureError. It knows nothing
+of networks, of the size that they expect, or of torch.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import io
+import logging
+import math
+import warnings
+from functools import lru_cache
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError, _imaging
+from PIL.ImageFile import ImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.TiffImagePlugin import TiffImageFile
+
+from ..errors import PictureError
+
+# Decoders that Pillow maintains well and that need no external program; others (EPS, FITS, …) stay shut.
+PICTURE_FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
+PICTURE_SUFFIXES = frozenset(
+    (".png", ".jpg", ".jpeg", ".jfif", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".pbm", ".pnm")
+)
+
+# Four limits, in pixels and bytes. Together they keep a process that decodes, Python included, within 256 MB.
+MAX_PIXELS = 100_000_000  # a scanned poster; anything larger is more likely an attack
+MAX_JPEG_PIXELS = 200_000_000  # the largest telephone cameras; JPEG alone can be decoded at a part of its size
+MAX_SIDE = 65_535  # the most that JPEG can say
+MAX_MEMORY = 200_000_000  # while decoding, beside the file: 40 megapixels of colour in most formats
+LARGE = 20_000_000  # above it pixels are averaged over blocks; two copies and an EXIF rotation still fit
+
+_MODE_BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16L": 2, "I;16B": 2, "I;16N": 2}  # a pixel in Pillow; others 4
+_STRIP = 1 << 20  # pixels converted at a time
+_ORIENTATION = 0x0112  # the EXIF tag
+_TURNS = {2: 0, 3: 3, 4: 1, 5: 5, 6: 4, 7: 6, 8: 2}  # its value → PIL.Image.Transpose
+
+
+def decode(source: str | Path | bytes | Image.Image, *, channels: int) -> Image.Image:
+    """Open a picture as upright 8-bit grey (`L`) or colour (`RGB`).
+
+    EXIF rotation is applied; transparency is laid over white; 16-bit is scaled by 1/257 (Pillow's own conversion
+    would clip it); palettes, CMYK and the rest go through RGB. Animations give their first picture. A picture of more
+    than `LARGE` pixels is averaged over blocks, a JPEG by its own decoder.
+
+    Args:
+        source: a path, the bytes of a file, or a Pillow image, which may itself be what is returned.
+        channels: 1 or 3.
+
+    Raises:
+        PictureError: not a picture, cut off, too large, or of a kind without a defined brightness.
+    """
+    _quiet_libraries()
+    name = str(source) if isinstance(source, str | Path) else "picture"
+    try:
+        with warnings.catch_warnings(action="ignore"):  # Pillow warns of odd metadata; what decodes is a picture
+            picture, turn = _read(source, "L" if channels == 1 else "RGB", name)
+            return picture if turn is None else picture.transpose(turn)
+    except PictureError:
+        raise
+    except UnidentifiedImageError:
+        raise PictureError(f"{name}: not a picture (readable: {', '.join(PICTURE_FORMATS)})") from None
+    except Image.DecompressionBombError as error:
+        raise PictureError(f"{name}: {error}") from None
+    except OSError as error:
+        raise PictureError(f"{name}: {(error.strerror or str(error)).lower()}") from None
+    except MemoryError:
+        raise PictureError(f"{name}: not enough memory to decode it") from None
+    except Exception as error:  # on damaged files Pillow's decoders raise nearly anything
+        raise PictureError(f"{name}: damaged picture ({error})") from None
+
+
+@lru_cache(maxsize=1)
+def _quiet_libraries() -> None:
+    """Keep libtiff, and Pillow's log, from writing to stderr what a PictureError says already."""
+    logging.getLogger("PIL").addHandler(logging.NullHandler())
+    with contextlib.suppress(OSError, AttributeError):  # a Pillow without libtiff, or with it inside
+        ctypes.CDLL(_imaging.__file__).TIFFSetErrorHandler(None)
+
+
+def _read(source: str | Path | bytes | Image.Image, mode: str, name: str) -> tuple[Image.Image, Image.Transpose | None]:
+    """Return the picture as `mode`, and how to turn it; the caller does, when the file's own pixels are freed."""
+    if isinstance(source, Image.Image):  # the caller's, and so is its memory; it stays open, and of its size
+        _check_size(source, name)
+        source.load()
+        return _flat(source, mode, _block(source), name), _turn(source)
+    with _opened(source) as picture:
+        _check_size(picture, name)
+        pixels, block = picture.width * picture.height, _block(picture)
+        if isinstance(picture, JpegImageFile) and _draft(picture, block):
+            block = 1
+        need = _memory(picture, pixels, mode, block)
+        if need > MAX_MEMORY:
+            kind = f"{picture.format} of {pixels / 1e6:.1f} megapixels, which takes {need / 1e6:.0f} MB"
+            raise PictureError(f"{name}: expected to decode it in {MAX_MEMORY / 1e6:.0f} MB; received: {kind}")
+        picture.load()
+        return _flat(picture, mode, block, name), _turn(picture)
+
+
+def _opened(source: str | Path | bytes) -> ImageFile:
+    """Open a picture file, not yet decoded."""
+    try:
+        return Image.open(_file(source), formats=PICTURE_FORMATS)
+    except Image.DecompressionBombError as error:
+        try:  # Pillow's own limit is 179 megapixels
+            return JpegImageFile(_file(source))
+        except SyntaxError:
+            raise error from None
+
+
+def _file(source: str | Path | bytes) -> Path | io.BytesIO:
+    return io.BytesIO(source) if isinstance(source, bytes) else Path(source)
+
+
+def _check_size(picture: Image.Image, name: str) -> None:
+    """Raise a PictureError for a picture that is empty or beyond the limits, before it is decoded."""
+    most = MAX_JPEG_PIXELS if isinstance(picture, JpegImageFile) else MAX_PIXELS
+    if not 0 < picture.width * picture.height <= most or max(picture.size) > MAX_SIDE:
+        wanted = f"expected 1 to {most:,} pixels, and at most {MAX_SIDE:,} a side"
+        raise PictureError(f"{name}: {wanted}; received: {picture.width}x{picture.height}")
+
+
+def _block(picture: Image.Image) -> int:
+    """Return the side of the blocks of pixels to average: the least that leaves about `LARGE` pixels."""
+    return math.isqrt((picture.width * picture.height - 1) // LARGE) + 1
+
+
+def _draft(picture: JpegImageFile, block: int) -> bool:
+    """Have the JPEG decoder average blocks of the next power of two; return whether it will.
+
+    It does so on the coefficients, for next to nothing, and holds only the small picture.
+    """
+    scale = 1 << (block - 1).bit_length()
+    return scale > 1 and picture.draft(None, (picture.width // scale, picture.height // scale)) is not None
+
+
+def _memory(picture: ImageFile, pixels: int, mode: str, block: int) -> int:
+    """Estimate the bytes that decoding a picture and converting it to `mode` will fill, the file itself apart.
+
+    Args:
+        picture: opened, not loaded; with its draft.
+        pixels: of the file, before the draft.
+        mode: to be converted to.
+        block: side of the blocks to be averaged.
+    """
+    size = picture.width * picture.height
+    held, extra = _MODE_BYTES.get(picture.mode, 4) * size, 0  # to the end of decoding; during a part of it
+    codec = picture.tile[0][0] if picture.tile else ""
+    if isinstance(picture, JpegImageFile):
+        extra = _coefficients(picture, pixels)
+    elif isinstance(picture, TiffImageFile):
+        extra = held if _turn(picture) else 0  # Pillow turns a TIFF itself, beside the buffer
+        extra += _tiff_buffer(picture) if codec == "libtiff" else 0
+    elif picture.format == "WEBP":
+        held, extra = 12 * size, 4 * size  # two canvases and Pillow's picture; one more copy in between
+    elif picture.format == "GIF":
+        held *= 2  # beside the picture, what a second one would be laid over
+    elif codec in ("bmp_rle", "ppm", "ppm_plain"):  # written in Python
+        extra = 8 * size
+    return held + max(extra, _MODE_BYTES.get(mode, 4) * size // block**2)
+
+
+def _coefficients(picture: JpegImageFile, pixels: int) -> int:
+    """Return the bytes of the coefficients that libjpeg keeps of a JPEG in several scans, whatever the draft."""
+    areas = [across * down for _, across, down, _ in picture.layer]
+    one_scan = not picture.info.get("progressive") and _first_scan(picture.fp) == len(areas)
+    return 0 if one_scan else 2 * pixels * sum(areas) // max(1, *areas)
+
+
+def _first_scan(file: IO[bytes] | None) -> int:
+    """Return how many colour components the first scan of an open JPEG file has."""
+    assert file is not None
+    file.seek(2)
+    while byte := file.read(1):
+        if byte != b"\xff":
+            continue
+        while (marker := file.read(1)) == b"\xff":
+            pass
+        if marker == b"\xda":
+            return int.from_bytes(file.read(3)[2:])
+        if marker > b"\x01" and not b"\xd0" <= marker <= b"\xd8":  # the others have no content
+            file.seek(max(0, int.from_bytes(file.read(2)) - 2), io.SEEK_CUR)
+    return 0
+
+
+def _tiff_buffer(picture: TiffImageFile) -> int:
+    """Return the bytes of one strip or tile, which libtiff unpacks as a whole."""
+    tags = picture.tag_v2
+    width, rows = tags[256], min(tags[257], tags.get(278, tags[257]))
+    width, rows = tags.get(322, width), tags.get(323, rows)
+    return int(width * rows * max(32, sum(tags.get(258, (1,)))) // 8)
+
+
+def _turn(picture: Image.Image) -> Image.Transpose | None:
+    """Return how its EXIF data says that a picture is to be turned; not at all where the data is damaged.
+
+    Pillow's `exif_transpose` also writes the data anew, and fails on the slips that real cameras make in it.
+    """
+    try:
+        turn = _TURNS.get(picture.getexif().get(_ORIENTATION, 1))
+    except Exception:  # see `decode`
+        return None
+    return None if turn is None else Image.Transpose(turn)
+
+
+def _flat(picture: Image.Image, mode: str, block: int, name: str) -> Image.Image:
+    """Return the picture as `mode`, averaged over blocks; in strips where the way there has several copies."""
+    if block == 1 and picture.mode[0] not in "IF" and not picture.has_transparency_data:
+        return picture if picture.mode == mode else picture.convert(mode)
+    width, height = picture.size
+    flat = Image.new(mode, (-(-width // block), -(-height // block)))
+    rows = block * max(1, _STRIP // (width * block))
+    for top in range(0, height, rows):
+        strip = picture.crop((0, top, width, min(top + rows, height)))
+        strip = _eight_bit(strip, name).convert(mode)
+        flat.paste(strip if block == 1 else strip.reduce(block), (0, top // block))
+    return flat
+
+
+def _eight_bit(picture: Image.Image, name: str) -> Image.Image:
+    """Return the picture with 8 bits a channel and no transparency."""
+    if picture.mode.startswith("I"):  # 16-bit files open as I;16 or, from some formats, as 32-bit I
+        values = np.asarray(picture)
+        if values.min() < 0 or values.max() > 65535:
+            raise PictureError(f"{name}: 32-bit picture; expected values from 0 to 65535")
+        return Image.fromarray(((np.arange(65536) + 128) // 257).astype(np.uint8)[values])
+    if picture.mode == "F":
+        raise PictureError(f"{name}: floating-point picture; its brightness has no defined range")
+    if picture.has_transparency_data:
+        layer = picture.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
+    return picture

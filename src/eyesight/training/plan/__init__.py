@@ -1,0 +1,1 @@
+"""What a training is to be, before it starts: recipe, planner, presets."""

@@ -1,0 +1,245 @@
+"""The configuration of a run: one frozen, checked object behind flags, file and saved run alike.
+
+In: keyword arguments, `--set` pairs, or a config.yaml. Out: `Config`. An unknown key is refused with the nearest
+name. It knows which names exist, not what they do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from ...errors import UsageError, nearest_name
+from ...models import NETWORKS
+from ...pictures.views import Views
+from ...run import CONFIG_FORMAT, CONFIG_VERSION
+from ..optim.averaging import AVERAGES
+from ..optim.optimizers import OPTIMIZERS
+from ..optim.schedules import SCHEDULES
+
+# Each is the common choice for small networks at batch sizes of 32 to 128.
+DEFAULT_LR = {"sgd": 0.05, "muon": 0.2}
+_OTHER_LR = 1e-3
+LENGTHS = ("epochs", "updates", "budget")  # a recipe has one of these
+
+
+_Share = Annotated[float, Field(gt=0, lt=1)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class DataConfig(_Part):
+    """Which data, and how it is split."""
+
+    name: str = "digits"
+    kind: Literal["catalog", "arrays"] = "catalog"
+    # a tenth is enough to choose between epochs (±1.3 % at 5,000 pictures) and leaves nearly all to learn from
+    validation: Annotated[float, Field(ge=0, le=0.5)] | Literal["test"] = 0.1
+    split_seed: Annotated[int, Field(ge=0)] = (
+        0  # apart from the run's seed, so that runs are compared on the same split
+    )
+    sample: Annotated[int, Field(ge=1)] | None = None  # so many of the training pictures, validation and all; else all
+
+
+class ModelConfig(_Part):
+    """Which network: a registered name, `auto` for one that fits the pictures, or the class of a user's module."""
+
+    name: str = "auto"
+    kind: Literal["registry", "module"] = "registry"
+    dense: tuple[Annotated[int, Field(ge=1, le=1 << 16)], ...] | None = (
+        None  # widths of the hidden dense layers; its own
+    )
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0  # share of the inputs of each dense layer left out in training
+    batch_norm: bool = False  # after every convolution, and every dense layer but the last
+
+    @model_validator(mode="after")
+    def _known(self) -> ModelConfig:
+        if self.kind == "registry" and self.name != "auto":
+            NETWORKS.check(self.name)
+        if self.kind == "module" and (self.dropout or self.batch_norm or self.dense is not None):
+            raise ValueError(
+                "model.dense, model.dropout, model.batch_norm: only for registered networks; put them into your module"
+            )
+        return self
+
+    @field_validator("dense", mode="before")
+    @classmethod
+    def _one_width_is_a_list_of_one(cls, value: Any) -> Any:
+        if isinstance(value, int) and not isinstance(value, bool):
+            return (value,)
+        if not isinstance(value, list | tuple | None):
+            raise ValueError(f"model.dense: expected widths such as 128 or [128, 64]; received: {value!r}")
+        return value
+
+
+class EarlyStopping(_Part):
+    """Stop when the validation figure has not improved for `patience` epochs."""
+
+    monitor: Literal["val_loss", "val_accuracy"] = "val_loss"
+    patience: Annotated[int, Field(ge=1)] = 3
+
+
+class Recipe(_Part):
+    """How the network is trained. Every default carries its reason."""
+
+    method: Literal["gradient"] = "gradient"
+    # how long: times through the training pictures, or updates, or seconds. Ten is the tutorials' number of epochs
+    epochs: Annotated[int, Field(ge=1, le=100_000)] | None = 10
+    updates: Annotated[int, Field(ge=1, le=1_000_000_000)] | None = None
+    budget: Annotated[float, Field(gt=0, le=31_536_000)] | None = None
+    batch_size: Annotated[int, Field(ge=1, le=1_000_000)] = (
+        64  # the tutorials take 32; larger batches use the cores better
+    )
+    # shuffled: every picture once in an epoch; replacement: each batch is drawn from all pictures anew
+    sampling: Literal["shuffled", "replacement"] = "shuffled"
+    flip: bool = False  # mirror half of the pictures left to right; wrong for digits and letters, so off
+    shift: Annotated[int, Field(ge=0, le=1024)] = 0  # move pictures by up to so many pixels each way
+    # smaller pictures at first: [[0.5, 0.75]] has three quarters of height and width for the first half of the training
+    resolution: tuple[tuple[_Share, _Share], ...] = ()
+    # split every batch in so many parts: less memory, the same update; with batch normalisation, which looks at each
+    # part on its own, nearly the same
+    accumulate: Annotated[int, Field(ge=1)] = 1
+    optimizer: str = "adam"  # works untuned
+    lr: Annotated[float, Field(gt=0)] = 1e-3
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9  # of sgd and muon
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    schedule: str = "cosine"  # ends at zero, so that the last epoch is about the best one
+    clip_norm: Annotated[float, Field(gt=0)] | None = None  # largest norm of the whole gradient
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    normalize: Literal["standard", "unit", "centered"] = "standard"  # per-channel mean 0 and deviation 1; 0–1; −0.5–0.5
+    early_stopping: EarlyStopping | None = None
+    validate_every: Annotated[int, Field(ge=1)] | None = None  # updates; at the end of every epoch where not given
+    validation_sample: Annotated[int, Field(ge=1)] | None = None  # so many at random, with replacement; else all
+    averaging: str = "none"  # ema and swa smooth the weights over updates; they help most without a falling schedule
+    views: Views = "one"  # what a prediction looks at, each a pass through the network; not so while training
+    # which weights become the model: the best on validation pictures, or the last. auto: best, except where the
+    # validation pictures are the test set, as choosing on that would flatter the result
+    keep: Literal["auto", "best", "last"] = "auto"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _default_rate(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("lr") is None:
+            values = {key: value for key, value in values.items() if key != "lr"}
+            optimizer = values.get("optimizer", "adam")
+            values["lr"] = DEFAULT_LR.get(optimizer, _OTHER_LR) if isinstance(optimizer, str) else _OTHER_LR
+        return values
+
+    @model_validator(mode="before")
+    @classmethod
+    def _another_length_than_epochs(cls, values: Any) -> Any:
+        if not isinstance(values, dict) or "epochs" in values:
+            return values
+        others = any(values.get(length) is not None for length in LENGTHS)
+        return values | {"epochs": None} if others else values
+
+    @field_validator("optimizer")
+    @classmethod
+    def _known_optimizer(cls, name: str) -> str:
+        return OPTIMIZERS.check(name)
+
+    @field_validator("schedule")
+    @classmethod
+    def _known_schedule(cls, name: str) -> str:
+        return SCHEDULES.check(name)
+
+    @field_validator("averaging")
+    @classmethod
+    def _known_averaging(cls, name: str) -> str:
+        return AVERAGES.check(name)
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Recipe:
+        given = {length: getattr(self, length) for length in LENGTHS if getattr(self, length) is not None}
+        if len(given) != 1:
+            received = ", ".join(f"{length} {value:g}" for length, value in given.items()) or "none of them"
+            raise ValueError(f"recipe.epochs: expected one of epochs, updates and budget; received: {received}")
+        until = [end for end, _ in self.resolution]
+        if until != sorted(set(until)):
+            raise ValueError(f"recipe.resolution: expected progress that rises; received: {until}")
+        return self
+
+
+class Machine(_Part):
+    """Where and how precisely the run computes; `auto` is replaced by what was found when the run starts."""
+
+    device: str = "auto"
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    threads: Annotated[int, Field(ge=1, le=1024)] | None = None
+    deterministic: bool = False  # on a GPU: slower kernels whose results repeat bit for bit; a CPU's always do
+
+
+class Config(_Part):
+    """Everything that repeats a run: the contents of config.yaml."""
+
+    format: Literal["eyesight-config"] = CONFIG_FORMAT
+    version: Literal[1] = CONFIG_VERSION
+    data: DataConfig = DataConfig()
+    model: ModelConfig = ModelConfig()
+    recipe: Recipe = Recipe()
+    machine: Machine = Machine()
+    seed: Annotated[int, Field(ge=0, lt=1 << 63)] = 0
+
+
+def parse_config(values: Mapping[str, Any], source: str = "") -> Config:
+    """Return the checked configuration.
+
+    Args:
+        values: the nested entries; those left out get their defaults.
+        source: the file they came from, for messages.
+
+    Raises:
+        UsageError: naming the field, what was expected, and what was received.
+    """
+    try:
+        return Config.model_validate(dict(values))
+    except ValidationError as error:
+        raise UsageError((f"{source}: " if source else "") + _first_problem(error)) from None
+
+
+def _first_problem(error: ValidationError) -> str:
+    problem = error.errors()[0]
+    path = [str(part) for part in problem["loc"]]
+    if path[:2] == ["data", "validation"]:  # of two types; pydantic names the one that it tried
+        return f'data.validation: expected a share from 0 to 0.5, or "test"; received: {problem["input"]!r}'
+    field = ".".join(path)
+    if problem["type"] == "extra_forbidden":
+        return f"unknown key {field!r}" + _suggestion(path)
+    if problem["type"] == "value_error":
+        return problem["msg"].removeprefix("Value error, ")  # ours, and complete
+    expected = "should be a mapping" if problem["type"] == "model_type" else problem["msg"].removeprefix("Input ")
+    return f"{field}: {expected}; received: {problem['input']!r}"
+
+
+def _suggestion(path: list[str]) -> str:
+    """Return the nearest known key beside the unknown one at `path`."""
+    part: type[BaseModel] = Config
+    for name in path[:-1]:
+        annotation = part.model_fields[name].annotation
+        options = [annotation, *getattr(annotation, "__args__", ())]
+        part = next(o for o in options if isinstance(o, type) and issubclass(o, BaseModel))
+    nearest = nearest_name(path[-1], part.model_fields)
+    prefix = "".join(f"{name}." for name in path[:-1])
+    return f"; did you mean {prefix + nearest!r}?" if nearest else f"; known: {', '.join(part.model_fields)}"
+
+
+def set_values(values: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return nested `values` with dotted keys replaced.
+
+    >>> set_values({"recipe": {"epochs": 10}}, {"recipe.epochs": 3})
+    {'recipe': {'epochs': 3}}
+    """
+    result = {key: dict(value) if isinstance(value, Mapping) else value for key, value in values.items()}
+    for key, value in settings.items():
+        place = result
+        *path, last = key.split(".")
+        for part in path:
+            inner = place.get(part)
+            place[part] = dict(inner) if isinstance(inner, Mapping) else {}
+            place = place[part]
+        place[last] = value
+    return result

@@ -1,0 +1,534 @@
+"""The five tutorials: the presets to the letter, what each prints and draws, the notebooks and the scripts."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import dataclasses
+import json
+import os
+import pty
+import re
+import runpy
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from nbclient import NotebookClient
+from PIL import Image
+
+import eyesight
+from eyesight.cli import main
+from eyesight.data.catalog import entry
+from eyesight.errors import UnknownNameError, UsageError
+from eyesight.lessons.tutorials.account import Account
+from eyesight.lessons.tutorials.programs import PRESETS, all_measured, find
+from eyesight.lessons.tutorials.table import Measurement, conclusion, figure_rows, notes
+from eyesight.lessons.tutorials.telling import STORIES, differences
+from eyesight.report.terminal import aligned
+from eyesight.training.plan.measured import Spread
+from eyesight.training.plan.recipe import Recipe
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+NOTEBOOKS = sorted((EXAMPLES / "notebooks").glob("*.ipynb"))
+SCRIPTS = sorted(EXAMPLES.glob("tutorial_*.py"))
+PROGRAM = [sys.executable, "-c", "import sys; from eyesight.cli import main; sys.exit(main())"]
+LENET_LINE = re.compile(r"Epoch # \d+\. Train Loss: \d+\.\d\d\. Train Acc \(Test Acc\): [01]\.\d\d \([01]\.\d\d\)")
+
+# What tutorials.md says of each, apart from what all of them have.
+LETTER = {
+    "fashion-early-stopping": ("fashion-mnist", "small-cnn-3pool", "test", 94_154, {"epochs": 25}),
+    "cifar10-quickstart": ("cifar10", "small-cnn", "test", 122_570, {"epochs": 10}),
+    "fashion-same-padding": ("fashion-mnist", "small-cnn-same", "test", 257_162, {"epochs": 10}),
+    "lenet5-mnist": ("mnist", "lenet5", "test", 61_706, {"updates": 300, "batch_size": 100, "sampling": "replacement",
+                                                        "validate_every": 5, "validation_sample": 500}),
+    "cifar10-dense": ("cifar10", "mlp", 0.0, 3_844_682, {"epochs": 15, "optimizer": "keras-rmsprop",
+                                                         "normalize": "centered"}),
+}  # fmt: skip
+KERAS = {"batch_size": 32, "optimizer": "keras-adam", "lr": 1e-3, "schedule": "constant", "normalize": "unit",
+         "keep": "last", "sampling": "shuffled", "validate_every": None, "validation_sample": None, "flip": False,
+         "shift": 0, "weight_decay": 0.0, "label_smoothing": 0.0, "clip_norm": None, "averaging": "none",
+         "accumulate": 1, "epochs": None, "updates": None, "budget": None}  # fmt: skip
+
+
+def part(data: eyesight.Dataset, train: int = 128, test: int = 100) -> eyesight.Dataset:
+    """Return the first pictures of a real dataset, so that a tutorial takes a second."""
+    assert data.test is not None
+    first, judged = (
+        s.select(np.arange(n), name=s.name) for s, n in ((data.with_validation(0).train, train), (data.test, test))
+    )
+    return dataclasses.replace(
+        data, train=first, test=judged, validation=None, protocol="no-validation", validation_share=0, _whole_train=None
+    )
+
+
+@pytest.fixture(scope="module")
+def parts(data_dir: Path) -> dict[str, eyesight.Dataset]:
+    names = {find(name).config["data"]["name"] for name in PRESETS}
+    return {name: part(eyesight.load_data(name, data_dir=data_dir, validation=0)) for name in names}
+
+
+def same_program(run: eyesight.Run, name: str, *lengths: str) -> None:
+    """Assert that a run was trained as the preset says, but for its length."""
+    got, expected = run.config.model_dump(), find(name).configuration().model_dump()
+    for config in (got, expected):
+        del config["machine"]["device"], config["machine"]["threads"]
+        for length in lengths:
+            del config["recipe"][length]
+    assert got == expected
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_the_preset_is_the_tutorial_to_the_letter(name: str) -> None:
+    preset = find(name)
+    data, model, validation, parameters, recipe = LETTER[name]
+    config = preset.configuration()
+    assert (config.data.name, config.data.validation) == (data, validation)
+    assert (config.model.name, config.model.dropout, config.model.batch_norm) == (model, 0, False)
+    wanted = KERAS | recipe
+    assert {key: getattr(config.recipe, key) for key in wanted} == wanted
+    stopping = config.recipe.early_stopping
+    assert (stopping and stopping.model_dump()) == (
+        {"monitor": "val_loss", "patience": 2} if name == "fashion-early-stopping" else None
+    )
+    assert config.machine.precision == "fp32"
+    assert config.seed == (98 if name == "lenet5-mnist" else 0)
+    height, width, channels = map(int, entry(data).size.split("x"))
+    table = eyesight.summary(model, input=(height, width, channels), classes=10)
+    assert table.parameters == preset.parameters == parameters
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_ours_learns_from_the_same_data_and_chooses_nothing_on_the_test_set(name: str) -> None:
+    preset = find(name)
+    tutorial, ours = preset.configuration(), preset.configuration(ours=True, seed=7)
+    assert (ours.data.name, ours.data.validation, ours.seed) == (tutorial.data.name, 0, 7)
+    for key in differences(tutorial.model_dump(), ours.model_dump()):
+        assert key == "seed" or preset.why.get(key), f"{key}: the account does not say why it differs"
+
+
+def test_every_preset_has_a_story_and_figures_with_their_origin() -> None:
+    assert set(STORIES) == set(PRESETS) == set(all_measured())
+    for measured in all_measured().values():
+        assert measured.published
+        assert measured.keras is not None
+        assert 0.4 < measured.keras.mean < 1
+        assert measured.keras.n >= 5
+    assert any("Keras 3.15" in note for note in notes())
+
+
+def test_the_list_says_what_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "lenet5-mnist"
+    measured = dataclasses.replace(all_measured()[name], eyesight=None, ours=Spread(0.9831, 0.0012, 5, 3.2))
+    monkeypatch.setitem(all_measured(), name, measured)
+    row = next(row for row in figure_rows() if row[0] == name)
+    assert row[2:] == ("0.960 ± 0.007 (n = 6), 11 s", "not measured", "0.983 ± 0.001 (n = 5), 3 s")
+
+
+def test_the_list_names_all_five(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["tutorial"]) == 0
+    out = capsys.readouterr().out
+    for name in PRESETS:
+        assert len(re.findall(f"^{name} ", out, re.MULTILINE)) == 2
+        assert f"{find(name).parameters:,}" in out
+    assert main(["tutorial", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [row["name"] for row in rows] == list(PRESETS)
+    assert rows[3]["command"] == "eyesight tutorial lenet5-mnist"
+
+
+def test_lenet_prints_the_tutorials_lines_also_beside_a_progress_bar(data_dir: Path, tmp_path: Path) -> None:
+    """With stderr on a terminal and stdout in a file, the bar must not take stdout's lines."""
+    command = ["tutorial", "lenet5-mnist", "--updates", "12", "--threads", "1", "-o", "run", "--data-dir", data_dir]
+    reader, terminal = pty.openpty()
+    process = subprocess.Popen([*PROGRAM, *map(str, command)], stdout=subprocess.PIPE, stderr=terminal, text=True)
+    os.close(terminal)
+    shown: list[bytes] = []
+    watcher = threading.Thread(target=drain, args=(reader, shown))
+    watcher.start()
+    out, _ = process.communicate(timeout=120)
+    watcher.join()
+    os.close(reader)
+    assert process.returncode == 0, b"".join(shown)
+    assert b"60,000 training pictures, 12 updates" in b"".join(shown)
+    lines = [line for line in out.splitlines() if line.startswith("Epoch #")]
+    assert [line.split(".")[0] for line in lines] == ["Epoch # 5", "Epoch # 10", "Epoch # 12"]
+    assert all(map(LENET_LINE.fullmatch, lines))
+    rows = eyesight.open_run("run").metrics()
+    assert lines[0] == (
+        f"Epoch # 5. Train Loss: {rows[0]['loss']:.2f}. "
+        f"Train Acc (Test Acc): {rows[0]['accuracy']:.2f} ({rows[0]['val_accuracy']:.2f})"
+    )
+    assert "note: 12 updates in place of the tutorial's 300 updates: the figures below are not the tutorial's" in out
+    for text in ("padded: (60000, 32, 32, 1)", "Total params: 61,706", "all 10,000 test pictures",
+                 "the tutorial says", "Keras here", "this run (another length or other data)", "seed"):  # fmt: skip
+        assert text in out, text
+    assert [path.name for path in drawn("run")] == ["accuracy.png", "loss.png", "predictions.png"]
+    same_program(eyesight.open_run("run"), "lenet5-mnist", "updates")
+
+
+def drain(terminal: int, into: list[bytes]) -> None:
+    """Read what a program shows on a terminal, so that it never has to wait."""
+    with contextlib.suppress(OSError):  # the program has let go of it
+        while text := os.read(terminal, 4096):
+            into.append(text)
+
+
+def drawn(run: str | Path) -> list[Path]:
+    """Return the figures of a tutorial, each of which must be a picture with something on it."""
+    paths = sorted((Path(run) / "tutorial").glob("*"))
+    for path in paths:
+        with Image.open(path) as picture:
+            assert min(picture.size) > 200
+            assert len(picture.convert("L").getcolors(1 << 16) or ()) > 10, path.name
+    return paths
+
+
+PRINTED = {
+    "fashion-early-stopping": (
+        "Training data: (128, 28, 28), Test data: (100, 28, 28)",
+        "Label of the first training picture: 9 (Ankle boot)",
+        "Pixels: 0 to 255; divided by 255: 0.0 to 1.0",
+        'EarlyStopping(monitor="val_loss", patience=2)',
+        "Total params: 94,154", "Trainable params: 94,154", "    9  Ankle boot", "Confused most: ", "argmax: ",
+        "The tutorial names the test set as its validation data",
+    ),
+    "cifar10-quickstart": (
+        "divided by 255", "Total params: 122,570", "more epochs (eyesight tutorial cifar10-quickstart --epochs 20), or",
+        "other dense layers", "The tutorial names the test set as its validation data",
+    ),
+    "fashion-same-padding": (
+        "Shape before: (128, 28, 28)", "Shape after:  (128, 28, 28, 1)", "Total params: 257,162", "Test loss: ",
+        "Test accuracy: ", "Dropout would reduce the overfitting", "filters ", "kernel_size", "strides", "padding",
+        "data_format", "dilation_rate", "groups", "activation", "use_bias", "kernel_initializer", "bias_initializer",
+        "input_shape", "The tutorial names the test set as its validation data",
+    ),
+    "cifar10-dense": (
+        "First ten labels: [", "Training data: (128, 32, 32, 3), labels (128, 1)", "Pixels: min 0, max 255",
+        "Pixels: 0 to 255 become -0.5 to 0.5", "Total params: 3,844,682", "by guessing: ",
+        "302×403 → 300×401, 10 parameters", "302×403 → 296×397, 50 parameters",
+    ),
+}  # fmt: skip
+DRAWN = {
+    "fashion-early-stopping": ["confusion.png", "curves.png", "first-picture.png"],
+    "cifar10-quickstart": ["accuracy.png", "pictures.png"],
+    "fashion-same-padding": ["curves.png", "pictures.png"],
+    "cifar10-dense": ["accuracy.png", "photo-blur7.png", "photo-edge.png", "photo-random.png", "pictures.png"],
+}
+
+
+def said(name: str, out: str, epochs: int) -> None:
+    """Assert that everything the tutorial prints and draws is there."""
+    words = " ".join(out.split())
+    for text in PRINTED[name]:
+        assert text in out or " ".join(text.split()) in words, text
+    tested = "  test loss .* test accuracy" if find(name).config["data"]["validation"] == "test" else ""
+    line = f"^Epoch +[0-9]+/{epochs}  train loss .*  train accuracy .*{tested}"
+    assert len(re.findall(line, out, re.MULTILINE)) == epochs
+    assert "128 of" in words
+    assert [path.name for path in drawn("run")] == DRAWN[name]
+
+
+@pytest.fixture
+def figures(monkeypatch: pytest.MonkeyPatch) -> dict[str, Figure]:
+    """The figures of an account by name, as they are drawn; `Account.figure` does what it does."""
+    found: dict[str, Figure] = {}
+    original = Account.figure
+
+    def keep(account: Account, name: str, figure: Figure, about: str) -> None:
+        found[name] = figure
+        original(account, name, figure, about)
+
+    monkeypatch.setattr(Account, "figure", keep)
+    return found
+
+
+def test_lenet_draws_its_two_curves_and_six_titled_digits(
+    parts: dict[str, eyesight.Dataset], figures: dict[str, Figure]
+) -> None:
+    eyesight.tutorial("lenet5-mnist", data=parts["mnist"], updates=10, output="run", threads=1, progress=False)
+    assert [figures[name].axes[0].get_title() for name in ("loss", "accuracy")] == [
+        "Loss per Epoch", "Train and Test Accuracy",
+    ]  # fmt: skip
+    assert [line.get_xdata().tolist() for line in figures["accuracy"].axes[0].lines] == [[5, 10], [5, 10]]
+    digits = figures["predictions"].axes
+    assert digits[0].get_subplotspec().get_gridspec().get_geometry() == (2, 3)
+    actual = [f"Actual: {label} Pred: " for label in parts["mnist"].test.labels[30:36]]
+    assert [axes.get_title()[:-1] for axes in digits] == actual
+
+
+def test_figures_of_the_pictures_are_there_while_it_trains(
+    parts: dict[str, eyesight.Dataset], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there: list[bool] = []
+    original = Account.show
+
+    def look(account: Account, *lines: str) -> None:
+        there.extend(Path("run/tutorial/pictures.png").is_file() for line in lines if line.startswith("Update "))
+        original(account, *lines)
+
+    monkeypatch.setattr(Account, "show", look)
+    eyesight.tutorial(
+        "fashion-same-padding", data=parts["fashion-mnist"], updates=1, output="run", threads=1, progress=False
+    )
+    assert there == [True]
+
+
+@pytest.mark.parametrize("name", ["fashion-early-stopping", "fashion-same-padding", "cifar10-dense"])
+def test_each_prints_and_draws_what_the_tutorial_does(
+    name: str, parts: dict[str, eyesight.Dataset], capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = parts[find(name).config["data"]["name"]]
+    run = eyesight.tutorial(name, data=data, epochs=2, output="run", threads=1, progress=False)
+    out, err = capsys.readouterr()
+    assert err == ""
+    said(name, out, 2)
+    assert "2 epochs in place of the tutorial's" in out
+    assert run.status == "complete"
+    same_program(run, name, "epochs")
+
+
+def test_ours_is_told_trained_and_compared_on_the_same_data(
+    parts: dict[str, eyesight.Dataset], capsys: pytest.CaptureFixture[str], figures: dict[str, Figure]
+) -> None:
+    name = "cifar10-quickstart"
+    run = eyesight.tutorial(name, ours=True, data=parts["cifar10"], output="run", threads=1, progress=False)
+    out = capsys.readouterr().out
+    said(name, out, 10)
+    assert figures["accuracy"].axes[0].get_ylim() == (0.5, 1)
+    same_program(eyesight.open_run("run"), name)
+    assert run.path == Path("run-ours")
+    assert run.config.data.validation == 0
+    accuracies = [eyesight.open_run(path).reports()[0]["accuracy"] for path in ("run", "run-ours")]
+    table = out[out.index("Side by side") :]
+    for label, accuracy in zip(("this run", "ours"), accuracies, strict=True):
+        assert re.search(rf"^{label}.* {accuracy:.4f} ", table, re.MULTILINE)
+    assert f"Ours: {accuracies[1]:.4f} against {accuracies[0]:.4f}" in table
+    assert re.search(r"^recipe\.flip +False +True +half of the pictures", out, re.MULTILINE)
+
+
+def test_worse_and_slower_is_said_as_it_is() -> None:
+    tutorial, ours = Measurement("this run", 0.9, "2 epochs", 10), Measurement("ours", 0.85, "2 epochs", 15)
+    assert conclusion(tutorial, ours) == "Ours: 0.8500 against 0.9000, 5.0 percentage points less, in 1.50 of the time."
+
+
+def test_an_interrupted_tutorial_goes_on_with_resume(data_dir: Path) -> None:
+    command = ["tutorial", "lenet5-mnist", "--updates", "60", "--threads", "1", "-o", "run", "--data-dir", data_dir]
+    process = subprocess.Popen(
+        [*PROGRAM, *map(str, command)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    while not process.stdout.readline().startswith("Epoch # 5."):
+        assert process.poll() is None, process.stderr.read()
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert "go on with: eyesight train --resume run" in err
+    assert sorted(path.name for path in Path("run").iterdir())[0] == "checkpoints"
+    assert main(["train", "--resume", "run", "--data-dir", str(data_dir)]) == 0
+    assert eyesight.open_run("run").metrics()[-1]["step"] == 60
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["lenet5_mnist"], "unknown tutorial 'lenet5_mnist'; did you mean 'lenet5-mnist'?"),
+        (["lenet5-mnist", "--epochs", "2"], "--epochs: lenet5-mnist draws batches at random and has none; use --upda"),
+        (["cifar10-dense", "--epochs", "2", "--updates", "3"], "--updates: expected this or --epochs; received: "),
+        (["lenet5-mnist", "--ours", "--updates", "3"], "--ours: compares with the whole tutorial; leave out --updates"),
+        (["--ours"], "--ours: name the tutorial that it is for"),
+        (["--data-dir", "."], "--data-dir: name the tutorial that it is for"),
+        (["lenet5-mnist", "--json"], "--json: only for the list"),
+        (["lenet5-mnist", "--updates", "0"], "Invalid value for '--updates'"),
+        (["lenet5-mnist", "--data-dir", "nowhere"], "--data-dir: no such folder: nowhere"),
+    ],
+)
+def test_what_cannot_be_is_one_line(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert main(["tutorial", *arguments]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(f"eyesight: error: {message}")
+    assert err.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_missing_data_and_taken_folders_are_told_before_anything_is_printed(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert main(["tutorial", "lenet5-mnist", "--data-dir", "."]) == 1
+    assert "mnist: not found in .; put " in capsys.readouterr().err
+    (tmp_path / "run-ours").mkdir()
+    (tmp_path / "run-ours" / "letter.txt").write_text("mine")
+    assert main(["tutorial", "lenet5-mnist", "--ours", "-o", "run", "--data-dir", "."]) == 1
+    out, err = capsys.readouterr()
+    assert (out, err) == ("", "eyesight: error: run-ours: exists and is not a run; choose another --output\n")
+
+
+def test_other_data_than_the_tutorials_is_refused(bars_data: eyesight.Dataset) -> None:
+    with pytest.raises(UsageError, match="data: expected mnist, or a part of it with test pictures; received: Dataset"):
+        eyesight.tutorial("lenet5-mnist", data=bars_data, output="run")
+    with pytest.raises(UnknownNameError, match="unknown tutorial"):
+        eyesight.tutorial("digits")
+    assert not Path("run").exists()
+
+
+def test_an_account_wraps_what_is_told_and_leaves_output_as_it_is(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    account = Account(tmp_path)
+    account.say("word " * 100)
+    account.show("x" * 300)
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines[:-1])) <= account.width
+    assert lines[-1] == "x" * 300
+    assert aligned(("a", "b"), [("1", "one two three four five six seven")], width=27) == [
+        "a  b", "1  one two three four five", "   six seven",
+    ]  # fmt: skip
+
+
+QUICK = "lenet5_mnist"  # the one whose script and notebook are run in the short suite too
+
+
+def quick_first(paths: list[Path]) -> list[object]:
+    """Return parameters for all paths; all but one are for the long suite."""
+    return [pytest.param(p, id=p.stem, marks=[] if p.stem.endswith(QUICK) else [pytest.mark.long]) for p in paths]
+
+
+@pytest.mark.parametrize("path", [*SCRIPTS, *NOTEBOOKS], ids=lambda path: path.name)
+def test_what_scripts_and_notebooks_ask_for_is_the_tutorial(path: Path) -> None:
+    """Read from their text, so that all ten are compared in no time; some are run below."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".ipynb":
+        text = "\n".join(cell.source for cell in cells(path).cells if cell.cell_type == "code")
+    name = name_of(path)
+    config = find(name).configuration()
+    calls = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)]
+    named = {ast.unparse(call.func): call for call in reversed(calls)}
+    given = {k.arg: k.value for k in named["eyesight.train"].keywords}
+    assert not {"epochs", "updates"} & given.keys() - {"updates" if name == "lenet5-mnist" else "epochs"}
+    values = {
+        key: ast.literal_eval(given[key]) for key in given if key in {*KERAS, "early_stopping"} - {"epochs", "updates"}
+    }
+    recipe = config.recipe.model_dump()
+    assert values == {key: recipe[key] for key in values}
+    defaults = Recipe(epochs=recipe["epochs"], updates=recipe["updates"]).model_dump()
+    assert {key for key in recipe if recipe[key] != defaults[key]} <= values.keys()
+    assert ast.literal_eval(given["model"]) == config.model.name
+    assert ast.literal_eval(given["precision"]) == "fp32"
+    assert ast.literal_eval(given["seed"] if "seed" in given else ast.Constant(0)) == config.seed
+    loaded = named["eyesight.load_data"]
+    assert ast.literal_eval(loaded.args[0]) == config.data.name
+    assert {k.arg: k.value for k in loaded.keywords}["validation"].value == config.data.validation
+    unit, length = ("updates", 300) if name == "lenet5-mnist" else ("epochs", recipe["epochs"])
+    assert re.search(rf"{unit}(: int)? = {length}\b", text)
+
+
+@pytest.mark.parametrize("path", quick_first(SCRIPTS))
+def test_the_script_runs_and_is_the_tutorial(
+    path: Path, parts: dict[str, eyesight.Dataset], capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = name_of(path)
+    data = parts[find(name).config["data"]["name"]].with_validation(find(name).config["data"]["validation"])
+    unit = "updates" if name == "lenet5-mnist" else "epochs"
+    run = runpy.run_path(str(path))["main"]("run", data, **{unit: 1})
+    same_program(run, name, unit)
+    out = capsys.readouterr().out
+    assert "ccuracy" in out or LENET_LINE.search(out)
+
+
+def cells(path: Path) -> nbformat.NotebookNode:
+    return nbformat.read(path, as_version=4)
+
+
+def name_of(path: Path) -> str:
+    return path.stem.removeprefix("tutorial_").replace("_", "-")
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_the_notebook_has_text_and_no_stored_output(path: Path) -> None:
+    notebook = cells(path)
+    kinds = [cell.cell_type for cell in notebook.cells]
+    assert kinds[0] == "markdown"
+    assert kinds.count("markdown") >= 7
+    assert not any(cell.get("outputs") or cell.get("execution_count") for cell in notebook.cells)
+    assert name_of(path) in PRESETS
+    assert f"eyesight tutorial {name_of(path)}" in notebook.cells[0].source
+
+
+# Put in front of a notebook, so that it learns from a part of the data.
+SMALLER = """
+import dataclasses, numpy, eyesight, torch
+torch.set_num_threads(1)
+def _part(name, whole=eyesight.load_data, **options):
+    data = whole(name, **options | {"validation": 0})
+    train, test = (s.select(numpy.arange(n), name=s.name) for s, n in ((data.train, 128), (data.test, 100)))
+    data = dataclasses.replace(data, train=train, test=test, _whole_train=None)
+    return data.with_validation(options["validation"])
+eyesight.load_data = _part
+"""
+
+
+def execute(path: Path, folder: Path, data_dir: Path, *, short: bool) -> nbformat.NotebookNode:
+    notebook = cells(path)
+    first = next(cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", ()))
+    assert "data_dir = None" in first.source
+    first.source = first.source.replace("data_dir = None", f"data_dir = {str(data_dir)!r}")
+    if short:
+        first.source = re.sub(r"^(epochs|updates) = \d+", r"\1 = 1", first.source)
+        notebook.cells.insert(0, nbformat.v4.new_code_cell(SMALLER))
+    resources = {"metadata": {"path": folder}}
+    NotebookClient(notebook, timeout=60 if short else 7200, kernel_name="python3", resources=resources).execute()
+    return notebook
+
+
+@pytest.mark.parametrize("path", quick_first(NOTEBOOKS))
+def test_the_notebook_runs_and_is_the_tutorial(path: Path, data_dir: Path, tmp_path: Path) -> None:
+    notebook = execute(path, tmp_path, data_dir, short=True)
+    name = name_of(path)
+    same_program(eyesight.open_run(tmp_path / "runs" / f"{name}-notebook"), name, "epochs", "updates")
+    pictures = [o for cell in notebook.cells for o in cell.get("outputs", ()) if "image/png" in o.get("data", {})]
+    assert len(pictures) >= 2
+    assert "ours" in notebook.cells[-1].outputs[0]["text"]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_the_whole_notebook_reaches_what_keras_does(path: Path, data_dir: Path, tmp_path: Path, proof) -> None:
+    notebook = execute(path, tmp_path, data_dir, short=False)
+    name = name_of(path)
+    tutorial = eyesight.open_run(tmp_path / "runs" / f"{name}-notebook").reports()[0]["accuracy"]
+    ours = float(re.search(r"^ours +([0-9.]+) in", notebook.cells[-1].outputs[0]["text"], re.MULTILINE)[1])
+    keras = find(name).measured.keras
+    assert keras is not None
+    proof(f"{name}: tutorial {tutorial:.4f}, ours {ours:.4f}, Keras {keras.mean:.4f} ± {keras.deviation:.4f}")
+    assert tutorial > keras.mean - 4 * keras.deviation
+    assert ours > max(tutorial, keras.mean)
+
+
+@pytest.mark.long
+def test_a_whole_tutorial_from_the_command_line(data_dir: Path, capsys: pytest.CaptureFixture[str], proof) -> None:
+    assert main(["tutorial", "lenet5-mnist", "--ours", "-o", "run", "--data-dir", str(data_dir)]) == 0
+    out = capsys.readouterr().out
+    assert len(LENET_LINE.findall(out)) == 60
+    assert "note:" not in out
+    proof(f"lenet5-mnist: {out[out.index('Ours: ') :].splitlines()[0]}")
+    shutil.rmtree("run-ours")
+    assert main(["tutorial", "lenet5-mnist", "--ours", "-o", "run", "--data-dir", str(data_dir)]) == 1  # exists
+
+
+def test_the_page_shows_the_list_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    page = (EXAMPLES.parent / "docs" / "tutorials.md").read_text(encoding="utf-8")
+    assert main(["tutorial"]) == 0
+    for line in capsys.readouterr().out.splitlines()[:6]:
+        assert f"    {line.rstrip()}\n" in page
+    for picture in re.findall(r"\]\((images/.*?)\)", page):
+        assert (EXAMPLES.parent / "docs" / picture).is_file()
