@@ -421,7 +421,7 @@ def first(arrays) -> str:
         (lambda arrays: arrays.pop(first(arrays)), "tensors do not fit the network"),
         (lambda arrays: arrays.update(more=np.zeros(1)), "'more'"),
         (lambda arrays: arrays.update({first(arrays): np.zeros((3, 3), np.float32)}), "should have shape"),
-        (lambda arrays: arrays.update({k: v.astype(np.int64) for k, v in arrays.items()}), "should hold torch.float32"),
+        (lambda arrays: arrays.update({k: v.astype(np.int64) for k, v in arrays.items()}), "should hold float32"),
         (lambda arrays: arrays.clear(), "more than the whole file"),
     ],
 )

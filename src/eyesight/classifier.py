@@ -389,7 +389,7 @@ class Classifier:
         network: nn.Module | NetworkWeights
         if isinstance(parsed.network, NetworkSpec):
             network = NetworkWeights(parsed.network, arrays)
-            network.check(str(path))
+            network.check(str(path), size=path.stat().st_size)
         else:
             network = _filled_module(parsed, arrays, path, module)
         classifier = cls(
