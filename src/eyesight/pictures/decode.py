@@ -6,23 +6,20 @@ of networks, of the size that they expect, or of torch.
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import io
-import logging
 import math
-import warnings
-from functools import lru_cache
 from pathlib import Path
 from typing import IO
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError, _imaging
+from PIL import Image, UnidentifiedImageError
 from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
 from ..errors import PictureError
+from .resample import whole_factor
+from .silence import silent_pillow
 
 # Decoders that Pillow maintains well and that need no external program; others (EPS, FITS, …) stay shut.
 PICTURE_FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
@@ -41,9 +38,12 @@ _MODE_BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16L": 2, "I;16B": 2, "I;16N
 _STRIP = 1 << 20  # pixels converted at a time
 _ORIENTATION = 0x0112  # the EXIF tag
 _TURNS = {2: 0, 3: 3, 4: 1, 5: 5, 6: 4, 7: 6, 8: 2}  # its value → PIL.Image.Transpose
+_QUARTER_TURNS = (2, 4, 5, 6)  # those of them that swap width and height
 
 
-def decode(source: str | Path | bytes | Image.Image, *, channels: int) -> Image.Image:
+def decode(
+    source: str | Path | bytes | Image.Image, *, channels: int, size: tuple[int, int] | None = None
+) -> Image.Image:
     """Open a picture as upright 8-bit grey (`L`) or colour (`RGB`).
 
     EXIF rotation is applied; transparency is laid over white; 16-bit is scaled by 1/257 (Pillow's own conversion
@@ -53,55 +53,55 @@ def decode(source: str | Path | bytes | Image.Image, *, channels: int) -> Image.
     Args:
         source: a path, the bytes of a file, or a Pillow image, which may itself be what is returned.
         channels: 1 or 3.
+        size: (width, height) that the picture will be shrunk to. Where that is by a whole number, the blocks divide it.
 
     Raises:
         PictureError: not a picture, cut off, too large, or of a kind without a defined brightness.
     """
-    _quiet_libraries()
     name = str(source) if isinstance(source, str | Path) else "picture"
     try:
-        with warnings.catch_warnings(action="ignore"):  # Pillow warns of odd metadata; what decodes is a picture
-            picture, turn = _read(source, "L" if channels == 1 else "RGB", name)
+        with silent_pillow():
+            picture, turn = _read(source, "L" if channels == 1 else "RGB", size)
             return picture if turn is None else picture.transpose(turn)
-    except PictureError:
-        raise
-    except UnidentifiedImageError:
-        raise PictureError(f"{name}: not a picture (readable: {', '.join(PICTURE_FORMATS)})") from None
-    except Image.DecompressionBombError as error:
-        raise PictureError(f"{name}: {error}") from None
-    except OSError as error:
-        raise PictureError(f"{name}: {(error.strerror or str(error)).lower()}") from None
-    except MemoryError:
-        raise PictureError(f"{name}: not enough memory to decode it") from None
     except Exception as error:  # on damaged files Pillow's decoders raise nearly anything
-        raise PictureError(f"{name}: damaged picture ({error})") from None
+        refusal = f"{name}: {_reason(error)}"
+    # A new error, raised out here: the first one holds, by its traceback, the pixels decoded so far, and whoever keeps
+    # errors would keep those as well.
+    raise PictureError(refusal)
 
 
-@lru_cache(maxsize=1)
-def _quiet_libraries() -> None:
-    """Keep libtiff, and Pillow's log, from writing to stderr what a PictureError says already."""
-    logging.getLogger("PIL").addHandler(logging.NullHandler())
-    with contextlib.suppress(OSError, AttributeError):  # a Pillow without libtiff, or with it inside
-        ctypes.CDLL(_imaging.__file__).TIFFSetErrorHandler(None)
+def _reason(error: Exception) -> str:
+    """Say in words why a picture cannot be read."""
+    if isinstance(error, UnidentifiedImageError):
+        return f"not a picture (readable: {', '.join(PICTURE_FORMATS)})"
+    if isinstance(error, PictureError | Image.DecompressionBombError):
+        return str(error)
+    if isinstance(error, OSError):
+        return (error.strerror or str(error)).lower()
+    if isinstance(error, MemoryError):
+        return "not enough memory to decode it"
+    return f"damaged picture ({error})"
 
 
-def _read(source: str | Path | bytes | Image.Image, mode: str, name: str) -> tuple[Image.Image, Image.Transpose | None]:
+def _read(
+    source: str | Path | bytes | Image.Image, mode: str, size: tuple[int, int] | None
+) -> tuple[Image.Image, Image.Transpose | None]:
     """Return the picture as `mode`, and how to turn it; the caller does, when the file's own pixels are freed."""
     if isinstance(source, Image.Image):  # the caller's, and so is its memory; it stays open, and of its size
-        _check_size(source, name)
+        _check_size(source)
         source.load()
-        return _flat(source, mode, _block(source), name), _turn(source)
+        return _flat(source, mode, _block(source, size)), _turn(source)
     with _opened(source) as picture:
-        _check_size(picture, name)
-        pixels, block = picture.width * picture.height, _block(picture)
+        _check_size(picture)
+        pixels, block = picture.width * picture.height, _block(picture, size)
         if isinstance(picture, JpegImageFile) and _draft(picture, block):
             block = 1
         need = _memory(picture, pixels, mode, block)
         if need > MAX_MEMORY:
             kind = f"{picture.format} of {pixels / 1e6:.1f} megapixels, which takes {need / 1e6:.0f} MB"
-            raise PictureError(f"{name}: expected to decode it in {MAX_MEMORY / 1e6:.0f} MB; received: {kind}")
+            raise PictureError(f"expected to decode it in {MAX_MEMORY / 1e6:.0f} MB; received: {kind}")
         picture.load()
-        return _flat(picture, mode, block, name), _turn(picture)
+        return _flat(picture, mode, block), _turn(picture)
 
 
 def _opened(source: str | Path | bytes) -> ImageFile:
@@ -119,17 +119,28 @@ def _file(source: str | Path | bytes) -> Path | io.BytesIO:
     return io.BytesIO(source) if isinstance(source, bytes) else Path(source)
 
 
-def _check_size(picture: Image.Image, name: str) -> None:
+def _check_size(picture: Image.Image) -> None:
     """Raise a PictureError for a picture that is empty or beyond the limits, before it is decoded."""
     most = MAX_JPEG_PIXELS if isinstance(picture, JpegImageFile) else MAX_PIXELS
     if not 0 < picture.width * picture.height <= most or max(picture.size) > MAX_SIDE:
         wanted = f"expected 1 to {most:,} pixels, and at most {MAX_SIDE:,} a side"
-        raise PictureError(f"{name}: {wanted}; received: {picture.width}x{picture.height}")
+        raise PictureError(f"{wanted}; received: {picture.width}x{picture.height}")
 
 
-def _block(picture: Image.Image) -> int:
-    """Return the side of the blocks of pixels to average: the least that leaves about `LARGE` pixels."""
-    return math.isqrt((picture.width * picture.height - 1) // LARGE) + 1
+def _block(picture: Image.Image, size: tuple[int, int] | None) -> int:
+    """Return the side of the blocks of pixels to average: the least that leaves about `LARGE` pixels.
+
+    It divides a whole number by which the picture will be shrunk, so that no block lies across a border between the
+    pixels of an enlarged picture.
+    """
+    least = math.isqrt((picture.width * picture.height - 1) // LARGE) + 1
+    if size is None or least == 1:
+        return least
+    lies = _turn(picture) in _QUARTER_TURNS and not isinstance(
+        picture, TiffImageFile
+    )  # of a TIFF Pillow turns the size
+    factor = whole_factor(picture, *(size[::-1] if lies else size))
+    return least if factor is None else next((k for k in range(least, factor + 1) if factor % k == 0), least)
 
 
 def _draft(picture: JpegImageFile, block: int) -> bool:
@@ -210,7 +221,7 @@ def _turn(picture: Image.Image) -> Image.Transpose | None:
     return None if turn is None else Image.Transpose(turn)
 
 
-def _flat(picture: Image.Image, mode: str, block: int, name: str) -> Image.Image:
+def _flat(picture: Image.Image, mode: str, block: int) -> Image.Image:
     """Return the picture as `mode`, averaged over blocks; in strips where the way there has several copies."""
     if block == 1 and picture.mode[0] not in "IF" and not picture.has_transparency_data:
         return picture if picture.mode == mode else picture.convert(mode)
@@ -219,20 +230,20 @@ def _flat(picture: Image.Image, mode: str, block: int, name: str) -> Image.Image
     rows = block * max(1, _STRIP // (width * block))
     for top in range(0, height, rows):
         strip = picture.crop((0, top, width, min(top + rows, height)))
-        strip = _eight_bit(strip, name).convert(mode)
+        strip = _eight_bit(strip).convert(mode)
         flat.paste(strip if block == 1 else strip.reduce(block), (0, top // block))
     return flat
 
 
-def _eight_bit(picture: Image.Image, name: str) -> Image.Image:
+def _eight_bit(picture: Image.Image) -> Image.Image:
     """Return the picture with 8 bits a channel and no transparency."""
     if picture.mode.startswith("I"):  # 16-bit files open as I;16 or, from some formats, as 32-bit I
         values = np.asarray(picture)
         if values.min() < 0 or values.max() > 65535:
-            raise PictureError(f"{name}: 32-bit picture; expected values from 0 to 65535")
+            raise PictureError("32-bit picture; expected values from 0 to 65535")
         return Image.fromarray(((np.arange(65536) + 128) // 257).astype(np.uint8)[values])
     if picture.mode == "F":
-        raise PictureError(f"{name}: floating-point picture; its brightness has no defined range")
+        raise PictureError("floating-point picture; its brightness has no defined range")
     if picture.has_transparency_data:
         layer = picture.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
