@@ -11,13 +11,13 @@ import math
 from pathlib import Path
 from typing import IO
 
-import numpy as np
 from PIL import Image, UnidentifiedImageError
 from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
 from ..errors import PictureError
+from .flatten import flatten, has_clear_deep_colour, values_of
 from .resample import whole_factor
 from .silence import silent_pillow
 
@@ -35,7 +35,6 @@ MAX_MEMORY = 200_000_000  # while decoding, beside the file: 40 megapixels of co
 LARGE = 20_000_000  # above it pixels are averaged over blocks; two copies and an EXIF rotation still fit
 
 _MODE_BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16L": 2, "I;16B": 2, "I;16N": 2}  # a pixel in Pillow; others 4
-_STRIP = 1 << 20  # pixels converted at a time
 _ORIENTATION = 0x0112  # the EXIF tag
 _TURNS = {2: 0, 3: 3, 4: 1, 5: 5, 6: 4, 7: 6, 8: 2}  # its value → PIL.Image.Transpose
 _QUARTER_TURNS = (2, 4, 5, 6)  # those of them that swap width and height
@@ -89,8 +88,9 @@ def _read(
     """Return the picture as `mode`, and how to turn it; the caller does, when the file's own pixels are freed."""
     if isinstance(source, Image.Image):  # the caller's, and so is its memory; it stays open, and of its size
         _check_size(source)
+        values = values_of(source)
         source.load()
-        return _flat(source, mode, _block(source, size)), _turn(source)
+        return flatten(source, mode, _block(source, size), values), _turn(source)
     with _opened(source) as picture:
         _check_size(picture)
         pixels, block = picture.width * picture.height, _block(picture, size)
@@ -100,8 +100,17 @@ def _read(
         if need > MAX_MEMORY:
             kind = f"{picture.format} of {pixels / 1e6:.1f} megapixels, which takes {need / 1e6:.0f} MB"
             raise PictureError(f"expected to decode it in {MAX_MEMORY / 1e6:.0f} MB; received: {kind}")
+        values = values_of(picture, _low_bytes(source) if has_clear_deep_colour(picture) else None)
         picture.load()
-        return _flat(picture, mode, block), _turn(picture)
+        return flatten(picture, mode, block, values), _turn(picture)
+
+
+def _low_bytes(source: str | Path | bytes) -> Image.Image:
+    """Return the lower bytes of a PNG's colours of 16 bits: Pillow's upper ones, of the bytes in the other order."""
+    with _opened(source) as picture:
+        picture.tile = [tile._replace(args="RGB;16L") for tile in picture.tile]
+        picture.load()
+        return picture
 
 
 def _opened(source: str | Path | bytes) -> ImageFile:
@@ -173,6 +182,8 @@ def _memory(picture: ImageFile, pixels: int, mode: str, block: int) -> int:
         held, extra = 12 * size, 4 * size  # two canvases and Pillow's picture; one more copy in between
     elif picture.format == "GIF":
         held *= 2  # beside the picture, what a second one would be laid over
+    elif has_clear_deep_colour(picture):
+        held *= 2  # upper and lower bytes
     elif codec in ("bmp_rle", "ppm", "ppm_plain"):  # written in Python
         extra = 8 * size
     return held + max(extra, _MODE_BYTES.get(mode, 4) * size // block**2)
@@ -219,32 +230,3 @@ def _turn(picture: Image.Image) -> Image.Transpose | None:
     except Exception:  # see `decode`
         return None
     return None if turn is None else Image.Transpose(turn)
-
-
-def _flat(picture: Image.Image, mode: str, block: int) -> Image.Image:
-    """Return the picture as `mode`, averaged over blocks; in strips where the way there has several copies."""
-    if block == 1 and picture.mode[0] not in "IF" and not picture.has_transparency_data:
-        return picture if picture.mode == mode else picture.convert(mode)
-    width, height = picture.size
-    flat = Image.new(mode, (-(-width // block), -(-height // block)))
-    rows = block * max(1, _STRIP // (width * block))
-    for top in range(0, height, rows):
-        strip = picture.crop((0, top, width, min(top + rows, height)))
-        strip = _eight_bit(strip).convert(mode)
-        flat.paste(strip if block == 1 else strip.reduce(block), (0, top // block))
-    return flat
-
-
-def _eight_bit(picture: Image.Image) -> Image.Image:
-    """Return the picture with 8 bits a channel and no transparency."""
-    if picture.mode.startswith("I"):  # 16-bit files open as I;16 or, from some formats, as 32-bit I
-        values = np.asarray(picture)
-        if values.min() < 0 or values.max() > 65535:
-            raise PictureError("32-bit picture; expected values from 0 to 65535")
-        return Image.fromarray(((np.arange(65536) + 128) // 257).astype(np.uint8)[values])
-    if picture.mode == "F":
-        raise PictureError("floating-point picture; its brightness has no defined range")
-    if picture.has_transparency_data:
-        layer = picture.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
-    return picture
