@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import io
 import math
+import os
+import re
 from pathlib import Path
 from typing import IO
 
@@ -16,16 +18,17 @@ from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
-from ..errors import PictureError
+from ..errors import PictureError, UsageError
 from .flatten import flatten, has_clear_deep_colour, values_of
+from .refusal import HEAD, describe
 from .resample import whole_factor
 from .silence import silent_pillow
 
+PictureSource = str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | Image.Image
+
 # Decoders that Pillow maintains well and that need no external program; others (EPS, FITS, …) stay shut.
-PICTURE_FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
-PICTURE_SUFFIXES = frozenset(
-    (".png", ".jpg", ".jpeg", ".jfif", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".pbm", ".pnm")
-)
+PICTURE_FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "AVIF")
+PICTURE_SUFFIXES = frozenset(".png .jpg .jpeg .jfif .gif .bmp .tif .tiff .webp .avif .ppm .pgm .pbm .pnm".split())
 
 # Four limits, in pixels and bytes. Together they keep a process that decodes, Python included, within 256 MB.
 MAX_PIXELS = 100_000_000  # a scanned poster; anything larger is more likely an attack
@@ -40,9 +43,7 @@ _TURNS = {2: 0, 3: 3, 4: 1, 5: 5, 6: 4, 7: 6, 8: 2}  # its value → PIL.Image.T
 _QUARTER_TURNS = (2, 4, 5, 6)  # those of them that swap width and height
 
 
-def decode(
-    source: str | Path | bytes | Image.Image, *, channels: int, size: tuple[int, int] | None = None
-) -> Image.Image:
+def decode(source: PictureSource, *, channels: int, size: tuple[int, int] | None = None) -> Image.Image:
     """Open a picture as upright 8-bit grey (`L`) or colour (`RGB`).
 
     EXIF rotation is applied; transparency is laid over white; 16-bit is scaled by 1/257 (Pillow's own conversion
@@ -50,40 +51,77 @@ def decode(
     than `LARGE` pixels is averaged over blocks, a JPEG by its own decoder.
 
     Args:
-        source: a path, the bytes of a file, or a Pillow image, which may itself be what is returned.
+        source: a path, the bytes of a file, a file opened for reading bytes, or a Pillow image, which may itself be
+            what is returned.
         channels: 1 or 3.
         size: (width, height) that the picture will be shrunk to. Where that is by a whole number, the blocks divide it.
 
     Raises:
         PictureError: not a picture, cut off, too large, or of a kind without a defined brightness.
+        UsageError: the source is of another type.
     """
-    name = str(source) if isinstance(source, str | Path) else "picture"
+    name, stored = _name(source), _stored(source)
     try:
         with silent_pillow():
-            picture, turn = _read(source, "L" if channels == 1 else "RGB", size)
+            if isinstance(stored, Path) and stored.is_fifo():
+                stored = _drained(stored)
+            picture, turn = _read(stored, "L" if channels == 1 else "RGB", size)
             return picture if turn is None else picture.transpose(turn)
     except Exception as error:  # on damaged files Pillow's decoders raise nearly anything
-        refusal = f"{name}: {_reason(error)}"
+        refusal = f"{name}: {_reason(error, stored)}"
     # A new error, raised out here: the first one holds, by its traceback, the pixels decoded so far, and whoever keeps
     # errors would keep those as well.
     raise PictureError(refusal)
 
 
-def _reason(error: Exception) -> str:
+def is_file(source: object) -> bool:
+    """Tell whether `decode` takes something as the bytes of a file, or a file opened for reading."""
+    return isinstance(source, bytes | bytearray | memoryview) or callable(getattr(source, "read", None))
+
+
+def _name(source: object) -> str:
+    """Return what errors call a picture; of an opened file, the name that it was opened by."""
+    if isinstance(source, str | os.PathLike):
+        return os.fspath(source) if isinstance(os.fspath(source), str) else os.fsdecode(source)
+    name = None if isinstance(source, Image.Image) else getattr(source, "name", None)
+    return name if isinstance(name, str) and name else "picture"
+
+
+def _stored(source: PictureSource) -> Path | bytes | Image.Image:
+    """Return the source as one of three types; what an opened file still holds is read."""
+    if isinstance(source, Image.Image):
+        return source
+    if isinstance(source, str | os.PathLike):
+        return Path(os.fsdecode(source))
+    data = source if isinstance(source, bytes | bytearray | memoryview) else getattr(source, "read", lambda: None)()
+    if isinstance(data, str):
+        raise UsageError("picture: expected a file opened for reading bytes (mode 'rb'); received: one opened for text")
+    if not isinstance(data, bytes | bytearray | memoryview):
+        wanted = "a path, the bytes of a file, an open file, an array or a Pillow image"
+        raise UsageError(f"picture: expected {wanted}; received: {type(source).__name__}")
+    return bytes(data)
+
+
+def _reason(error: Exception, source: Path | bytes | Image.Image) -> str:
     """Say in words why a picture cannot be read."""
     if isinstance(error, UnidentifiedImageError):
-        return f"not a picture (readable: {', '.join(PICTURE_FORMATS)})"
+        return describe(_head(source), PICTURE_FORMATS)
     if isinstance(error, PictureError | Image.DecompressionBombError):
         return str(error)
-    if isinstance(error, OSError):
-        return (error.strerror or str(error)).lower()
     if isinstance(error, MemoryError):
         return "not enough memory to decode it"
-    return f"damaged picture ({error})"
+    if isinstance(error, UnicodeEncodeError):
+        return "its name cannot be encoded here"
+    said = " ".join(str(error).split())  # one line
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    if re.fullmatch(r"(decoder error )?-?\d*( when reading image file)?", said):  # a number for people who wrote Pillow
+        return "damaged picture; copy or download it again"
+    return said.lower() if isinstance(error, OSError) else f"damaged picture ({said})"
 
 
 def _read(
-    source: str | Path | bytes | Image.Image, mode: str, size: tuple[int, int] | None
+    source: Path | bytes | Image.Image, mode: str, size: tuple[int, int] | None
 ) -> tuple[Image.Image, Image.Transpose | None]:
     """Return the picture as `mode`, and how to turn it; the caller does, when the file's own pixels are freed."""
     if isinstance(source, Image.Image):  # the caller's, and so is its memory; it stays open, and of its size
@@ -105,7 +143,7 @@ def _read(
         return flatten(picture, mode, block, values), _turn(picture)
 
 
-def _low_bytes(source: str | Path | bytes) -> Image.Image:
+def _low_bytes(source: Path | bytes) -> Image.Image:
     """Return the lower bytes of a PNG's colours of 16 bits: Pillow's upper ones, of the bytes in the other order."""
     with _opened(source) as picture:
         picture.tile = [tile._replace(args="RGB;16L") for tile in picture.tile]
@@ -113,7 +151,7 @@ def _low_bytes(source: str | Path | bytes) -> Image.Image:
         return picture
 
 
-def _opened(source: str | Path | bytes) -> ImageFile:
+def _opened(source: Path | bytes) -> ImageFile:
     """Open a picture file, not yet decoded."""
     try:
         return Image.open(_file(source), formats=PICTURE_FORMATS)
@@ -124,8 +162,23 @@ def _opened(source: str | Path | bytes) -> ImageFile:
             raise error from None
 
 
-def _file(source: str | Path | bytes) -> Path | io.BytesIO:
-    return io.BytesIO(source) if isinstance(source, bytes) else Path(source)
+def _file(source: Path | bytes) -> Path | io.BytesIO:
+    return io.BytesIO(source) if isinstance(source, bytes) else source
+
+
+def _drained(pipe: Path) -> bytes:
+    """Return what comes through a pipe that a shell has opened; another would wait for a program to write to it."""
+    if pipe.parts[:2] not in (("/", "dev"), ("/", "proc")):
+        raise PictureError("a named pipe, not a file")
+    return pipe.read_bytes()
+
+
+def _head(source: Path | bytes | Image.Image) -> bytes:
+    """Return the first bytes of a file."""
+    if isinstance(source, Path):
+        with source.open("rb") as file:
+            return file.read(HEAD)
+    return source[:HEAD] if isinstance(source, bytes) else b""
 
 
 def _check_size(picture: Image.Image) -> None:
@@ -180,6 +233,8 @@ def _memory(picture: ImageFile, pixels: int, mode: str, block: int) -> int:
         extra += _tiff_buffer(picture) if codec == "libtiff" else 0
     elif picture.format == "WEBP":
         held, extra = 12 * size, 4 * size  # two canvases and Pillow's picture; one more copy in between
+    elif picture.format == "AVIF":
+        extra = 12 * size  # the decoder's planes, perhaps of 10 bits, their colours, and those again as bytes
     elif picture.format == "GIF":
         held *= 2  # beside the picture, what a second one would be laid over
     elif has_clear_deep_colour(picture):

@@ -12,7 +12,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -20,7 +19,7 @@ import numpy.typing as npt
 from PIL import Image, ImageOps
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from .decode import decode
+from .decode import PictureSource, decode
 from .resample import cover
 
 if TYPE_CHECKING:
@@ -67,7 +66,7 @@ class Preprocessing(BaseModel):
         return self.height, self.width, self.channels
 
 
-def read_picture(source: str | Path | bytes | Image.Image, preprocessing: Preprocessing) -> Pixels:
+def read_picture(source: PictureSource, preprocessing: Preprocessing) -> Pixels:
     """Decode and fit one picture: uint8 of shape (H, W, C).
 
     Raises:
