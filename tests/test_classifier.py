@@ -342,8 +342,8 @@ def test_no_flipped_byte_goes_unnoticed(saved, no_pickle):
 
 
 def test_a_newer_version_is_refused_by_name(saved):
-    lie(saved, put("version", 2))
-    assert "eyesight-model version 2 is newer than this eyesight reads (up to 1); update eyesight" in refusal(saved)
+    lie(saved, put("version", 3))
+    assert "eyesight-model version 3 is newer than this eyesight reads (up to 2); update eyesight" in refusal(saved)
 
 
 def test_another_format_of_ours_is_refused_by_name(saved):

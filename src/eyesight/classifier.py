@@ -20,7 +20,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from .errors import FormatError, PictureError, UsageError
-from .formats import Arrays, read_tensors, upgrade, write_tensors
+from .formats import Arrays, Upgrade, read_tensors, upgrade, write_tensors
 from .metrics import softmax
 from .models.layers import Chain
 from .models.network import NetworkSpec, NetworkWeights
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from .models.torch_network import Watch
 
 MODEL_FORMAT: Final = "eyesight-model"
-MODEL_VERSION: Final = 1
+MODEL_VERSION: Final = 2
 
 _MAX_LAYERS = 4096  # more than any network has; building what a file claims beyond that would only take time
 _MOST_PICTURES = 256  # at a time: large enough for full speed on two cores
@@ -108,7 +108,7 @@ class ModelDescription(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: Literal["eyesight-model"]
-    version: Literal[1]
+    version: Literal[2]
     network: Annotated[NetworkSpec | OpaqueSpec, Field(discriminator="type")]
     classes: Annotated[tuple[str, ...], Field(min_length=1)]
     inference: InferenceSpec
@@ -384,7 +384,7 @@ class Classifier:
         """
         path = Path(path)
         arrays, description, checksum = read_tensors(path)
-        description = upgrade(description, path, name=MODEL_FORMAT, version=MODEL_VERSION, upgrades={})
+        description = upgrade(description, path, name=MODEL_FORMAT, version=MODEL_VERSION, upgrades=_UPGRADES)
         parsed = parse_description(description, path)
         network: nn.Module | NetworkWeights
         if isinstance(parsed.network, NetworkSpec):
@@ -425,6 +425,19 @@ def parse_description(description: dict[str, Any], path: Path) -> ModelDescripti
     except (UsageError, RecursionError) as error:
         raise FormatError(f"{path}: its network does not hold together: {error}") from None
     return parsed
+
+
+def _name_filter(description: dict[str, Any]) -> dict[str, Any]:
+    """Upgrade a description of version 1, when there was one way of scaling pictures and it was not named."""
+    try:
+        inference = description["inference"]
+        preprocessing = {**inference["preprocessing"], "resample": "bilinear"}
+    except (KeyError, TypeError):  # damaged, which `parse_description` will say
+        return description
+    return description | {"inference": {**inference, "preprocessing": preprocessing}}
+
+
+_UPGRADES: Final[dict[int, Upgrade]] = {1: _name_filter}
 
 
 def _count(chain: Chain) -> int:
