@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import io
 import json
 import pickle
 import struct
@@ -229,6 +230,26 @@ def test_a_bad_picture_is_reported_and_left_out_or_raised(classifier, tmp_path):
     with pytest.raises(PictureError, match=r"bad\.png"):
         classifier.predict([good, bad])
     assert classifier.predict([bad], on_error=errors.append) == []
+
+
+def test_an_error_says_which_picture_of_a_list_it_is(classifier):
+    good, bad = Image.new("RGB", (9, 9)), Image.new("F", (9, 9))
+    errors: list[PictureError] = []
+    assert len(classifier.predict([good, good, bad, good], on_error=errors.append)) == 3
+    assert classifier.predict([b"no", b"picture"], on_error=errors.append) == []
+    assert [str(error).split(":")[0] for error in errors] == ["picture 2", "picture 0", "picture 1"]
+
+
+def test_uploads_are_taken_as_they_come(classifier, tmp_path):
+    Image.fromarray(pictures(1)[0]).save(tmp_path / "p.png")
+    data = (tmp_path / "p.png").read_bytes()
+    expected = classifier.predict(tmp_path / "p.png")[0].top
+    with (tmp_path / "p.png").open("rb") as file:
+        found = classifier.predict([io.BytesIO(data), bytearray(data), memoryview(data), file])
+    assert [answer.top for answer in found] == [expected] * 4
+    assert classifier.predict(io.BytesIO(data))[0].source == "picture"
+    with (tmp_path / "p.png").open("r") as text, pytest.raises(UsageError, match="opened for text"):
+        classifier.predict(text)
 
 
 def test_the_table_in_a_notebook_escapes_file_and_class_names():

@@ -24,8 +24,8 @@ from .formats import Arrays, Upgrade, read_tensors, upgrade, write_tensors
 from .metrics import softmax
 from .models.layers import Chain
 from .models.network import NetworkSpec, NetworkWeights
+from .pictures.inputs import named_pictures
 from .pictures.preprocess import Pixels, Preprocessing, adapt, plain_memory, read_picture
-from .pictures.sources import picture_files
 from .pictures.views import Views, views_of
 
 if TYPE_CHECKING:
@@ -306,8 +306,8 @@ class Classifier:
         """Classify pictures of any size and kind.
 
         Args:
-            inputs: a file, folder or pattern; a Pillow image; an array (H, W) or (H, W, C) of uint8; or a list of
-                these.
+            inputs: a file, folder or pattern; the bytes of a file, or one opened for reading; a Pillow image; an array
+                (H, W) or (H, W, C) of uint8; or a list of these.
             top: how many classes to give for each picture.
             on_error: called with the error of every picture that cannot be read, which is then left out; without
                 it the first such error is raised.
@@ -326,7 +326,7 @@ class Classifier:
             names, pictures = [], []
             for name, picture in chunk:
                 try:
-                    pictures.append(read_picture(picture, self.inference.preprocessing))
+                    pictures.append(read_picture(picture, self.inference.preprocessing, name=name))
                     names.append(name)
                 except PictureError as error:
                     if on_error is None:
@@ -463,31 +463,6 @@ def _filled_module(parsed: ModelDescription, arrays: Arrays, path: Path, module:
 def class_path(module: nn.Module) -> str:
     """Return "package.module.Class" of a module."""
     return f"{type(module).__module__}.{type(module).__qualname__}"
-
-
-def named_pictures(inputs: Any) -> Iterable[tuple[str, Any]]:
-    """Yield (name, something `decode` takes) for everything in `inputs`; see `Classifier.predict`."""
-    from PIL import Image
-
-    if isinstance(inputs, str | Path):
-        for path in picture_files([inputs]):
-            yield str(path), path
-    elif isinstance(inputs, Image.Image | bytes):
-        yield "picture", inputs
-    elif isinstance(inputs, np.ndarray):
-        fits = inputs.ndim == 2 or (inputs.ndim == 3 and inputs.shape[2] in (1, 3, 4))
-        if inputs.dtype != np.uint8 or not fits or not inputs.size:
-            raise UsageError(
-                f"inputs: expected a uint8 array (H, W) or (H, W, C), or a list of them; "
-                f"received: {inputs.dtype} of shape {inputs.shape}"
-            )
-        yield "array", Image.fromarray(inputs[..., 0] if inputs.ndim == 3 and inputs.shape[2] == 1 else inputs)
-    elif isinstance(inputs, Iterable) and getattr(inputs, "ndim", None) != 0:  # torch numbers claim to be iterable
-        for i, item in enumerate(inputs):
-            for name, picture in named_pictures(item):
-                yield (name if isinstance(item, str | Path) else f"{name} {i}"), picture
-    else:
-        raise UsageError(f"inputs: expected pictures or file names; received: {type(inputs).__name__}")
 
 
 def _chunks(items: Iterable[tuple[str, Any]], size: int) -> Iterable[list[tuple[str, Any]]]:
