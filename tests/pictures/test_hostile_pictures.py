@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, features
 from sklearn.datasets import load_digits, load_sample_images
 
 from eyesight.errors import PictureError
@@ -136,6 +136,9 @@ def specimens() -> Iterator[tuple[str, bytes]]:
     yield "lossless.webp", saved(photo, "WEBP", lossless=True)
     yield "alpha.webp", saved(clear, "WEBP")
     yield "animated.webp", saved(photo, "WEBP", **frames)
+    if features.check("avif"):
+        yield "lossy.avif", saved(photo, "AVIF", exif=exif)
+        yield "alpha.avif", saved(clear, "AVIF")
     yield from portable_maps(photo, np.asarray(digit))
 
 

@@ -307,11 +307,11 @@ def large_strip() -> bytes:
     ("data", "says"),
     [
         (claims("WEBP", 26, 6000, 4000), "WEBP of 24.0 megapixels, which takes 384 MB"),
-        (claims("GIF", 6, 9900, 9990), "GIF of 98.9 megapixels, which takes 242 MB"),
-        (b"P6 6000 4000 100\n", "PPM of 24.0 megapixels, which takes 288 MB"),
+        (b"P3 6000 4000 255\n", "PPM of 24.0 megapixels, which takes 768 MB"),
+        (b"P6 7000 4000 100\n", "PPM of 28.0 megapixels, which takes 224 MB"),
         (large_strip(), "TIFF of 17.6 megapixels, which takes 212 MB"),
     ],
-    ids=["WebP", "GIF", "PPM of another depth", "TIFF"],
+    ids=["WebP", "plain PPM", "PPM of another depth", "TIFF"],
 )
 def test_a_picture_that_takes_too_much_memory_is_refused_before_it_is_decoded(data, says):
     with pytest.raises(PictureError, match=f"^picture: expected to decode it in 200 MB; received: {says}$"):

@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import IO
 
 from PIL import Image, UnidentifiedImageError
+from PIL.GifImagePlugin import GifImageFile
 from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
 from ..errors import PictureError, UsageError
 from .flatten import flatten, has_clear_deep_colour, values_of
+from .portable import is_slow, load_map
 from .refusal import HEAD, describe
 from .resample import whole_factor
 from .silence import silent_pillow
@@ -106,7 +108,7 @@ def _stored(source: PictureSource) -> Path | bytes | Image.Image:
 
 def _reason(error: Exception, source: Path | bytes | Image.Image) -> str:
     """Say in words why a picture cannot be read."""
-    if isinstance(error, UnidentifiedImageError):
+    if isinstance(error, UnidentifiedImageError | SyntaxError):  # the latter by a decoder that was not asked by Pillow
         return describe(_head(source), PICTURE_FORMATS)
     if isinstance(error, PictureError | Image.DecompressionBombError):
         return str(error)
@@ -141,6 +143,8 @@ def _read(
             kind = f"{picture.format} of {pixels / 1e6:.1f} megapixels, which takes {need / 1e6:.0f} MB"
             raise PictureError(f"expected to decode it in {MAX_MEMORY / 1e6:.0f} MB; received: {kind}")
         values = values_of(picture, _low_bytes(source) if has_clear_deep_colour(picture) else None)
+        if is_slow(picture):
+            return flatten(load_map(picture), mode, block, values), None
         picture.load()
         return flatten(picture, mode, block, values), _turn(picture)
 
@@ -155,6 +159,8 @@ def _low_bytes(source: Path | bytes) -> Image.Image:
 
 def _opened(source: Path | bytes) -> ImageFile:
     """Open a picture file, not yet decoded."""
+    if _head(source).startswith((b"GIF87a", b"GIF89a")):
+        return _FirstOfGif(_file(source))
     try:
         return Image.open(_file(source), formats=PICTURE_FORMATS)
     except Image.DecompressionBombError as error:
@@ -162,6 +168,23 @@ def _opened(source: Path | bytes) -> ImageFile:
             return JpegImageFile(_file(source))
         except SyntaxError:
             raise error from None
+
+
+class _FirstOfGif(GifImageFile):
+    """An animation of which only the first picture is read.
+
+    Pillow makes, when it opens a file, what would be laid under the second: of a size that the file claims, before
+    anybody can look at it.
+    """
+
+    @property
+    def disposal_method(self) -> int:
+        """Leave everything as it is, whatever the file says."""
+        return 0
+
+    @disposal_method.setter
+    def disposal_method(self, value: int) -> None:
+        pass
 
 
 def _file(source: Path | bytes) -> Path | io.BytesIO:
@@ -237,11 +260,13 @@ def _memory(picture: ImageFile, pixels: int, mode: str, block: int) -> int:
         held, extra = 12 * size, 4 * size  # two canvases and Pillow's picture; one more copy in between
     elif picture.format == "AVIF":
         extra = 12 * size  # the decoder's planes, perhaps of 10 bits, their colours, and those again as bytes
-    elif picture.format == "GIF":
-        held *= 2  # beside the picture, what a second one would be laid over
     elif has_clear_deep_colour(picture):
         held *= 2  # upper and lower bytes
-    elif codec in ("bmp_rle", "ppm", "ppm_plain"):  # written in Python
+    elif codec == "ppm":
+        extra = 4 * size  # as an array
+    elif codec == "ppm_plain":
+        extra = 28 * size  # as text without comments, numbers of 32 bits, and an array
+    elif codec == "bmp_rle":  # written in Python
         extra = 8 * size
     return held + max(extra, _MODE_BYTES.get(mode, 4) * size // block**2)
 
