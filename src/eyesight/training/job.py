@@ -37,6 +37,7 @@ from .state import TrainState
 Identity = Mapping[str, Any]
 
 _FIRST_PIXELS = 2_000_000  # of training pictures: enough for the statistics of patches
+_STATISTICS_MEMORY = 8 << 20  # bytes of pictures looked at together
 _VERSIONS = ("eyesight", "torch", "numpy")  # what the arithmetic and the draws depend on
 
 
@@ -205,7 +206,7 @@ def _has_batch_norm(network: nn.Module) -> bool:
 def _preprocessing(data: Dataset, recipe: Recipe) -> Preprocessing:
     height, width, channels = data.shape
     if recipe.normalize == "standard":
-        mean, std = pixel_statistics(data.train.batches(4096))
+        mean, std = pixel_statistics(data.train.batches(memory=_STATISTICS_MEMORY))
     else:
         mean, std = (0.5 if recipe.normalize == "centered" else 0.0,) * channels, (1.0,) * channels
     return Preprocessing(height=height, width=width, channels=1 if channels == 1 else 3, mean=mean, std=std)

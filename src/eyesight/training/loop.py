@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -34,6 +34,7 @@ from .statistics import collect_statistics, seed_torch, statistics_batches
 from .validation import Row, StopAsked, best_row, early_stop, validate
 
 _FLUSH_SECONDS = 0.25  # how often losses are fetched from the device, checked for NaN, and shown
+_KEPT_SECONDS = 10.0  # how often, within an epoch, weights that are known to be good are noted
 _SAVING_SHARE = 0.01  # the most of the time that saving at the ends of epochs may take
 
 
@@ -67,7 +68,7 @@ class Loop:
         now = time.perf_counter()
         self._first_step, self._first_time = state.step, now
         self._flushed_step, self._flushed_time = state.step, now
-        self._saved_time = now
+        self._saved_time = self._kept_time = now
         self._collecting: float | None = None  # seconds that the statistics of averaged weights took last
         self._warm: tuple[int, float] | None = None  # step and time after the sitting's first, slower update
 
@@ -93,7 +94,7 @@ class Loop:
                 job.precision,
             )
         )
-        state.good = (state.step, to_arrays(state.network))
+        self.keep_weights()
         state.network.train()
         if state.step % steps == 0:
             self.end_epoch()  # where a signal came in the middle of it
@@ -143,13 +144,15 @@ class Loop:
         """Fetch the losses, check them, report, and save when it is time."""
         job, state = self.job, self.state
         loss, accuracy = self.epoch_means()
-        self.keep_if_finite(loss)
         now = time.perf_counter()
+        saves = now - self._saved_time >= self.checkpoint_every
+        if saves or now - self._kept_time >= _KEPT_SECONDS or not math.isfinite(loss):
+            self.keep_if_finite(loss)
         rate = (state.step - self._flushed_step) * job.recipe.batch_size / (now - self._flushed_time)
         epoch, position = divmod(state.step - 1, job.steps_per_round)
         self.emit(Progress(epoch + 1, state.step, position + 1, progress, loss, accuracy, rate, self.seconds_left()))
         self._flushed_step, self._flushed_time = state.step, now
-        if now - self._saved_time >= self.checkpoint_every:
+        if saves:
             self.save()
 
     def seconds_left(self) -> float:
@@ -233,10 +236,10 @@ class Loop:
         """Note the weights as good; or, where loss or weights are not finite, stop with those last noted."""
         job, state = self.job, self.state
         if math.isfinite(loss) and check_finite(state.network):
-            state.good = (state.step, to_arrays(state.network))
+            self.keep_weights()
             return
         good_step, weights = state.good
-        load_arrays(state.network, weights, "memory")
+        copy_tensors(weights, state.network.state_dict())
         self.write_model(last=True, epoch=good_step // job.steps_per_round, averaged=False)
         fp32 = ", --precision fp32" if job.precision == "bf16" else ""
         raise TrainingError(
@@ -244,6 +247,14 @@ class Loop:
             f"step {good_step} are kept in {self.run.model_file}; "
             f"try --lr {job.recipe.lr / 10:g}, --set recipe.clip_norm=1{fp32}"
         )
+
+    def keep_weights(self) -> None:
+        """Note the weights as good, on their device: in the same memory as those noted before."""
+        own = self.state.network.state_dict()
+        kept = self.state.good[1] or {name: torch.empty_like(tensor) for name, tensor in own.items()}
+        copy_tensors(own, kept)
+        self.state.good = (self.state.step, kept)
+        self._kept_time = time.perf_counter()
 
     def save(self) -> None:
         """Save the state; not into a folder that somebody has removed, which would come back with parts of a run."""
@@ -387,6 +398,13 @@ def train_step(job: Job, state: TrainState, progress: float) -> None:
         nn.utils.clip_grad_norm_(network.parameters(), recipe.clip_norm)
     with autocast(job.device, job.precision):  # for products of matrices in it; sums and memory stay float32
         optimizer.step()
+
+
+@torch.no_grad()
+def copy_tensors(source: Mapping[str, torch.Tensor], target: Mapping[str, torch.Tensor]) -> None:
+    """Copy tensors into those of the same names."""
+    for name, tensor in source.items():
+        target[name].copy_(tensor)
 
 
 def memory_advice(recipe: Recipe) -> str:

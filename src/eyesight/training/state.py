@@ -14,8 +14,8 @@ import torch
 from torch import nn
 
 from ..errors import FormatError
-from ..formats import Arrays
-from ..models.torch_network import load_arrays, tensor_to_array, to_arrays
+from ..formats import Arrays, Storable
+from ..models.torch_network import lazy_array, load_arrays
 from .optim import averaging, optimizers
 from .optim.averaging import Average, NoAverage
 
@@ -44,7 +44,7 @@ class TrainState:
         average: of the weights.
         clock: the progress before each update so far, where it was measured by a clock.
         validating, saving: seconds that validation and saving took last; None before the first time.
-        good: weights that were last known to be finite, and their step; not saved.
+        good: weights and buffers that were last known to be finite, and their step; not saved.
     """
 
     network: nn.Module
@@ -59,18 +59,21 @@ class TrainState:
     clock: list[float] = field(default_factory=list)
     validating: float | None = None
     saving: float = 0.0
-    good: tuple[int, Arrays] = (0, {})
+    good: tuple[int, dict[str, torch.Tensor]] = (0, {})
 
-    def arrays(self) -> Arrays:
-        """Return all tensors by name: network/…, optimizer/…, average/…, best/…, clock, sums."""
+    def arrays(self) -> dict[str, Storable]:
+        """Return all tensors by name: network/…, optimizer/…, average/…, best/…, clock, sums.
+
+        They are copied one at a time, when they are written: the state is not in memory twice.
+        """
         memory = optimizers.state(self.optimizer, self.network.named_parameters())
         return {
-            **{f"network/{name}": array for name, array in to_arrays(self.network).items()},
-            **{f"optimizer/{name}": tensor_to_array(value) for name, value in memory.items()},
-            **{f"average/{name}": tensor_to_array(value) for name, value in self.average.mean.items()},
+            **{f"network/{name}": lazy_array(value) for name, value in self.network.state_dict().items()},
+            **{f"optimizer/{name}": lazy_array(value) for name, value in memory.items()},
+            **{f"average/{name}": lazy_array(value) for name, value in self.average.mean.items()},
             **{f"best/{name}": array for name, array in self.best.weights.items()},
             "clock": np.array(self.clock, np.float64),
-            "sums": tensor_to_array(self.sums),
+            "sums": lazy_array(self.sums),
         }
 
     def facts(self) -> dict[str, Any]:
