@@ -694,9 +694,7 @@ def test_pictures_handed_out_are_copies():
 
 
 @pytest.mark.parametrize(("memory", "sizes"), [(12 * 12 * 3 * 130, [128, 128, 14]), (1, [1] * 270)])
-def test_batches_are_as_large_as_a_budget_of_bytes_allows(
-    memory: int, sizes: list[int], bars_data: Dataset
-) -> None:
+def test_batches_are_as_large_as_a_budget_of_bytes_allows(memory: int, sizes: list[int], bars_data: Dataset) -> None:
     parts = list(bars_data.train.batches(memory=memory))
     assert [len(part) for part in parts] == sizes
     np.testing.assert_array_equal(np.concatenate(parts), bars_data.train.gather(np.arange(270)))

@@ -18,7 +18,7 @@ from torch import nn
 from ..classifier import Classifier, InferenceSpec, Training
 from ..data.augment import Augmentation
 from ..data.dataset import Dataset
-from ..device import Precision, choose_device, choose_precision, input_dtype, keep_freed_memory
+from ..device import Precision, choose_device, choose_precision, input_dtype, keep_freed_memory, set_first_threads
 from ..environment import describe_environment
 from ..errors import UsageError
 from ..models import network_spec
@@ -53,6 +53,7 @@ class Job:
         schedule: factor on the learning rate for a progress from 0 to 1.
         device, precision: where and how the network computes.
         smallest_part: pictures that the network needs at least at once: two with batch normalisation.
+        available_threads: of the CPU, that torch had before the training asked for some.
     """
 
     data: Dataset
@@ -63,6 +64,7 @@ class Job:
     device: torch.device
     precision: Precision
     smallest_part: int
+    available_threads: int
 
     @property
     def recipe(self) -> Recipe:
@@ -130,11 +132,10 @@ def prepare(data: Dataset, config: Config, module: nn.Module | None = None) -> t
         UsageError: what was asked for does not fit the data or the machine.
     """
     keep_freed_memory()
-    if config.machine.threads is not None:
-        torch.set_num_threads(config.machine.threads)
+    available = set_first_threads(config.machine.threads)
     device = choose_device(config.machine.device)
     precision = choose_precision(config.machine.precision, device)
-    machine = {"device": str(device), "precision": precision, "threads": torch.get_num_threads()}
+    machine = {"device": str(device), "precision": precision}
     config = config.model_copy(update={"machine": config.machine.model_copy(update=machine)})
     if config.recipe.keep == "best" and data.validation is None:
         raise UsageError("recipe.keep: best weights need validation pictures; received: validation 0")
@@ -166,7 +167,7 @@ def prepare(data: Dataset, config: Config, module: nn.Module | None = None) -> t
         augmentation=Augmentation(flip=config.recipe.flip, shift=config.recipe.shift),
     )
     schedule = SCHEDULES.load(config.recipe.schedule)
-    job = Job(data, config, preprocessing, batches, schedule, device, precision, smallest_part)
+    job = Job(data, config, preprocessing, batches, schedule, device, precision, smallest_part, available)
     optimizer = optimizers.build(network.named_parameters(), config.recipe)
     sums = torch.zeros(3, dtype=torch.float64, device=device)
     return job, TrainState(network, optimizer, sums, average=AVERAGES.load(config.recipe.averaging)())

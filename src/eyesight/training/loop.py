@@ -12,6 +12,7 @@ import contextlib
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -31,6 +32,7 @@ from .plan.recipe import Recipe
 from .resolution import shrunk
 from .state import Best, TrainState
 from .statistics import collect_statistics, seed_torch, statistics_batches
+from .threads import Threads, prepare_threads
 from .validation import Row, StopAsked, best_row, early_stop, validate
 
 _FLUSH_SECONDS = 0.25  # how often losses are fetched from the device, checked for NaN, and shown
@@ -71,6 +73,7 @@ class Loop:
         self._saved_time = self._kept_time = now
         self._collecting: float | None = None  # seconds that the statistics of averaged weights took last
         self._warm: tuple[int, float] | None = None  # step and time after the sitting's first, slower update
+        self.threads = prepare_threads(job, state, run, self.emit)
 
     def fit(self) -> None:
         """Train to the end and write the classifier.
@@ -96,13 +99,12 @@ class Loop:
         )
         self.keep_weights()
         state.network.train()
+        self.threads.set(max(state.step - 1, 0))  # those of the last update, also for what comes after an epoch
         if state.step % steps == 0:
             self.end_epoch()  # where a signal came in the middle of it
             self.stop_if_asked()
         while not state.stopped and (progress := self.clock.progress(state.step, reserve=self.reserve())) < 1:
-            train_step(job, state, progress)
-            state.step += 1
-            state.average.update(state.network, progress)
+            self.update(progress)
             if state.step % steps == 0:
                 self.end_epoch()
             elif time.perf_counter() - self._flushed_time >= _FLUSH_SECONDS:
@@ -111,6 +113,16 @@ class Loop:
         self.end_epoch()
         self.stop_if_asked()
         self.finish()
+
+    def update(self, progress: float) -> None:
+        """Make one update, with the threads that it is to have."""
+        state = self.state
+        self.threads.before(state.step)
+        started = time.perf_counter()
+        train_step(self.job, state, progress)
+        state.average.update(state.network, progress)
+        self.threads.after(state.step, time.perf_counter() - started)
+        state.step += 1
 
     def reserve(self) -> float:
         """Return how many seconds validation, the statistics of averaged weights, and saving will take at the end."""
@@ -263,6 +275,7 @@ class Loop:
         started = time.perf_counter()
         self.state.seconds = self.clock.seconds()
         self.state.clock = self.clock.realised(self.state.step)
+        self.state.threads = [list(choice) for choice in self.threads.until(self.state.step)]
         path = checkpoint.save(self.state, self.run.checkpoints_folder, identity=self.job.identity)
         self._saved_time = time.perf_counter()
         self.state.saving = self._saved_time - started
@@ -325,6 +338,8 @@ class Loop:
         """Note how the run ended."""
         try:
             self.run.update(status=status, reason=reason, seconds=self.clock.seconds(), steps=self.state.step)
+            if status == "complete" and self.threads.candidates:
+                self.run.write_config(config_to_repeat(self.job, self.threads))
         finally:  # a progress bar must let go of the terminal, even where the disk is full
             self.emit(Ended(status, reason, self.clock.seconds()))
 
@@ -361,6 +376,12 @@ def fit(loop: Loop) -> None:
         except BaseException as error:  # a full disk, a second Ctrl-C, a fault in somebody's listener
             loop.note("interrupted" if isinstance(error, KeyboardInterrupt) else "failed", repr(error))
             raise
+
+
+def config_to_repeat(job: Job, threads: Threads) -> dict[str, Any]:
+    """Return the configuration that repeats a training bit for bit: with the threads that it has chosen."""
+    machine = job.config.machine.model_copy(update={"threads": threads.schedule()})
+    return job.config.model_copy(update={"machine": machine}).model_dump(mode="json")
 
 
 def train_step(job: Job, state: TrainState, progress: float) -> None:

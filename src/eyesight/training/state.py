@@ -6,6 +6,7 @@ data and back. It does not know files.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -43,6 +44,7 @@ class TrainState:
         stopped: why early stopping ended the training, or "".
         average: of the weights.
         clock: the progress before each update so far, where it was measured by a clock.
+        threads: the choices of CPU threads that the updates so far were made with, as plain data; see `threads.Choice`.
         validating, saving: seconds that validation and saving took last; None before the first time.
         good: weights and buffers that were last known to be finite, and their step; not saved.
     """
@@ -57,6 +59,7 @@ class TrainState:
     stopped: str = ""
     average: Average = field(default_factory=NoAverage)
     clock: list[float] = field(default_factory=list)
+    threads: list[Sequence[Any]] = field(default_factory=list)
     validating: float | None = None
     saving: float = 0.0
     good: tuple[int, dict[str, torch.Tensor]] = (0, {})
@@ -85,6 +88,7 @@ class TrainState:
             "best_epoch": self.best.epoch,
             "best_averaged": self.best.averaged,
             "averaged": self.average.count,
+            "threads": self.threads,
             "validating": self.validating,
             "saving": self.saving,
             "stopped": self.stopped,
@@ -114,6 +118,7 @@ class TrainState:
         self.step, self.seconds = facts["step"], facts["seconds"]
         self.validating, self.saving = facts["validating"], facts["saving"]
         self.history, self.stopped = facts["history"], facts["stopped"]
+        self.threads = facts.get("threads", [])  # earlier states had a fixed number
         self.best = Best(facts["best_epoch"], facts["best_averaged"], parts["best"])
         self.clock = arrays["clock"].tolist() if "clock" in arrays else []  # version 1 had none
 
