@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from .studies.events import RunBegun, RunFinished
-from .training.events import Ended, EpochEnded, Event, Planned, Started, Warned
+from .training.events import Ended, EpochEnded, Event, Planned, Started, ThreadsChosen, Warned
 from .training.events import Progress as ProgressEvent
 
 _QUIET_SECONDS = 10  # without a terminal, long epochs get a line this often
@@ -48,6 +48,8 @@ class ProgressReport:
                     self._say(text)
             case EpochEnded():
                 self._say(epoch_text(event.row, self.epochs))
+            case ThreadsChosen():
+                self.console.print(f"threads: {event.threads} of {event.available} ({event.reason})")
             case Warned():
                 self.console.print(f"warning: {event.message}")
             case Ended():

@@ -8,6 +8,7 @@ configuration and the checkpoints contain only as plain data.
     environment.json    versions, device, threads, precision, dataset fingerprint, timings
     metrics.jsonl       a line for every epoch
     clock.jsonl         of a training by the clock: its progress before each update
+    threads.jsonl       of a training that chose its CPU threads: every choice, before the update it was made for
     events.jsonl        a line for everything that happened
     model.safetensors   the classifier; last.safetensors beside it where the best weights are not the last
     checkpoints/        the state of the training, the last two
@@ -155,6 +156,11 @@ class RunFolder:
     def clock_file(self) -> Path:
         """The record of a training by the clock: its progress before each update."""
         return self.path / "clock.jsonl"
+
+    @property
+    def threads_file(self) -> Path:
+        """The record of a training that chose its CPU threads: each choice and the update it was made before."""
+        return self.path / "threads.jsonl"
 
     @property
     def checkpoints_folder(self) -> Path:

@@ -239,7 +239,7 @@ WRONG = [
     (["train", "--seed", "-1"], 2, "--seed: should be greater than or equal to 0; received: -1"),
     (["train", "--patience", "0"], 2, "--patience: should be greater than or equal to 1; received: 0"),
     (["train", "--patience", "1", "--validation", "0"], 2, "--patience: needs validation pictures"),
-    (["train", "--threads", "5000"], 2, "--threads: should be less than or equal to 1024; received: 5000"),
+    (["train", "--threads", "5000"], 2, "--threads: expected auto, or a number from 1 to 1024; received: 5000"),
     (["train", "--validation", "0.9"], 2, "--validation: expected a share from 0 to 0.5, or 'test'; received: '0.9'"),
     (["train", "--validation", "tset"], 2, "--validation: expected"),
     (["train", "--precision", "fp8"], 2, "--precision: should be 'auto', 'fp32' or 'bf16'; received: 'fp8'"),

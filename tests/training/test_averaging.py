@@ -138,7 +138,7 @@ def test_a_signal_in_the_middle_of_validation_does_not_wait_for_its_end(
     from eyesight.training import validation
 
     whole = eyesight.train(bars_data, output=tmp_path / "whole", epochs=3, **OPTIONS)
-    monkeypatch.setattr(validation, "_BATCH", 10)  # three parts of 30 pictures
+    monkeypatch.setattr(validation, "_MOST", 10)  # three parts of 30 pictures
     plain, calls = Classifier.logits, []
 
     def counted(self: Classifier, *args: object) -> object:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +23,10 @@ from eyesight.errors import TrainingError, UsageError
 from eyesight.formats import read_tensors
 from eyesight.predictions import predict_split
 from eyesight.training import checkpoint
+from eyesight.training import loop as loop_module
 from eyesight.training.batches import Batches
-from eyesight.training.events import CheckpointSaved, Ended, EpochEnded, Event, Started
+from eyesight.training.events import CheckpointSaved, Ended, EpochEnded, Event, Progress, Started
+from eyesight.training.loop import Loop
 from eyesight.training.optim.optimizers import OPTIMIZERS
 from eyesight.training.optim.schedules import SCHEDULES
 
@@ -78,20 +82,23 @@ def same(a: Arrays, b: Arrays) -> bool:
     return a.keys() == b.keys() and all(np.array_equal(a[name], b[name]) for name in a)
 
 
-def stop_at(step: int, folder: Path) -> Any:
-    """Return a listener that ends the process's interest in a run right after the checkpoint of `step`."""
+def stop_after_an_epoch() -> Any:
+    """Return a listener that ends the process's interest in a run right after the first checkpoint with an epoch."""
+    epochs: list[Event] = []
 
     def listen(event: Event) -> None:
-        if isinstance(event, CheckpointSaved) and event.step >= step:
+        if isinstance(event, EpochEnded):
+            epochs.append(event)
+        if isinstance(event, CheckpointSaved) and epochs:
             raise KeyboardInterrupt
 
     return listen
 
 
 def cut_and_resume(data: Any, output: Path, *, model: Any = None, again: Any = None, **options: Any) -> eyesight.Run:
-    """Train until the first checkpoint, break off, and go on."""
+    """Train until the first checkpoint after an epoch, break off, and go on."""
     with pytest.raises(KeyboardInterrupt):
-        train(data, output, model=model, checkpoint_every=1e-9, listeners=[stop_at(1, output)], **options)
+        train(data, output, model=model, checkpoint_every=1e-9, listeners=[stop_after_an_epoch()], **options)
     run = eyesight.open_run(output, data=data)
     assert run.status == "interrupted"
     assert 0 < len(run.metrics()) < options.get("epochs", 2)
@@ -367,6 +374,18 @@ def test_the_last_good_weights_are_those_before_the_loss_broke(bars_data: eyesig
     assert weights(tmp_path / "r" / "model.safetensors")["updates"] == 6
 
 
+def test_good_weights_are_noted_at_the_ends_of_epochs_not_whenever_losses_are_fetched(
+    bars_data: eyesight.Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noted, shown = [], []
+    keep = Loop.keep_weights
+    monkeypatch.setattr(Loop, "keep_weights", lambda loop: noted.append(loop.state.step) or keep(loop))
+    monkeypatch.setattr(loop_module, "_FLUSH_SECONDS", 0.0)
+    train(bars_data, tmp_path / "r", model=Dense(), batch_size=90, epochs=3, listeners=[shown.append])
+    assert [event.step for event in shown if isinstance(event, Progress)] == [1, 2, 4, 5, 7, 8]
+    assert noted == [0, 3, 6, 9]
+
+
 @pytest.mark.parametrize(
     ("error", "size", "advice"),
     [
@@ -551,6 +570,32 @@ def test_accuracy_and_loss_of_an_epoch_are_means_over_its_pictures(bars_data: ey
     for row in run.metrics():
         assert row["loss"] == pytest.approx(math.log(math.e + 2) - zero, rel=1e-5)
         assert row["accuracy"] == pytest.approx(zero)
+
+
+SAVED = """
+import resource, sys
+from pathlib import Path
+import torch
+from eyesight.training import checkpoint
+from eyesight.training.state import TrainState
+network = torch.nn.Sequential(*(torch.nn.Linear(1024, 1024) for _ in range(16)))
+optimizer = torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9)
+for parameter in network.parameters():
+    optimizer.state[parameter]["momentum_buffer"] = torch.ones_like(parameter)
+state = TrainState(network, optimizer, torch.zeros(3, dtype=torch.float64))
+size = 2 * 4 * sum(parameter.numel() for parameter in network.parameters())
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+checkpoint.save(state, Path(sys.argv[1]), identity={})
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 / size)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems count memory in other units")
+def test_saving_a_state_needs_memory_for_one_tensor_not_for_copies_of_the_state(tmp_path: Path) -> None:
+    """A network of 67 MB and an optimizer with as much: five copies of both were 671 MB."""
+    found = subprocess.run([sys.executable, "-c", SAVED, str(tmp_path)], check=True, capture_output=True, text=True)
+    assert float(found.stdout) < 0.2
+    assert checkpoint.newest(tmp_path)[0].arrays["network/3.bias"].shape == (1024,)
 
 
 def test_only_two_checkpoints_are_kept(bars_data: eyesight.Dataset, tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ def train(
     validation: float | Literal["test"] | None = None,
     device: str | None = None,
     precision: str | None = None,
-    threads: int | None = None,
+    threads: int | str | None = None,
     deterministic: bool | None = None,
     overwrite: bool = False,
     progress: bool = True,
@@ -66,7 +66,8 @@ def train(
         replay: a run to repeat bit for bit, also one that followed the clock: its configuration, and its progress
             before each update as it was recorded. Takes no `config`, nor anything that would change the result.
         data_dir, validation: see `load_data`.
-        device, precision, threads: "cpu", "cuda", …; "auto", "fp32" or "bf16"; number of CPU threads.
+        device, precision, threads: "cpu", "cuda", …; "auto", "fp32" or "bf16"; number of CPU threads, or
+            "auto" (the default), which takes one or all, whichever is faster while it trains, and records it.
         deterministic: on a GPU, take slower kernels whose results repeat bit for bit; a CPU's always do.
         overwrite: replace an older run in `output`.
         progress: report on stderr.

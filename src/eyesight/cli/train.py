@@ -41,7 +41,7 @@ def train(
     data_dir: Annotated[Path | None, Option(help="Folder with the datasets.", show_default="$EYESIGHT_DATA")] = None,
     device: Annotated[str | None, Option(help="auto, cpu, cuda, …", show_default="auto")] = None,
     precision: Annotated[str | None, Option(help="auto, fp32 or bf16.", show_default="auto")] = None,
-    threads: Annotated[int | None, Option(help="CPU threads.", show_default="all cores")] = None,
+    threads: Annotated[str | None, Option(help="CPU threads: a number, or auto, which takes what is faster while training.", show_default="auto")] = None,
     deterministic: Annotated[bool, Option("--deterministic", help="On a GPU: slower, but repeats bit for bit. A CPU always does.")] = False,
     checkpoint_every: Annotated[str | None, Option(help="Time between saved states: 30s, 2m.", show_default="30s; at most 1 % of the time")] = None,
 ) -> None:  # fmt: skip

@@ -5,6 +5,7 @@ In: a `NetworkSpec`, or a user's `nn.Module`. Out: modules that map (N, C, H, W)
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import torch
 from torch import nn
 
 from ..errors import FormatError, UsageError
-from ..formats import Arrays
+from ..formats import Arrays, LazyArray
 from .elementwise import BatchNorm
 from .layer import Shape
 from .layers import Conv, Linear, Whitening
@@ -226,6 +227,14 @@ def tensor_to_array(tensor: torch.Tensor) -> np.ndarray[Any, Any]:
     if tensor.dtype == torch.bfloat16:
         tensor = tensor.float()
     return tensor.to("cpu", copy=True, memory_format=torch.contiguous_format).numpy()
+
+
+def lazy_array(tensor: torch.Tensor) -> LazyArray:
+    """Return what `tensor_to_array` would make of a tensor, as an array that is made when it is written."""
+    dtype = torch.float32 if tensor.dtype == torch.bfloat16 else tensor.dtype
+    return LazyArray(
+        torch.empty(0, dtype=dtype).numpy().dtype, tuple(tensor.shape), functools.partial(tensor_to_array, tensor)
+    )
 
 
 @torch.no_grad()

@@ -110,9 +110,14 @@ def notes(record: Record, found: Sequence[Outcome]) -> list[str]:
     lines += [f"Left out: {reason}." for reason in record.definition.left_out.values()]
     lines.append(
         f"Trained on {environment['device']} ({environment['processor']}), "
-        f"{_counted(environment['threads'], 'thread')}, {environment['precision']}."
+        f"{_threads(environment['threads'])}, {environment['precision']}."
     )
     return lines
+
+
+def _threads(asked: int | str) -> str:
+    """Return "2 threads", or that each run took what was faster."""
+    return _counted(asked, "thread") if isinstance(asked, int) else "one thread or all, whichever was faster"
 
 
 def _counted(count: int, word: str) -> str:

@@ -18,7 +18,7 @@ from torch import nn
 from ..classifier import Classifier, InferenceSpec, Training
 from ..data.augment import Augmentation
 from ..data.dataset import Dataset
-from ..device import Precision, choose_device, choose_precision, input_dtype, keep_freed_memory
+from ..device import Precision, choose_device, choose_precision, input_dtype, keep_freed_memory, set_first_threads
 from ..environment import describe_environment
 from ..errors import UsageError
 from ..models import network_spec
@@ -37,6 +37,7 @@ from .state import TrainState
 Identity = Mapping[str, Any]
 
 _FIRST_PIXELS = 2_000_000  # of training pictures: enough for the statistics of patches
+_STATISTICS_MEMORY = 8 << 20  # bytes of pictures looked at together
 _VERSIONS = ("eyesight", "torch", "numpy")  # what the arithmetic and the draws depend on
 
 
@@ -52,6 +53,7 @@ class Job:
         schedule: factor on the learning rate for a progress from 0 to 1.
         device, precision: where and how the network computes.
         smallest_part: pictures that the network needs at least at once: two with batch normalisation.
+        available_threads: of the CPU, that torch had before the training asked for some.
     """
 
     data: Dataset
@@ -62,6 +64,7 @@ class Job:
     device: torch.device
     precision: Precision
     smallest_part: int
+    available_threads: int
 
     @property
     def recipe(self) -> Recipe:
@@ -129,11 +132,10 @@ def prepare(data: Dataset, config: Config, module: nn.Module | None = None) -> t
         UsageError: what was asked for does not fit the data or the machine.
     """
     keep_freed_memory()
-    if config.machine.threads is not None:
-        torch.set_num_threads(config.machine.threads)
+    available = set_first_threads(config.machine.threads)
     device = choose_device(config.machine.device)
     precision = choose_precision(config.machine.precision, device)
-    machine = {"device": str(device), "precision": precision, "threads": torch.get_num_threads()}
+    machine = {"device": str(device), "precision": precision}
     config = config.model_copy(update={"machine": config.machine.model_copy(update=machine)})
     if config.recipe.keep == "best" and data.validation is None:
         raise UsageError("recipe.keep: best weights need validation pictures; received: validation 0")
@@ -165,7 +167,7 @@ def prepare(data: Dataset, config: Config, module: nn.Module | None = None) -> t
         augmentation=Augmentation(flip=config.recipe.flip, shift=config.recipe.shift),
     )
     schedule = SCHEDULES.load(config.recipe.schedule)
-    job = Job(data, config, preprocessing, batches, schedule, device, precision, smallest_part)
+    job = Job(data, config, preprocessing, batches, schedule, device, precision, smallest_part, available)
     optimizer = optimizers.build(network.named_parameters(), config.recipe)
     sums = torch.zeros(3, dtype=torch.float64, device=device)
     return job, TrainState(network, optimizer, sums, average=AVERAGES.load(config.recipe.averaging)())
@@ -205,7 +207,7 @@ def _has_batch_norm(network: nn.Module) -> bool:
 def _preprocessing(data: Dataset, recipe: Recipe) -> Preprocessing:
     height, width, channels = data.shape
     if recipe.normalize == "standard":
-        mean, std = pixel_statistics(data.train.batches(4096))
+        mean, std = pixel_statistics(data.train.batches(memory=_STATISTICS_MEMORY))
     else:
         mean, std = (0.5 if recipe.normalize == "centered" else 0.0,) * channels, (1.0,) * channels
     return Preprocessing(height=height, width=width, channels=1 if channels == 1 else 3, mean=mean, std=std)

@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from ..data.dataset import Split
+from ..data.dataset import Split, pictures_within
 from ..metrics import cross_entropy
 from .batches import stream
 from .events import Control
 from .job import Job
 from .plan.recipe import Recipe
 
-_BATCH = 256  # pictures; a signal waits for no more than these
+_MEMORY, _MOST = 4 << 20, 256  # bytes, and pictures, at a time: a signal waits for no more than these
 
 Row = dict[str, Any]
 
@@ -46,10 +46,11 @@ def validate(job: Job, network: nn.Module, split: Split, step: int, control: Con
     if job.recipe.validation_sample is not None:
         ids = stream(job.config.seed, "validation", step).integers(len(split), size=job.recipe.validation_sample)
     losses, correct = [], 0
+    size = min(pictures_within(_MEMORY, split.store.shape), _MOST)
     try:
-        for start in range(0, len(ids), _BATCH):
+        for start in range(0, len(ids), size):
             check(control)
-            part = ids[start : start + _BATCH]
+            part = ids[start : start + size]
             logits, labels = classifier.logits(split.gather(part)), split.labels[part]
             losses.append(cross_entropy(logits, labels))
             correct += int((logits.argmax(1) == labels).sum())

@@ -260,5 +260,5 @@ class Story:
 
 def pixel_range(split: Split) -> tuple[int, int]:
     """Return the smallest and the largest value of all pixels."""
-    parts = [(int(batch.min()), int(batch.max())) for batch in split.batches(8192)]
+    parts = [(int(batch.min()), int(batch.max())) for batch in split.batches(memory=8 << 20)]
     return min(low for low, _ in parts), max(high for _, high in parts)

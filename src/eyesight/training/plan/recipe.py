@@ -6,10 +6,11 @@ name. It knows which names exist, not what they do.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_serializer, field_validator, model_validator
 
 from ...errors import UsageError, nearest_name
 from ...models import NETWORKS
@@ -164,13 +165,40 @@ class Recipe(_Part):
         return self
 
 
+Threads = int | Literal["auto"] | tuple[tuple[int, int], ...]
+
+_MOST_THREADS = 1024
+
+
 class Machine(_Part):
     """Where and how precisely the run computes; `auto` is replaced by what was found when the run starts."""
 
     device: str = "auto"
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    threads: Annotated[int, Field(ge=1, le=1024)] | None = None
+    threads: Threads = "auto"  # a number; or as another run chose them: (update from 0, number) of every change
     deterministic: bool = False  # on a GPU: slower kernels whose results repeat bit for bit; a CPU's always do
+
+    @field_validator("threads", mode="plain")
+    @classmethod
+    def _known_threads(cls, value: object) -> Threads:
+        if value in (None, "auto"):  # earlier files say null
+            return "auto"
+        if isinstance(value, str) and value.isdecimal():
+            value = int(value)
+        if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= _MOST_THREADS:
+            return value
+        if isinstance(value, list | tuple) and value:
+            with contextlib.suppress(TypeError, ValueError):
+                changes = tuple((int(step), int(count)) for step, count in value)
+                steps = [step for step, _ in changes]
+                rising = steps[0] == 0 and steps == sorted(set(steps))
+                if rising and all(1 <= count <= _MOST_THREADS for _, count in changes):
+                    return changes
+        raise ValueError(f"machine.threads: expected auto, or a number from 1 to {_MOST_THREADS}; received: {value!r}")
+
+    @field_serializer("threads")
+    def _plain_threads(self, value: Threads) -> int | str | list[list[int]]:
+        return [list(change) for change in value] if isinstance(value, tuple) else value
 
 
 class Config(_Part):
