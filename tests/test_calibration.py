@@ -48,8 +48,8 @@ def test_a_small_set_without_a_mistake_does_not_ask_for_certainty():
 
 def test_what_tells_nothing_leaves_the_temperature_at_one():
     labels = np.array([0, 1])
-    for logits in (np.zeros((0, 2)), np.zeros((2, 2)), np.array([[0, np.nan], [1, 2]]), np.array([[0, np.inf], [1, 2]])):
-        assert fit_temperature(logits, labels[: len(logits)]) == 1
+    for logits in ([], [[0, 0], [0, 0]], [[0, np.nan], [1, 2]], [[0, np.inf], [1, 2]]):
+        assert fit_temperature(np.array(logits).reshape(-1, 2), labels[: len(logits)]) == 1
 
 
 def test_worse_than_chance_ends_at_the_highest_temperature():
