@@ -209,7 +209,9 @@ def test_every_figure_can_be_drawn(classes, channels, names):
 
 def rows(count: int, *, validation: bool = True):
     keys = ("loss", "accuracy", *(("val_loss", "val_accuracy") if validation else ()))
-    return [{"epoch": e, **{key: 1 / (e + i) for i, key in enumerate(keys)}} for e in range(1, count + 1)]
+    return [
+        {"epoch": e, "step": 10 * e, **{key: 1 / (e + i) for i, key in enumerate(keys)}} for e in range(1, count + 1)
+    ]
 
 
 @pytest.mark.parametrize(("count", "validation"), [(1, True), (1, False), (2, True), (30, False)])

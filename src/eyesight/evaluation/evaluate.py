@@ -166,9 +166,7 @@ def draw(
         "label-counts": ("label-counts", figures.label_counts(data)),
     }
     folder = run.figures_folder
-    return {
-        name: figures.save(figure, folder / f"{file}.png") for name, (file, figure) in drawn.items() if figure
-    }
+    return {name: figures.save(figure, folder / f"{file}.png") for name, (file, figure) in drawn.items() if figure}
 
 
 def curves(run: RunFolder) -> Figure | None:
@@ -204,9 +202,7 @@ def look_back(run: RunFolder, data: Dataset, *, module: nn.Module | None = None)
     shown = split.select(np.arange(min(len(split), figures.SHOWN)), name=split.name)
     predictions = predict_split(classifier, shown, model=classifier.checksum or "")
     drawn = {"curves": curves(run), "predictions": figures.sample_predictions(predictions, shown)}
-    files = {
-        name: figures.save(figure, run.figures_folder / f"{name}.png") for name, figure in drawn.items() if figure
-    }
+    files = {name: figures.save(figure, run.figures_folder / f"{name}.png") for name, figure in drawn.items() if figure}
     return LookBack(overfitting(run, classifier, data), files)
 
 

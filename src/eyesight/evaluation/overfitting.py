@@ -70,8 +70,7 @@ class Overfitting:
         if not self.overfits:
             return f"{figures}: it does not overfit"
         return (
-            f"{figures}: it overfits ({100 * self.gap:.1f} points); "
-            "more pictures, augmentation or dropout would help"
+            f"{figures}: it overfits ({100 * self.gap:.1f} points); more pictures, augmentation or dropout would help"
         )
 
 
