@@ -254,7 +254,7 @@ def test_right_and_wrong_are_marked_by_sign_and_colour_even_where_two_classes_ha
     given_ = replace(predictions(split.labels, logits), classes=data.classes)
     figure = figures.sample_predictions(given_, split, count=4)
     titles = [axes.title for axes in figure.axes[:4]]
-    assert [title.get_text().strip() for title in titles] == ["✗ same 73%\nis same", "✓ same 73%"] * 2
+    assert [title.get_text().strip() for title in titles] == ["✗ same (73%)\nis same", "✓ same (73%)"] * 2
     assert [title.get_color() for title in titles] == [figures.ORANGE, figures.BLUE] * 2
 
 

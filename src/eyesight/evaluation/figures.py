@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 BLUE, ORANGE = "#1f5fa8", "#d1600a"
 _DPI = 110
 _LARGEST_ANNOTATED = 20  # classes; beyond that numbers in the cells of a confusion matrix are unreadable
+_LONGEST_LEVEL = 3  # letters; longer names are tilted under a confusion matrix
 _LARGEST_COUNTED = 25  # classes; beyond that bars are too thin for numbers
 _MOST_MARKED = 60  # points of a curve; beyond that marks hide the line
 SHOWN = 20  # pictures in a sheet of predictions
@@ -190,8 +191,10 @@ def confusion(report: Report) -> Figure:
     figure.colorbar(
         image, ax=axes, label="share of the true class", fraction=0.04, pad=0.02, aspect=20 if small else 35
     )
-    axes.set_xticks(np.arange(len(names)), names, rotation=45 if small else 90, ha="right" if small else "center")
-    if small:
+    tilted = small and max(map(len, names)) > _LONGEST_LEVEL
+    rotation = 45 if tilted else 0 if small else 90
+    axes.set_xticks(np.arange(len(names)), names, rotation=rotation, ha="right" if tilted else "center")
+    if tilted:
         for tick in axes.get_xticklabels():
             tick.set_rotation_mode("anchor")
     axes.set_yticks(np.arange(len(names)), names)
@@ -226,6 +229,6 @@ def _marked(predictions: Predictions, split: Split, ids: npt.NDArray[np.int64], 
         name, truth = (_short(predictions.classes[k]) for k in (predicted[i], predictions.labels[i]))
         right = predicted[i] == predictions.labels[i]
         probability = f"{probabilities[i, predicted[i]]:.0%}"
-        titles.append(f"✓ {name} {probability}" if right else f"✗ {name} {probability}\nis {truth}")
+        titles.append(f"✓ {name} ({probability})" if right else f"✗ {name} ({probability})\nis {truth}")
         colors.append(BLUE if right else ORANGE)
     return picture_grid(split.gather(ids), titles, colors=colors, title=title)
