@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -29,7 +30,10 @@ def open_files(paths: Iterable[Path]) -> None:
     quiet = subprocess.DEVNULL
     for path in paths:
         try:  # in a session of its own: it stays when the terminal is closed
-            subprocess.Popen([program, str(path)], stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True)
+            process = subprocess.Popen(
+                [program, str(path)], stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True
+            )
         except OSError as error:
             typer.echo(f"eyesight: --open: {program}: {(error.strerror or str(error)).lower()}", err=True)
             return
+        threading.Thread(target=process.wait, daemon=True).start()  # it may run for long, and must be waited for
