@@ -16,7 +16,8 @@ PACKAGE = Path(eyesight.__file__).parent
 ORDER = (
     ("errors",),
     ("registry", "formats"),
-    ("metrics", "calibration", "intervals", "report"),
+    ("metrics", "intervals", "report"),
+    ("calibration",),
     ("pictures", "device", "environment"),
     ("data", "models"),
     ("engine",),

@@ -34,10 +34,8 @@ def runs(
 
     columns = ("run", "data", "model", "status", "trained", "validation", "test", "seconds")
     for row in rows:
-        row["run"] = Path(row["run"]).name
         row["trained"] = length(row)
         row["seconds"] = row["seconds"] and f"{row['seconds']:,.1f}"
-    typer.echo(f"runs in {folder}:")
     table = [[show(row[column]) for column in columns] for row in rows]
     print_table(columns, table, numbers=("validation", "test", "seconds"))
 
