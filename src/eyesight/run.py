@@ -13,6 +13,7 @@ configuration and the checkpoints contain only as plain data.
     checkpoints/        the state of the training, the last two
     figures/            PNG files: curves and predictions of the training, and those of every evaluation
     evaluation/         one folder for each split and model: predictions, report
+    overfitting.json    right answers on training pictures and on others, with the kept weights
     tutorial/           of a run of `eyesight tutorial`: the figures that the tutorial draws
 """
 
@@ -175,7 +176,7 @@ class RunFolder:
     @property
     def overfitting_file(self) -> Path:
         """What was measured of training pictures and others, to tell whether the classifier overfits."""
-        return self.path / "evaluation" / "overfitting.json"
+        return self.path / "overfitting.json"
 
     def evaluation_folder(self, split: str, fingerprint: str) -> Path:
         """Where what was derived from one split lies; `fingerprint` tells models and data apart."""

@@ -116,13 +116,13 @@ def test_the_report_says_what_the_temperature_did_and_whether_it_overfits(run: P
     report = opened.evaluate().report
     assert report.temperature == opened.classifier.inference.temperature != 1
     assert report.calibration_error != report.calibration_error_before
-    saved = json.loads((run / "evaluation" / "overfitting.json").read_text())
+    saved = json.loads((run / "overfitting.json").read_text())
     assert saved["model"] == opened.classifier.checksum
     assert saved["learned"]["n"] == saved["others"]["n"] == 143
     right = opened.evaluate("validation").accuracy * 143
     assert saved["others"]["right"] == round(right)
     assert report.overfitting.startswith(f"train {saved['learned']['right'] / 143:.3f}, validation {right / 143:.3f}: ")
-    (run / "evaluation" / "overfitting.json").write_text("damaged")
+    (run / "overfitting.json").write_text("damaged")
     assert opened.evaluate().report.overfitting == report.overfitting
 
 

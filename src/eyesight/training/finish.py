@@ -15,8 +15,9 @@ from ..data.split import draw
 from ..pictures.views import number_of_views
 from .events import Control
 from .job import Job
-from .validation import BATCH, check
+from .validation import check
 
+_BATCH = 256  # pictures; a signal waits for no more than these
 _MOST = 10_000  # pictures; more would not change the second digit of a temperature
 _MOST_BY_THE_CLOCK = 2_000  # they take from the time that is left to train
 
@@ -33,9 +34,9 @@ def calibrate(job: Job, classifier: Classifier, control: Control) -> None:
     if split is None:
         return
     logits = []
-    for start in range(0, len(split), BATCH):
+    for start in range(0, len(split), _BATCH):
         check(control)
-        ids = np.arange(start, min(start + BATCH, len(split)))
+        ids = np.arange(start, min(start + _BATCH, len(split)))
         logits.append(classifier.logits(split.gather(ids)))
     temperature = fit_temperature(np.concatenate(logits), split.labels)
     classifier.inference = classifier.inference.model_copy(update={"temperature": temperature})

@@ -19,7 +19,7 @@ from .events import Control
 from .job import Job
 from .plan.recipe import Recipe
 
-BATCH = 256  # pictures; a signal waits for no more than these
+_BATCH = 256  # pictures; a signal waits for no more than these
 
 Row = dict[str, Any]
 
@@ -47,9 +47,9 @@ def validate(job: Job, network: nn.Module, split: Split, step: int, control: Con
         ids = stream(job.config.seed, "validation", step).integers(len(split), size=job.recipe.validation_sample)
     losses, correct = [], 0
     try:
-        for start in range(0, len(ids), BATCH):
+        for start in range(0, len(ids), _BATCH):
             check(control)
-            part = ids[start : start + BATCH]
+            part = ids[start : start + _BATCH]
             logits, labels = classifier.logits(split.gather(part)), split.labels[part]
             losses.append(cross_entropy(logits, labels))
             correct += int((logits.argmax(1) == labels).sum())
