@@ -16,7 +16,8 @@ PACKAGE = Path(eyesight.__file__).parent
 ORDER = (
     ("errors",),
     ("registry", "formats"),
-    ("metrics", "calibration", "intervals", "report"),
+    ("metrics", "intervals", "report"),
+    ("calibration",),
     ("pictures", "device", "environment"),
     ("data", "models"),
     ("engine",),
@@ -31,6 +32,7 @@ ORDER = (
     ("api",),
     ("eyesight",),  # the public names; only the command line and users import them
     ("cli",),
+    ("__main__",),
 )
 RANK = {name: rank for rank, names in enumerate(ORDER) for name in names}
 BANNED = {name: {"training"} for name in ("evaluation", "explain", "export", "serve")}  # they start from the disk

@@ -27,6 +27,7 @@ class ProgressReport:
         self.bar: Progress | None = None
         self.task = TaskID(0)
         self.epochs: int | None = None
+        self.updates: int | None = None
         self.spoke = time.monotonic()
 
     def __call__(self, event: Event) -> None:
@@ -41,13 +42,13 @@ class ProgressReport:
             case Started():
                 self._start(event)
             case ProgressEvent():
-                text = progress_text(event, self.epochs)
+                text = progress_text(event, self.epochs, self.updates)
                 if self.bar:
                     self.bar.update(self.task, completed=event.progress, status=text)
                 elif time.monotonic() - self.spoke >= _QUIET_SECONDS:
                     self._say(text)
             case EpochEnded():
-                self._say(epoch_text(event.row, self.epochs))
+                self._say(epoch_text(event.row, self.epochs, self.updates))
             case ThreadsChosen():
                 self.console.print(f"threads: {event.threads} of {event.available} ({event.reason})")
             case Warned():
@@ -62,7 +63,7 @@ class ProgressReport:
         self.spoke = time.monotonic()
 
     def _start(self, event: Started) -> None:
-        self.epochs = event.epochs
+        self.epochs, self.updates = event.epochs, event.updates
         self.console.print(
             f"{event.network}, {event.examples:,} training pictures, {_length(event)}, "
             f"{event.device}, {event.precision}" + (f"; going on at step {event.step:,}" if event.step else "")
@@ -145,17 +146,19 @@ class StudyReport:
         )
 
 
-def progress_text(event: ProgressEvent, epochs: int | None) -> str:
+def progress_text(event: ProgressEvent, epochs: int | None, updates: int | None = None) -> str:
     """Return what stands beside the bar."""
     return (
-        f"epoch {_of(event.epoch, epochs)}  loss {event.loss:.4f}  accuracy {event.accuracy:.4f}  "
+        f"{_place(event.epoch, epochs, event.step, updates)}  loss {event.loss:.4f}  accuracy {event.accuracy:.4f}  "
         f"{event.rate:,.0f} pictures/s  {duration(event.seconds_left)} left"
     )
 
 
-def epoch_text(row: dict[str, Any], epochs: int | None) -> str:
-    """Return the line of one epoch."""
-    text = f"epoch {_of(row['epoch'], epochs)}  loss {row['loss']:.4f}  accuracy {row['accuracy']:.4f}"
+def epoch_text(row: dict[str, Any], epochs: int | None, updates: int | None = None) -> str:
+    """Return the line of one epoch, or of one look at the validation pictures in a training that counts updates."""
+    text = (
+        f"{_place(row['epoch'], epochs, row['step'], updates)}  loss {row['loss']:.4f}  accuracy {row['accuracy']:.4f}"
+    )
     if "val_loss" in row:
         text += f"  val_loss {row['val_loss']:.4f}  val_accuracy {row['val_accuracy']:.4f}"
     return f"{text}  {duration(row['seconds'])}"
@@ -169,8 +172,10 @@ def _length(event: Started) -> str:
     return f"{length} of {event.steps_per_epoch:,} updates"
 
 
-def _of(epoch: int, epochs: int | None) -> str:
-    return str(epoch) if epochs is None else f"{epoch:>{len(str(epochs))}}/{epochs}"
+def _place(epoch: int, epochs: int | None, step: int, updates: int | None) -> str:
+    if updates is not None:
+        return f"update {step:>{len(f'{updates:,}')},}/{updates:,}"
+    return f"epoch {epoch}" if epochs is None else f"epoch {epoch:>{len(str(epochs))}}/{epochs}"
 
 
 def duration(seconds: float) -> str:

@@ -12,7 +12,9 @@ configuration and the checkpoints contain only as plain data.
     events.jsonl        a line for everything that happened
     model.safetensors   the classifier; last.safetensors beside it where the best weights are not the last
     checkpoints/        the state of the training, the last two
-    evaluation/         one folder for each split and model: predictions, report, figures
+    figures/            PNG files: curves and predictions of the training, and those of every evaluation
+    evaluation/         one folder for each split and model: predictions, report
+    overfitting.json    right answers on training pictures and on others, with the kept weights
     tutorial/           of a run of `eyesight tutorial`: the figures that the tutorial draws
 """
 
@@ -172,6 +174,16 @@ class RunFolder:
         """Where the figures of a tutorial lie."""
         return self.path / "tutorial"
 
+    @property
+    def figures_folder(self) -> Path:
+        """Where the figures of training and evaluations lie."""
+        return self.path / "figures"
+
+    @property
+    def overfitting_file(self) -> Path:
+        """What was measured of training pictures and others, to tell whether the classifier overfits."""
+        return self.path / "overfitting.json"
+
     def evaluation_folder(self, split: str, fingerprint: str) -> Path:
         """Where what was derived from one split lies; `fingerprint` tells models and data apart."""
         return self.path / "evaluation" / f"{split}-{fingerprint[:8]}"
@@ -260,6 +272,18 @@ class RunFolder:
             if not isinstance(row, dict) or not row.keys() >= _METRICS:
                 raise FormatError(f"{path}: line {number} should have {', '.join(sorted(_METRICS))}")
         return rows
+
+    def trained_epochs(self, rows: Sequence[dict[str, Any]]) -> list[float] | None:
+        """Return the times through the training pictures at every row of `metrics`; None where that is not known.
+
+        Rows are looks at the validation pictures, which need not lie an epoch apart. Runs of older versions do not say
+        how many updates an epoch has.
+        """
+        per_epoch = self.about().get("steps_per_epoch")
+        if isinstance(per_epoch, int) and per_epoch > 0:
+            return [row["step"] / per_epoch for row in rows]
+        recipe = self.read_config().get("recipe", {}) if self.has_config else {}
+        return None if recipe.get("validate_every") else [float(row["epoch"]) for row in rows]
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:

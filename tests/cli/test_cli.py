@@ -77,7 +77,7 @@ def test_train_says_where_the_model_is_and_what_comes_next(tmp_path: Path, capsy
                  "--patience", "2", "--optimizer", "sgd", "--schedule", "one-cycle"]) == 0  # fmt: skip
     out, err = capsys.readouterr()
     assert out.splitlines()[0].startswith("model: runs/digits-whitened-32-64-64-1/model.safetensors (epoch 1 of 1, ")
-    assert out.splitlines()[1] == "next:  eyesight evaluate runs/digits-whitened-32-64-64-1"
+    assert out.splitlines()[-1] == "next: eyesight evaluate runs/digits-whitened-32-64-64-1"
     assert "epoch 1/1" in err
     config = eyesight.open_run("runs/digits-whitened-32-64-64-1").read_config()
     recipe = config["recipe"]
@@ -92,7 +92,7 @@ def test_evaluate_prints_a_table_or_json(digits_run: eyesight.Run, capsys: pytes
     out, err = capsys.readouterr()
     for words in ("accuracy", "precision", "recall", "F1", "support", "confusion matrix", "surest mistakes"):
         assert words in out
-    assert err.startswith("figures, predictions and report: ")
+    assert f"figures: {digits_run.path / 'figures'}\nreport and predictions: {digits_run.path}" in err
     assert main(["evaluate", str(digits_run.path), "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert {"accuracy", "loss", "per_class", "confusion_matrix"} <= report.keys()
@@ -157,7 +157,13 @@ def test_runs_lists_what_was_trained(digits_run: eyesight.Run, capsys: pytest.Ca
     assert "complete" in out
     assert main(["runs", folder, "--json"]) == 0
     (row,) = json.loads(capsys.readouterr().out)
-    assert (row["epochs"], row["model"], row["seed"], row["status"]) == (3, "whitened-32-64-64", 0, "complete")
+    assert (row["updates"], row["epochs"], row["model"], row["seed"], row["status"]) == (
+        63,
+        3,
+        "whitened-32-64-64",
+        0,
+        "complete",
+    )
     assert row["test"] == digits_run.evaluate("test").accuracy
 
 

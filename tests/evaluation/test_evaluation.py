@@ -209,7 +209,9 @@ def test_every_figure_can_be_drawn(classes, channels, names):
 
 def rows(count: int, *, validation: bool = True):
     keys = ("loss", "accuracy", *(("val_loss", "val_accuracy") if validation else ()))
-    return [{"epoch": e, **{key: 1 / (e + i) for i, key in enumerate(keys)}} for e in range(1, count + 1)]
+    return [
+        {"epoch": e, "step": 10 * e, **{key: 1 / (e + i) for i, key in enumerate(keys)}} for e in range(1, count + 1)
+    ]
 
 
 @pytest.mark.parametrize(("count", "validation"), [(1, True), (1, False), (2, True), (30, False)])
@@ -252,7 +254,7 @@ def test_right_and_wrong_are_marked_by_sign_and_colour_even_where_two_classes_ha
     given_ = replace(predictions(split.labels, logits), classes=data.classes)
     figure = figures.sample_predictions(given_, split, count=4)
     titles = [axes.title for axes in figure.axes[:4]]
-    assert [title.get_text().strip() for title in titles] == ["✗ same 73%\nis same", "✓ same 73%"] * 2
+    assert [title.get_text().strip() for title in titles] == ["✗ same (73%)\nis same", "✓ same (73%)"] * 2
     assert [title.get_color() for title in titles] == [figures.ORANGE, figures.BLUE] * 2
 
 

@@ -268,7 +268,7 @@ def test_regularization_trains_every_technique_with_every_seed_on_the_same_pictu
     assert configs["batch-norm-0"].model.batch_norm
     assert configs["augmentation-0"].recipe.shift == 1
     assert not configs["augmentation-0"].recipe.flip  # mirrored digits are none
-    prints = {eyesight.open_run(run).read_environment()["data_fingerprint"] for run in runs}
+    prints = {eyesight.open_run(run).folder.read_environment()["data_fingerprint"] for run in runs}
     assert len(prints) == 1
     assert configs["none-0"].data.sample == 100
 

@@ -21,6 +21,7 @@ import eyesight
 from eyesight.classifier import Classifier
 from eyesight.errors import TrainingError, UsageError
 from eyesight.formats import read_tensors
+from eyesight.metrics import cross_entropy, softmax
 from eyesight.predictions import predict_split
 from eyesight.training import checkpoint
 from eyesight.training import loop as loop_module
@@ -299,10 +300,22 @@ def test_without_validation_pictures_the_last_weights_are_kept(bars_data: eyesig
     assert not (tmp_path / "no").exists()
 
 
+def test_the_training_loss_is_shown_without_label_smoothing(bars_data: eyesight.Dataset, tmp_path: Path) -> None:
+    """With a rate of nearly zero the first epoch's loss is that of the first weights, whatever is optimised."""
+    shown = [
+        train(bars_data, tmp_path / str(s), model="small-cnn-1pool", epochs=1, lr=1e-12, label_smoothing=s).metrics()[0]
+        for s in (0.0, 0.5)
+    ]
+    assert shown[0]["loss"] == pytest.approx(shown[1]["loss"], rel=1e-6)
+    assert shown[0]["loss"] == pytest.approx(shown[0]["val_loss"], rel=0.2)
+
+
 def test_label_smoothing_makes_the_network_less_sure(bars_data: eyesight.Dataset, tmp_path: Path) -> None:
     def surest(smoothing: float) -> float:
         run = train(bars_data, tmp_path / str(smoothing), model=Dense(), epochs=10, lr=0.01, label_smoothing=smoothing)
-        return float(predict_split(run.classifier, bars_data.train, model="").probabilities.max(axis=1).mean())
+        predictions = predict_split(run.classifier, bars_data.train, model="")
+        logits = predictions.logits * run.classifier.inference.temperature  # which would undo it
+        return float(softmax(logits).max(axis=1).mean())
 
     assert surest(0.3) < surest(0.0) - 0.05
 
@@ -471,7 +484,8 @@ def test_validation_in_the_log_is_what_evaluate_says(digits_run: eyesight.Run) -
     row = digits_run.metrics()[digits_run.classifier.training.epoch - 1]
     found = digits_run.evaluate("validation")
     assert found.accuracy == row["val_accuracy"]
-    assert found.report.loss == pytest.approx(row["val_loss"], rel=1e-5)
+    logits = found.predictions.logits * digits_run.classifier.inference.temperature  # 1 while training
+    assert cross_entropy(logits, found.predictions.labels).mean() == pytest.approx(row["val_loss"], rel=1e-5)
 
 
 @pytest.mark.parametrize("precision", ["auto", "fp32", "bf16"])
@@ -482,7 +496,7 @@ def test_the_precision_that_was_used_is_written_down(
     recorded = yaml.safe_load((run.path / "config.yaml").read_text())["machine"]
     assert recorded["precision"] in (("fp32", "bf16") if precision == "auto" else (precision,))
     assert (recorded["device"], recorded["threads"]) == ("cpu", 1)
-    assert run.read_environment()["precision"] == recorded["precision"]
+    assert run.folder.read_environment()["precision"] == recorded["precision"]
 
 
 def test_bf16_learns_about_as_well_as_fp32(tmp_path: Path) -> None:
@@ -600,10 +614,10 @@ def test_saving_a_state_needs_memory_for_one_tensor_not_for_copies_of_the_state(
 
 def test_only_two_checkpoints_are_kept(bars_data: eyesight.Dataset, tmp_path: Path) -> None:
     run = train(bars_data, tmp_path / "r", model=Dense(), epochs=6, checkpoint_every=1e-9)
-    steps = sorted(int(path.stem.removeprefix("step-")) for path in run.checkpoints_folder.iterdir())
+    steps = sorted(int(path.stem.removeprefix("step-")) for path in run.folder.checkpoints_folder.iterdir())
     assert len(steps) == 2
     assert steps[-1] == 30
-    found, problems = checkpoint.newest(run.checkpoints_folder)
+    found, problems = checkpoint.newest(run.folder.checkpoints_folder)
     assert found is not None
     assert found.facts["step"] == 30
     assert problems == []

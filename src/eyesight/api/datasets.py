@@ -5,7 +5,6 @@ In: names, arrays. Out: `Dataset`.
 
 from __future__ import annotations
 
-import base64
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -58,13 +57,8 @@ def load_wanted(wanted: DataConfig, data_dir: str | Path | None) -> Dataset:
 
 def _dataset_html(data: Dataset) -> str:
     """Return a dataset's sizes and a picture of its classes, for notebooks."""
-    return f"<p>{escape(repr(data))}</p>" + image(figures.png(figures.class_grid(data, data.train)))
+    return f"<p>{escape(repr(data))}</p>" + figures.image(figures.png(figures.class_grid(data, data.train)))
 
 
 # Drawing lies to the right of data in the order of imports, so this method is bound here, where both are known.
 Dataset._repr_html_ = _dataset_html  # type: ignore[attr-defined]
-
-
-def image(data: bytes) -> str:
-    """Return the bytes of a PNG as HTML."""
-    return f'<img style="max-width:100%" src="data:image/png;base64,{base64.b64encode(data).decode()}">'

@@ -106,7 +106,7 @@ def train(
         config = find(preset).config
         validation = config["data"]["validation"] if validation is None else validation
     if replay is not None:
-        replay = open_run(replay.path if isinstance(replay, RunFolder) else replay)
+        replay = open_run(replay.path if isinstance(replay, Run) else replay)
         config = _config_to_replay(replay, config, {**given, **(settings or {})})
         trainer.check_module(replay.config, module, str(replay.path))
         if output and Path(output).resolve() == replay.path.resolve():
@@ -132,7 +132,7 @@ def train(
         checkpoint_every=checkpoint_every,
         began=began,
         planned=planned,
-        repeats=replay,
+        repeats=replay.folder if replay else None,
     )
     return open_run(run.path, data=dataset, module=module)
 
@@ -163,7 +163,7 @@ def resume(
         raise UsageError(f"data: expected a Dataset, as eyesight.from_arrays gives; received: {type(data).__name__}")
     if isinstance(model, str):
         raise UsageError(f"model: expected an instance of your own network, or nothing; received: {model!r}")
-    found = open_run(run.path if isinstance(run, RunFolder) else run, data=data, module=model)
+    found = open_run(run.path if isinstance(run, Run) else run, data=data, module=model)
     trainer.resume(
         found.path,
         lambda: found.data(data_dir),

@@ -5,6 +5,7 @@ In: arrays, rows, a report. Out: matplotlib figures, and PNG files of them. It c
 
 from __future__ import annotations
 
+import base64
 import io
 import warnings
 from collections.abc import Sequence
@@ -27,7 +28,10 @@ if TYPE_CHECKING:
 BLUE, ORANGE = "#1f5fa8", "#d1600a"
 _DPI = 110
 _LARGEST_ANNOTATED = 20  # classes; beyond that numbers in the cells of a confusion matrix are unreadable
+_LONGEST_LEVEL = 3  # letters; longer names are tilted under a confusion matrix
 _LARGEST_COUNTED = 25  # classes; beyond that bars are too thin for numbers
+_MOST_MARKED = 60  # points of a curve; beyond that marks hide the line
+SHOWN = 20  # pictures in a sheet of predictions
 
 
 def save(figure: Figure, path: Path) -> Path:
@@ -60,6 +64,11 @@ def _short(name: str, length: int = 20) -> str:
     """Return a class name on one line, cut where it is too long to be drawn."""
     name = " ".join(name.split())
     return name if len(name) <= length else name[: length - 1].rstrip() + "…"
+
+
+def image(data: bytes) -> str:
+    """Return the bytes of a PNG as HTML."""
+    return f'<img style="max-width:100%" src="data:image/png;base64,{base64.b64encode(data).decode()}">'
 
 
 def picture_grid(
@@ -127,25 +136,30 @@ def label_counts(data: Dataset) -> Figure:
     return figure
 
 
-def curves(rows: Sequence[dict[str, Any]], *, validation: str = "validation") -> Figure:
-    """Draw accuracy and loss over the epochs.
+def curves(
+    rows: Sequence[dict[str, Any]], *, trained: Sequence[float] | None = None, validation: str = "validation"
+) -> Figure:
+    """Draw accuracy and loss over what was trained.
 
     Args:
         rows: as in metrics.jsonl.
+        trained: epochs at every row; updates are drawn where it is not given.
         validation: what the second curve is called: the test set, where that was validated on.
     """
     figure = _figure(10, 3.8)
-    epochs = [row["epoch"] for row in rows]
+    places = [row["step"] for row in rows] if trained is None else list(trained)
+    marker = 4 if len(rows) <= _MOST_MARKED else 0
     for axes, key in zip(figure.subplots(1, 2), ("accuracy", "loss"), strict=True):
-        axes.plot(epochs, [row[key] for row in rows], "o-", color=BLUE, markersize=4, label="training")
+        axes.plot(places, [row[key] for row in rows], "o-", color=BLUE, markersize=marker, label="training")
         if rows and f"val_{key}" in rows[0]:
             values = [row[f"val_{key}"] for row in rows]
-            axes.plot(epochs, values, "s--", color=ORANGE, markersize=4, label=validation)
-        axes.set_xlabel("epoch")
+            axes.plot(places, values, "s--", color=ORANGE, markersize=marker, label=validation)
+        axes.set_xlabel("updates" if trained is None else "epochs")
         axes.set_title(key)
         if len(rows) == 1:
-            axes.set_xlim(epochs[0] - 0.5, epochs[0] + 0.5)
-        _whole_numbers(axes)
+            axes.set_xlim(places[0] - 0.5, places[0] + 0.5)
+        if places and places[-1] >= 1:
+            _whole_numbers(axes)
         axes.grid(alpha=0.25)
         axes.legend(frameon=False)
         axes.spines[["top", "right"]].set_visible(False)
@@ -177,8 +191,10 @@ def confusion(report: Report) -> Figure:
     figure.colorbar(
         image, ax=axes, label="share of the true class", fraction=0.04, pad=0.02, aspect=20 if small else 35
     )
-    axes.set_xticks(np.arange(len(names)), names, rotation=45 if small else 90, ha="right" if small else "center")
-    if small:
+    tilted = small and max(map(len, names)) > _LONGEST_LEVEL
+    rotation = 45 if tilted else 0 if small else 90
+    axes.set_xticks(np.arange(len(names)), names, rotation=rotation, ha="right" if tilted else "center")
+    if tilted:
         for tick in axes.get_xticklabels():
             tick.set_rotation_mode("anchor")
     axes.set_yticks(np.arange(len(names)), names)
@@ -193,7 +209,7 @@ def confusion(report: Report) -> Figure:
     return figure
 
 
-def sample_predictions(predictions: Predictions, split: Split, *, count: int = 20) -> Figure:
+def sample_predictions(predictions: Predictions, split: Split, *, count: int = SHOWN) -> Figure:
     """Draw the first examples with what they were taken for: ✓ right (blue), ✗ wrong (orange)."""
     ids = np.arange(min(count, len(split)))
     title = f"{split.name}: the first {len(ids)} examples"
@@ -213,6 +229,6 @@ def _marked(predictions: Predictions, split: Split, ids: npt.NDArray[np.int64], 
         name, truth = (_short(predictions.classes[k]) for k in (predicted[i], predictions.labels[i]))
         right = predicted[i] == predictions.labels[i]
         probability = f"{probabilities[i, predicted[i]]:.0%}"
-        titles.append(f"✓ {name} {probability}" if right else f"✗ {name} {probability}\nis {truth}")
+        titles.append(f"✓ {name} ({probability})" if right else f"✗ {name} ({probability})\nis {truth}")
         colors.append(BLUE if right else ORANGE)
     return picture_grid(split.gather(ids), titles, colors=colors, title=title)

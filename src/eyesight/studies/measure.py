@@ -6,18 +6,15 @@ study it is for.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..classifier import Classifier
 from ..data.dataset import Dataset, Split
 from ..device import threads
 from ..errors import RunError
-from ..evaluation.judge import judge
-from ..formats import write_json
+from ..evaluation.evaluate import judge_split, load, write
 from ..predictions import predict_split
-from ..run import PREDICTIONS_FILE, REPORT_FILE, RunFolder
+from ..run import RunFolder
 from ..training import trainer
 from ..training.events import Listener
 from ..training.plan.recipe import Config, parse_config
@@ -63,12 +60,8 @@ def accuracies(run: RunFolder, train: Split, test: Split) -> tuple[float, float]
     """
     config = parse_config(run.read_config())
     with threads(config.machine.threads):
-        classifier = Classifier.load(run.model_file, device=config.machine.device)
+        classifier = load(run, device=config.machine.device)
         learned = predict_split(classifier, train, model=classifier.checksum or "")
-        predictions = predict_split(classifier, test, model=classifier.checksum or "")
-    report = judge(predictions, source=test.source)
-    key = hashlib.sha256(f"{predictions.model}{predictions.data}".encode()).hexdigest()
-    folder = run.evaluation_folder(test.name, key)
-    predictions.save(folder / PREDICTIONS_FILE)
-    write_json(folder / REPORT_FILE, report.to_json())
+        report, predictions = judge_split(classifier, test)
+    write(run, report, predictions)
     return float((learned.predicted == learned.labels).mean()), report.accuracy

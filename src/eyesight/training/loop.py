@@ -26,6 +26,7 @@ from ..run import RunFolder, Status
 from . import checkpoint
 from .clock import Clock
 from .events import CheckpointSaved, Control, Ended, EpochEnded, Event, Listener, Progress, Started
+from .finish import calibrate, calibration_views
 from .job import Job
 from .optim import averaging
 from .plan.recipe import Recipe
@@ -129,8 +130,10 @@ class Loop:
         job, state = self.job, self.state
         seconds = state.saving
         if job.data.validation is not None:
-            timed = state.validating
-            seconds += timed if timed is not None else self.estimated(len(job.data.validation))
+            timed, pictures = state.validating, job.recipe.validation_sample or len(job.data.validation)
+            seconds += timed if timed is not None else self.estimated(pictures)
+            views = calibration_views(job)  # each a third of what an update takes for a picture
+            seconds += timed / pictures * views if timed is not None else self.estimated(views) / 3
         if state.average.mean and job.smallest_part > 1:  # it has batch norm
             # twice, to judge the weights and to save them; each a third of what an update takes for as many pictures
             pictures = statistics_batches(job) * job.recipe.batch_size
@@ -252,7 +255,7 @@ class Loop:
             return
         good_step, weights = state.good
         copy_tensors(weights, state.network.state_dict())
-        self.write_model(last=True, epoch=good_step // job.steps_per_round, averaged=False)
+        self.write_model(last=True, epoch=good_step // job.steps_per_round, averaged=False, calibrated=False)
         fp32 = ", --precision fp32" if job.precision == "bf16" else ""
         raise TrainingError(
             f"the loss is no longer a number at step {state.step} (learning rate {job.recipe.lr:g}); the weights of "
@@ -286,6 +289,10 @@ class Loop:
         if self.state.sums[2].item():  # none where an epoch has just been checked
             self.keep_if_finite(self.epoch_means()[0])
         self.save()
+        self.leave(signal_number)
+
+    def leave(self, signal_number: int) -> None:
+        """Leave with the state as it was saved last."""
         self.close("interrupted", f"signal {signal_number}")
         of = f" of {self.job.total_steps}" if self.job.total_steps is not None else ""
         raise InterruptedRun(
@@ -299,7 +306,8 @@ class Loop:
         try:
             self.write_models()
         except StopAsked:
-            self.stop_if_asked()
+            assert self.control.stop_signal is not None
+            self.leave(self.control.stop_signal)  # unsaved: the network may hold the best weights in place of the last
         recipe = self.job.recipe
         done = "time is up" if recipe.budget else "all updates done" if recipe.updates else "all epochs done"
         self.close("complete", self.state.stopped or done)
@@ -317,7 +325,9 @@ class Loop:
             load_arrays(state.network, state.best.weights, "memory")
             self.write_model(last=False, epoch=state.best.epoch, averaged=state.best.averaged)
 
-    def write_model(self, *, last: bool, epoch: int, averaged: bool, beside: bool = False) -> None:
+    def write_model(
+        self, *, last: bool, epoch: int, averaged: bool, beside: bool = False, calibrated: bool = True
+    ) -> None:
         """Write the network as it is to the run's model file and note it there, or write it `beside` that file."""
         job = self.job
         training = Training(
@@ -329,6 +339,8 @@ class Loop:
             averaging=job.recipe.averaging if averaged else "none",
         )
         classifier = job.classifier(self.state.network, training=training)
+        if calibrated:
+            calibrate(job, classifier, self.control)
         if beside:
             classifier.save(self.run.last_model_file)
         else:
@@ -412,8 +424,10 @@ def train_step(job: Job, state: TrainState, progress: float) -> None:
         share.backward()  # type: ignore[no-untyped-call] # torch
         with torch.no_grad():
             correct = (logits.argmax(1) == y).sum()
+            # without smoothing, so that it compares with the validation loss
+            plain = F.cross_entropy(exact, y) if recipe.label_smoothing else loss
             state.sums += torch.stack(
-                (loss.double() * len(y), correct.double(), correct.new_full((), len(y), dtype=torch.float64))
+                (plain.double() * len(y), correct.double(), correct.new_full((), len(y), dtype=torch.float64))
             )
     if recipe.clip_norm is not None:
         nn.utils.clip_grad_norm_(network.parameters(), recipe.clip_norm)

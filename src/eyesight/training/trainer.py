@@ -144,7 +144,13 @@ def check_module(config: Config, module: nn.Module | None, source: str) -> None:
 def _about(job: Job) -> dict[str, Any]:
     """Return what `runs` lists."""
     data, config = job.data, job.config
-    return {"data": data.name, "protocol": data.protocol, "model": config.model.name, "seed": config.seed}
+    return {
+        "data": data.name,
+        "protocol": data.protocol,
+        "model": config.model.name,
+        "seed": config.seed,
+        "steps_per_epoch": job.batches.steps_per_epoch,
+    }
 
 
 def _begun_with(run: RunFolder) -> str | None:

@@ -81,7 +81,8 @@ def early_stop(history: Sequence[Row], recipe: Recipe) -> str:
     sign = -1 if stopping.monitor == "val_accuracy" else 1
     figures = [nan_last(sign * row[stopping.monitor]) for row in comparable(history)]  # lower is better
     waited = len(figures) - 1 - figures.index(min(figures))
-    return f"no better {stopping.monitor} for {waited} epochs" if waited >= stopping.patience else ""
+    length = "1 epoch" if waited == 1 else f"{waited} epochs"
+    return f"no better {stopping.monitor} for {length}" if waited >= stopping.patience else ""
 
 
 def comparable(history: Sequence[Row]) -> list[Row]:

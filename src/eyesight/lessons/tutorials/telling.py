@@ -123,7 +123,8 @@ class Ours:
 def measurement(name: str, config: Config, outcome: Outcome) -> Measurement:
     """Return what the last table says of a run."""
     last = outcome.rows[-1]
-    length = f"{last['epoch']} epochs" if config.recipe.epochs else f"{last['step']:,} updates"
+    epochs = "1 epoch" if last["epoch"] == 1 else f"{last['epoch']} epochs"
+    length = epochs if config.recipe.epochs else f"{last['step']:,} updates"
     return Measurement(name, outcome.report.accuracy, length, last["seconds"])
 
 
