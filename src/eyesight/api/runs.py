@@ -6,7 +6,6 @@ In: a run's folder. Out: `Run`, `Evaluation`, `Classifier`.
 from __future__ import annotations
 
 import hashlib
-import os
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
@@ -15,13 +14,14 @@ from typing import TYPE_CHECKING, Literal
 
 from ..classifier import Classifier
 from ..data.dataset import Dataset
+from ..data.open import open_again
 from ..errors import FormatError, RunError, UsageError
 from ..evaluation import figures
 from ..evaluation.judge import Report, judge
 from ..formats import write_json
 from ..predictions import Predictions, predict_split
 from ..run import PREDICTIONS_FILE, REPORT_FILE, RunFolder
-from .datasets import image, load_wanted
+from .datasets import image
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -101,13 +101,11 @@ class Run(RunFolder):
         """
         if self._data is not None:
             return self._data
-        wanted = self.config.data
-        if wanted.kind == "arrays":
-            raise UsageError(
-                f"{self.path}: was trained on arrays, which only Python can pass: data=eyesight.from_arrays(…)"
-            )
-        folder = data_dir or recorded_folder(self)
-        return load_wanted(wanted, folder)
+        try:
+            folder = self.read_environment().get("data_folder")
+        except FormatError:
+            folder = None
+        return open_again(self.config.data, source=self.path, data_dir=data_dir, folder=folder)
 
     def evaluate(
         self,
@@ -210,14 +208,3 @@ def open_run(path: str | Path, *, data: Dataset | None = None, module: nn.Module
 def load_classifier(path: str | Path, *, module: nn.Module | None = None) -> Classifier:
     """Load a classifier from a model file or from a run's folder."""
     return open_run(path, module=module).classifier if Path(path).is_dir() else Classifier.load(path, module=module)
-
-
-def recorded_folder(run: RunFolder) -> str | None:
-    """Return where the run's data lay, if it is still there and the user named no other place."""
-    if os.environ.get("EYESIGHT_DATA"):
-        return None
-    try:
-        folder = run.read_environment().get("data_folder")
-    except FormatError:
-        return None
-    return folder if folder and Path(folder).is_dir() else None
