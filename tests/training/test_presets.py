@@ -81,7 +81,10 @@ def test_a_preset_is_run_and_options_go_before(data_dir: Path, tmp_path: Path) -
     ("options", "text"),
     [
         (["--preset", "mnist-5s"], "unknown preset 'mnist-5s'; did you mean 'mnist-4s'?"),
-        (["--preset", "mnist-4s", "--config", "x.yaml"], "--preset: is a whole configuration, without config or"),
+        (
+            ["--preset", "mnist-4s", "--config", "x.yaml"],
+            "--preset: is a whole configuration, without config;",
+        ),
         (["--preset", "mnist-4s", "--resume", "x"], "--resume: goes on with what the run was started with"),
         (["--preset", "mnist-4s", "--replay", "x"], "--replay: repeats what the run was started with"),
     ],
