@@ -12,13 +12,14 @@ import time
 from collections.abc import Sequence
 
 from ..data.dataset import Dataset
+from ..data.open import DataConfig
 from ..data.split import draw
 from ..device import threads
 from ..environment import describe_environment
 from ..errors import InterruptedRun, RunError, UsageError
 from ..models.torch_network import Network
 from ..training.job import prepare
-from ..training.plan.recipe import DataConfig, Machine
+from ..training.plan.recipe import Machine
 from .definition import Arm, Definition
 from .events import Listener, RunBegun, RunFinished
 from .folder import DataFacts, NetworkFacts, Record, Result, StudyFolder

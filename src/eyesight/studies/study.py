@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from ..data.dataset import Dataset
-from ..data.open import open_again, open_data
+from ..data.open import DataConfig, open_again, open_data
 from ..errors import RunError
 from ..evaluation import figures
-from ..training.plan.recipe import DataConfig
 from . import table
 from .conclusion import conclude
 from .definition import differences

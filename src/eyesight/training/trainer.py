@@ -126,7 +126,7 @@ def resume(
             if record[: state.step] != state.clock:
                 record = state.clock
         _write_environment(run, job, begun)
-        run.update(status="running", **_about(job))
+        run.update(status="running")
         run.write_metrics(state.history)
         _train(job, state, run, control, listeners, checkpoint_every, record)
     return run

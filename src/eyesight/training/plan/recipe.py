@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
+from ...data.open import DataConfig
 from ...errors import UsageError, nearest_name
 from ...models import NETWORKS
 from ...pictures.views import Views
@@ -31,19 +32,6 @@ _Share = Annotated[float, Field(gt=0, lt=1)]
 
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class DataConfig(_Part):
-    """Which data, and how it is split."""
-
-    name: str = "digits"
-    kind: Literal["catalog", "arrays"] = "catalog"
-    # a tenth is enough to choose between epochs (±1.3 % at 5,000 pictures) and leaves nearly all to learn from
-    validation: Annotated[float, Field(ge=0, le=0.5)] | Literal["test"] = 0.1
-    split_seed: Annotated[int, Field(ge=0)] = (
-        0  # apart from the run's seed, so that runs are compared on the same split
-    )
-    sample: Annotated[int, Field(ge=1)] | None = None  # so many of the training pictures, validation and all; else all
 
 
 class ModelConfig(_Part):
