@@ -15,7 +15,7 @@ PACKAGE = Path(eyesight.__file__).parent
 # have yet stands here already, so that it falls into its place.
 ORDER = (
     ("errors",),
-    ("registry", "formats"),
+    ("registry", "formats", "locks"),
     ("metrics", "intervals", "report"),
     ("calibration",),
     ("pictures", "device", "environment"),

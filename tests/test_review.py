@@ -170,7 +170,7 @@ def test_a_config_that_lost_a_part_and_a_metrics_line_that_lost_a_figure_are_nam
 
 
 def test_a_device_that_holds_no_numbers_is_refused():
-    with pytest.raises(UsageError, match="--device meta"):
+    with pytest.raises(UsageError, match="device: meta is not usable"):
         choose_device("meta")
 
 

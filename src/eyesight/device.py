@@ -37,7 +37,9 @@ def choose_device(name: str) -> torch.device:
         device = torch.device(name)
         torch.zeros(1, dtype=torch.float64, device=device).item()  # sums of losses are kept in float64
     except (RuntimeError, TypeError, AssertionError, NotImplementedError, AttributeError):
-        raise UsageError(f"--device {name}: not usable with this machine and build of torch; try auto or cpu") from None
+        raise UsageError(
+            f"{name} is not usable with this machine and build of torch; try auto or cpu", field="device"
+        ) from None
     return device
 
 
@@ -51,7 +53,7 @@ def choose_precision(name: str, device: torch.device) -> Precision:
     if name == "bf16":
         return "bf16"
     if name != "auto":
-        raise UsageError(f"--precision: expected auto, fp32 or bf16; received: {name!r}")
+        raise UsageError(f"expected auto, fp32 or bf16; received: {name!r}", field="precision")
     return "bf16" if _has_fast_bf16(device) and bf16_is_right(device) else "fp32"
 
 

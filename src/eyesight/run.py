@@ -23,15 +23,14 @@ from __future__ import annotations
 import contextlib
 import datetime
 import json
-import os
 import shutil
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
 import yaml
 
+from . import locks
 from .errors import FormatError, RunError
 from .formats import (
     append_line,
@@ -52,7 +51,6 @@ REPORT_FORMAT, REPORT_VERSION = "eyesight-report", 1
 PREDICTIONS_FILE, REPORT_FILE = "predictions.safetensors", "report.json"  # in an evaluation's folder
 
 _METRICS = {"epoch", "step", "loss", "accuracy", "seconds"}  # what every line of metrics.jsonl has
-_LOCK, _LOCK_ATTEMPTS = "lock", 5
 
 Status = Literal["running", "complete", "interrupted", "failed"]
 
@@ -112,12 +110,12 @@ class RunFolder:
 
     def _may_go(self, path: Path) -> bool:
         """Tell whether a file is all that an earlier `create` came to, which was killed or met a full disk."""
-        return path.name == _LOCK or (is_temporary(path) and path.name.startswith(f".{self._run_file.name}."))
+        return path.name == locks.LOCK_FILE or (is_temporary(path) and path.name.startswith(f".{self._run_file.name}."))
 
     def _clear(self) -> None:
         """Remove all but the lock, the run file last: what is left of a run can be replaced again."""
         for path in sorted(self.path.iterdir(), key=lambda path: path == self._run_file):
-            if path.name == _LOCK:
+            if path.name == locks.LOCK_FILE:
                 continue
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
@@ -287,41 +285,19 @@ class RunFolder:
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold the run for this process; the system lets go of it when the process ends, however it ends.
+        """Hold the run for this process.
 
         Raises:
             RunError: another process holds it.
         """
-        import fcntl
-
-        handle = os.open(self.path / _LOCK, os.O_RDWR | os.O_CREAT, 0o666)
-        try:
-            for attempt in range(_LOCK_ATTEMPTS):
-                try:
-                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    if attempt == _LOCK_ATTEMPTS - 1:
-                        raise RunError(f"{self.path}: another process is using this run") from None
-                    time.sleep(0.05)  # it may only be `is_locked` of another process, which lets go at once
+        with locks.hold(self.path, doing="using this run"):
             for folder in (self.path, self.checkpoints_folder):  # which only the holder of the lock writes to
                 remove_temporaries(folder)
             yield
-        finally:
-            os.close(handle)
 
     def is_locked(self) -> bool:
         """Tell whether a process holds the run."""
-        import fcntl
-
-        try:
-            with (self.path / _LOCK).open("rb") as file:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        except OSError:  # never locked, or not to be read
-            return False
-        return False
+        return locks.is_held(self.path)
 
 
 def read_config_file(path: Path) -> dict[str, Any]:

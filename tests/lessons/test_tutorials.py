@@ -31,8 +31,9 @@ from eyesight.errors import UnknownNameError, UsageError
 from eyesight.lessons.tutorials.account import Account
 from eyesight.lessons.tutorials.programs import PRESETS, all_measured, find
 from eyesight.lessons.tutorials.table import Measurement, conclusion, figure_rows, notes
-from eyesight.lessons.tutorials.telling import STORIES, differences
+from eyesight.lessons.tutorials.telling import STORIES
 from eyesight.report.terminal import aligned
+from eyesight.training.plan.entries import compare
 from eyesight.training.plan.measured import Spread
 from eyesight.training.plan.recipe import Recipe
 
@@ -110,7 +111,7 @@ def test_ours_learns_from_the_same_data_and_chooses_nothing_on_the_test_set(name
     preset = find(name)
     tutorial, ours = preset.configuration(), preset.configuration(ours=True, seed=7)
     assert (ours.data.name, ours.data.validation, ours.seed) == (tutorial.data.name, 0, 7)
-    for key in differences(tutorial.model_dump(), ours.model_dump()):
+    for key in compare(tutorial.model_dump(), ours.model_dump()):
         assert key == "seed" or preset.why.get(key), f"{key}: the account does not say why it differs"
 
 

@@ -10,7 +10,7 @@ import pytest
 
 import eyesight
 from eyesight.cli import main
-from eyesight.training.plan import choice
+from eyesight.training.plan import resolve
 from eyesight.training.plan.presets import PRESETS, figures_file, find
 from eyesight.training.plan.recipe import parse_config
 from eyesight.training.plan.speed import Speed
@@ -58,8 +58,8 @@ def test_the_machine_decides_the_network_of_a_preset(monkeypatch: pytest.MonkeyP
     networks = []
     for factor in (0.01, 1, 100):
         speed = Speed(4e11 * factor, 1.4e9 * factor)
-        monkeypatch.setattr(choice, "machine_speed", lambda *_, speed=speed, **__: speed)
-        config, _ = choice.chosen(values, parse_config(values), data, spent=0.0)
+        monkeypatch.setattr(resolve, "machine_speed", lambda *_, speed=speed, **__: speed)
+        config, _ = resolve.resolve(resolve.read_request(values), data)
         networks.append(config.model.name)
     assert networks == ["whitened-16-32-32", "whitened-32-64-64", "whitened-64-256-256"]
 
@@ -82,7 +82,10 @@ def test_a_preset_is_run_and_options_go_before(data_dir: Path, tmp_path: Path) -
     ("options", "text"),
     [
         (["--preset", "mnist-5s"], "unknown preset 'mnist-5s'; did you mean 'mnist-4s'?"),
-        (["--preset", "mnist-4s", "--config", "x.yaml"], "--preset: is a whole configuration, without config or"),
+        (
+            ["--preset", "mnist-4s", "--config", "x.yaml"],
+            "--preset: is a whole configuration, without config;",
+        ),
         (["--preset", "mnist-4s", "--resume", "x"], "--resume: goes on with what the run was started with"),
         (["--preset", "mnist-4s", "--replay", "x"], "--replay: repeats what the run was started with"),
     ],

@@ -5,7 +5,6 @@ In: a run's folder. Out: `Run`, `Evaluation`, `Classifier`.
 
 from __future__ import annotations
 
-import os
 from functools import cached_property
 from html import escape
 from pathlib import Path
@@ -13,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from ..classifier import Classifier
 from ..data.dataset import Dataset
-from ..errors import FormatError, UsageError
+from ..data.open import open_again
+from ..errors import FormatError
 from ..evaluation import evaluate as judging
 from ..evaluation import figures
 from ..evaluation.evaluate import Evaluation, LookBack, Weights
 from ..run import RunFolder, Status
-from .datasets import load_wanted
 
 if TYPE_CHECKING:
     from torch import nn
@@ -99,12 +98,11 @@ class Run:
         """
         if self._data is not None:
             return self._data
-        wanted = self.config.data
-        if wanted.kind == "arrays":
-            raise UsageError(
-                f"{self.path}: was trained on arrays, which only Python can pass: data=eyesight.from_arrays(…)"
-            )
-        return load_wanted(wanted, data_dir or recorded_folder(self.folder))
+        try:
+            folder = self.folder.read_environment().get("data_folder")
+        except FormatError:
+            folder = None
+        return open_again(self.config.data, source=self.path, data_dir=data_dir, folder=folder)
 
     def evaluate(
         self,
@@ -164,14 +162,3 @@ def open_run(path: str | Path, *, data: Dataset | None = None, module: nn.Module
 def load_classifier(path: str | Path, *, module: nn.Module | None = None) -> Classifier:
     """Load a classifier from a model file or from a run's folder."""
     return open_run(path, module=module).classifier if Path(path).is_dir() else Classifier.load(path, module=module)
-
-
-def recorded_folder(run: RunFolder) -> str | None:
-    """Return where the run's data lay, if it is still there and the user named no other place."""
-    if os.environ.get("EYESIGHT_DATA"):
-        return None
-    try:
-        folder = run.read_environment().get("data_folder")
-    except FormatError:
-        return None
-    return folder if folder and Path(folder).is_dir() else None

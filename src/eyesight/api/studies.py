@@ -14,7 +14,7 @@ from ..errors import UsageError
 from ..run import RunFolder, next_run_path
 from .datasets import load_data
 from .runs import Run
-from .training import DEFAULT_RUNS, configuration, train, with_progress
+from .training import DEFAULT_RUNS, naming_arguments, train, with_progress
 
 if TYPE_CHECKING:
     from ..studies.study import Study
@@ -57,6 +57,7 @@ def tutorial(
     from ..lessons.tutorials import programs as presets
     from ..lessons.tutorials.story import Outcome
     from ..lessons.tutorials.telling import Telling
+    from ..training.plan.resolve import read_request
 
     preset = presets.find(name)
     length = preset.other_length(epochs=epochs, updates=updates)
@@ -67,7 +68,9 @@ def tutorial(
     for path in folders:
         RunFolder(path).check_free(overwrite=overwrite)
     given = {"seed": seed, "machine.device": device, "machine.threads": threads}
-    configs = [configuration(values, given, length) for values in (preset.config, preset.ours)]
+    changes = {key: value for key, value in given.items() if value is not None} | length
+    with naming_arguments(length):
+        configs = [read_request(values, changes).config for values in (preset.config, preset.ours)]
     data = data or load_data(configs[0].data.name, data_dir=data_dir)
     data = data.with_validation(configs[0].data.validation)
     telling = Telling(preset, data, configs, RunFolder(folder))
@@ -127,14 +130,15 @@ def study(
     listeners = [StudyReport()] if progress else []
     if resume is not None:
         if name is not None or isinstance(data, str):
-            raise UsageError("resume: goes on with a study as it was defined; leave name and data out")
+            raise UsageError("goes on with a study as it was defined; leave name and data out", field="resume")
         return studies.resume(resume, data, data_dir=data_dir, listeners=listeners)
     if name is None:
-        raise UsageError("name: expected the name of a study, or resume")
+        raise UsageError("expected the name of a study, or resume", field="name")
     chosen = {**(settings or {}), **({} if threads is None else {"machine.threads": threads})}
-    return studies.run(
-        name, data, full=full, seeds=seeds, settings=chosen, data_dir=data_dir, output=output, listeners=listeners
-    )
+    with naming_arguments(settings):
+        return studies.run(
+            name, data, full=full, seeds=seeds, settings=chosen, data_dir=data_dir, output=output, listeners=listeners
+        )
 
 
 def _bar(progress: bool) -> Listener:

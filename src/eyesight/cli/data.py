@@ -8,12 +8,14 @@ from typing import Annotated
 
 import typer
 
+from .arguments import Command
+
 app = typer.Typer(help="Datasets: which there are, and what is in them.", no_args_is_help=True)
 
 DataDir = Annotated[Path | None, typer.Option(help="Folder with the datasets.", show_default="$EYESIGHT_DATA")]
 
 
-@app.command("list")
+@app.command("list", cls=Command)
 def list_datasets(
     data_dir: DataDir = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -51,7 +53,7 @@ def list_datasets(
     print_table(columns, table, numbers=("classes", "train", "test"))
 
 
-@app.command("show")
+@app.command("show", cls=Command)
 def show_dataset(
     name: Annotated[str, typer.Argument(help="A dataset's name.")] = "digits",
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the two PNG files.")] = Path(),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import UsageError
-from .arguments import given, name_option, parse_duration, parse_setting, parse_validation
+from .arguments import given, parse_duration, parse_setting, parse_validation
 
 if TYPE_CHECKING:
     from ..api import Run
@@ -38,7 +38,7 @@ def train(
     output: Annotated[Path | None, Option("--output", "-o", help="Folder of the run.", show_default="runs/DATA-MODEL-N")] = None,
     overwrite: Annotated[bool, Option("--overwrite", help="Replace an older run in --output.")] = False,
     resume: Annotated[Path | None, Option(help="Go on with this run instead; takes no other option but --force, --data-dir and --checkpoint-every.")] = None,
-    force: Annotated[bool, Option("--force", help="Resume although data, configuration or versions have changed; says what is lost.")] = False,
+    force: Annotated[bool, Option("--force", help="Resume although versions have changed, or start over where no saved state can be read.")] = False,
     replay: Annotated[Path | None, Option(help="Repeat this run bit for bit, also one by the clock, in a new folder.")] = None,
     config: Annotated[Path | None, Option(help="Start from this config.yaml, for example a run's.")] = None,
     settings: Annotated[list[str] | None, Option("--set", metavar="KEY=VALUE", help="Any other setting: recipe.label_smoothing=0.1.")] = None,
@@ -81,28 +81,25 @@ def train(
     share = parse_validation(validation)
     from .. import api
 
-    try:
-        run = api.train(
-            data,
-            model=model,
-            output=output,
-            seed=seed,
-            preset=preset,
-            config=config,
-            replay=replay,
-            settings=pairs,
-            data_dir=data_dir,
-            validation=share,
-            device=device,
-            precision=precision,
-            threads=threads,
-            deterministic=deterministic or None,
-            overwrite=overwrite,
-            checkpoint_every=every,
-            **recipe,
-        )
-    except UsageError as error:
-        raise UsageError(name_option(str(error), pairs)) from error
+    run = api.train(
+        data,
+        model=model,
+        output=output,
+        seed=seed,
+        preset=preset,
+        config=config,
+        replay=replay,
+        settings=pairs,
+        data_dir=data_dir,
+        validation=share,
+        device=device,
+        precision=precision,
+        threads=threads,
+        deterministic=deterministic or None,
+        overwrite=overwrite,
+        checkpoint_every=every,
+        **recipe,
+    )
     report(run, data_dir, show_figures=show_figures)
 
 

@@ -208,17 +208,17 @@ class Dataset:
         from .split import hold_out
 
         if seed < 0:
-            raise UsageError(f"seed: expected 0 or more; received: {seed}")
+            raise UsageError(f"expected 0 or more; received: {seed}", field="seed")
         whole = self._whole_train or self.train
         held_out: Split | None = None
         train = whole
         protocol: DataProtocol = "no-validation"
         if validation == "test":
             if self.test is None:
-                raise UsageError(f"validation: {self.name} has no test set to validate on")
+                raise UsageError(f"{self.name} has no test set to validate on", field="validation")
             held_out, protocol = self.test, "test-as-validation"
         elif not isinstance(validation, int | float) or not 0 <= validation <= 0.5:
-            raise UsageError(f'validation: expected a share from 0 to 0.5, or "test"; received: {validation!r}')
+            raise UsageError(f'expected a share from 0 to 0.5, or "test"; received: {validation!r}', field="validation")
         elif validation > 0:
             train, held_out = hold_out(whole, validation, seed=seed, name="validation")
             protocol = "holdout"
@@ -248,7 +248,9 @@ class Dataset:
 
         whole = self._whole_train or self.train
         if not 1 <= count <= len(whole):
-            raise UsageError(f"data.sample: {self.name} has {len(whole):,} training pictures; received: {count}")
+            raise UsageError(
+                f"{self.name} has {len(whole):,} training pictures; received: {count}", field="data.sample"
+            )
         few = replace(self, _whole_train=draw(whole, count, seed=seed), sample=count)
         return few.with_validation(self.validation_share, seed=self.split_seed)
 

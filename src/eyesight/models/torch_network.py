@@ -198,13 +198,13 @@ def check_user_module(module: nn.Module, *, shape: tuple[int, int, int], classes
     except (RuntimeError, ValueError, TypeError, IndexError, AssertionError) as error:
         first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
         expected = f"(N, {channels}, {height}, {width})"
-        raise UsageError(f"model: {name} does not take pictures {expected}: {first_line}") from None
+        raise UsageError(f"{name} does not take pictures {expected}: {first_line}", field="model") from None
     finally:
         module.train(was_training)
     found = tuple(out.shape) if isinstance(out, torch.Tensor) else type(out).__name__
     if found != (2, classes):
         raise UsageError(
-            f"model: {name} should give logits (N, {classes}), one for every class; received: {found} for N = 2"
+            f"{name} should give logits (N, {classes}), one for every class; received: {found} for N = 2", field="model"
         )
 
 

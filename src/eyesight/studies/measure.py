@@ -18,6 +18,7 @@ from ..run import RunFolder
 from ..training import trainer
 from ..training.events import Listener
 from ..training.plan.recipe import Config, parse_config
+from ..training.plan.resolve import read_request, resolve
 
 
 def trained(path: Path, config: Config, data: Dataset, *, listeners: Sequence[Listener]) -> RunFolder:
@@ -27,15 +28,20 @@ def trained(path: Path, config: Config, data: Dataset, *, listeners: Sequence[Li
         RunError: another run lies there.
         InterruptedRun: Ctrl-C or SIGTERM; the state is saved.
     """
-    run = _begun(path)
+    run, config = _begun(path), resolve_run(config, data)
     if run is None:
         return trainer.start(
             data, config, lambda about: RunFolder.create(path, about, overwrite=True), listeners=listeners
         )
     found = parse_config(run.read_config(), f"{path}: config.yaml")
-    if found.model_copy(update={"machine": config.machine}) != config:
+    if found.model_dump(exclude={"machine"}) != config.model_dump(exclude={"machine"}):
         raise RunError(f"{path}: was trained with other settings than the study has; move it away")
     return run if run.status == "complete" else trainer.resume(path, lambda: data, listeners=listeners)
+
+
+def resolve_run(config: Config, data: Dataset) -> Config:
+    """Return the configuration of a run with the machine's choices; a study leaves nothing else open."""
+    return resolve(read_request(config.model_dump()), data)[0]
 
 
 def _begun(path: Path) -> RunFolder | None:

@@ -6,7 +6,6 @@ In: a name and data, or a folder. Out: `Study`, which is its figures, a table, s
 from __future__ import annotations
 
 import base64
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -14,11 +13,10 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from ..data import catalog
 from ..data.dataset import Dataset
-from ..errors import RunError, UsageError
+from ..data.open import DataConfig, open_again, open_data
+from ..errors import RunError
 from ..evaluation import figures
-from ..training.plan.recipe import DataConfig
 from . import table
 from .conclusion import conclude
 from .definition import differences
@@ -119,7 +117,7 @@ def run(
     """Do a study, or go on with it where its folder holds a part of it already. See `eyesight.study`."""
     found = kind(name)
     usual = found.datasets[full]
-    whole = data if isinstance(data, Dataset) else catalog.load(data or usual, data_dir=data_dir, validation=0)
+    whole = data if isinstance(data, Dataset) else open_data(data or usual, data_dir=data_dir, validation=0)
     definition = define(name, whole, full=full, seeds=seeds, settings=settings)
     words = [name, *([whole.name] if whole.name != usual else []), *(["full"] if full else [])]
     folder = StudyFolder(output or DEFAULT_STUDIES / "-".join(words))
@@ -160,12 +158,9 @@ def resume(
 
 def _found(folder: StudyFolder, record: Record, data_dir: str | Path | None) -> Dataset:
     """Return the dataset of a study by its name."""
-    wanted = DataConfig.model_validate(record.definition.config["data"])
-    if wanted.kind == "arrays":
-        raise UsageError(f"{folder.path}: is of arrays, which only Python can pass: data=eyesight.from_arrays(…)")
-    recorded = None if os.environ.get("EYESIGHT_DATA") else record.data.folder
-    place = data_dir or (recorded if recorded and Path(recorded).is_dir() else None)
-    return catalog.load(wanted.name, data_dir=place, validation=0)
+    entries = record.definition.config["data"] | {"validation": 0, "sample": None}  # the whole dataset
+    wanted = DataConfig.model_validate(entries)
+    return open_again(wanted, source=folder.path, data_dir=data_dir, folder=record.data.folder)
 
 
 def _done(folder: StudyFolder, record: Record) -> Study:

@@ -125,7 +125,7 @@ def prepare(data: Dataset, config: Config, module: nn.Module | None = None) -> t
 
     Args:
         data: the dataset.
-        config: the configuration; its `auto` choices are replaced by what this machine has.
+        config: the configuration, as `plan.resolve` completes it.
         module: the user's own network, which is trained in place; None for one of the registry.
 
     Raises:
@@ -135,15 +135,13 @@ def prepare(data: Dataset, config: Config, module: nn.Module | None = None) -> t
     available = set_first_threads(config.machine.threads)
     device = choose_device(config.machine.device)
     precision = choose_precision(config.machine.precision, device)
-    machine = {"device": str(device), "precision": precision}
-    config = config.model_copy(update={"machine": config.machine.model_copy(update=machine)})
     if config.recipe.keep == "best" and data.validation is None:
-        raise UsageError("recipe.keep: best weights need validation pictures; received: validation 0")
+        raise UsageError("best weights need validation pictures; received: validation 0", field="recipe.keep")
     if config.recipe.early_stopping and data.validation is None:
-        raise UsageError("recipe.early_stopping: needs validation pictures; received: validation 0")
+        raise UsageError("needs validation pictures; received: validation 0", field="recipe.early_stopping")
     size, parts = config.recipe.batch_size, config.recipe.accumulate
     if parts > size:
-        raise UsageError(f"recipe.accumulate: should be at most the batch size, {size}; received: {parts}")
+        raise UsageError(f"should be at most the batch size, {size}; received: {parts}", field="recipe.accumulate")
     preprocessing = _preprocessing(data, config.recipe)
     network = _network(data, config, preprocessing, module).to(device)
     if module is None:
@@ -152,8 +150,9 @@ def prepare(data: Dataset, config: Config, module: nn.Module | None = None) -> t
     smallest_part = 2 if _has_batch_norm(network) else 1
     if min(fewest, config.recipe.batch_size) < smallest_part:
         raise UsageError(
-            "recipe.batch_size: batch normalisation needs at least two pictures in every update; received: "
-            f"{config.recipe.batch_size} for {len(data.train):,} pictures"
+            "batch normalisation needs at least two pictures in every update; received: "
+            f"{config.recipe.batch_size} for {len(data.train):,} pictures",
+            field="recipe.batch_size",
         )
     batches = Batches(
         data.train,
@@ -177,9 +176,9 @@ def _network(data: Dataset, config: Config, preprocessing: Preprocessing, module
     """Return the network with its first weights; a user's module keeps those it came with."""
     if module is not None:
         if not any(parameter.requires_grad for parameter in module.parameters()):
-            raise UsageError(f"model: {type(module).__name__} has no parameters to train")
+            raise UsageError(f"{type(module).__name__} has no parameters to train", field="model")
         if config.recipe.resolution:
-            raise UsageError("recipe.resolution: only for registered networks")
+            raise UsageError("only for registered networks", field="recipe.resolution")
         check_user_module(module, shape=data.shape, classes=len(data.classes))
         return module
     spec = network_spec(config.model.name, shape=data.shape, classes=len(data.classes))

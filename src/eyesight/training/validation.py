@@ -67,7 +67,6 @@ def check(control: Control) -> None:
 
 def best_row(history: Sequence[Row], recipe: Recipe) -> Row:
     """Return the best epoch; of equal accuracies the one with the lower loss, of equal ones the first."""
-    history = comparable(history)
     if recipe.early_stopping and recipe.early_stopping.monitor == "val_loss":
         return min(history, key=lambda row: nan_last(row["val_loss"]))
     return min(history, key=lambda row: (-row["val_accuracy"], nan_last(row["val_loss"])))
@@ -79,15 +78,10 @@ def early_stop(history: Sequence[Row], recipe: Recipe) -> str:
     if stopping is None:
         return ""
     sign = -1 if stopping.monitor == "val_accuracy" else 1
-    figures = [nan_last(sign * row[stopping.monitor]) for row in comparable(history)]  # lower is better
+    figures = [nan_last(sign * row[stopping.monitor]) for row in history]  # lower is better
     waited = len(figures) - 1 - figures.index(min(figures))
     length = "1 epoch" if waited == 1 else f"{waited} epochs"
     return f"no better {stopping.monitor} for {length}" if waited >= stopping.patience else ""
-
-
-def comparable(history: Sequence[Row]) -> list[Row]:
-    """Return the epochs that were judged on the validation pictures of now, which `--force` can change."""
-    return [row for row in history if not row.get("superseded")]
 
 
 def nan_last(value: float) -> float:

@@ -7,12 +7,12 @@ in `tutorial/` of the run's folder. It does not train: `eyesight.tutorial` does,
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from ...data.dataset import Dataset
 from ...registry import Registry
 from ...run import RunFolder
 from ...training.events import EpochEnded, Event, Started
+from ...training.plan.entries import compare
 from ...training.plan.recipe import Config
 from .account import Account
 from .programs import Preset
@@ -102,7 +102,7 @@ class Ours:
     def open(self) -> None:
         """Tell what is done differently."""
         self.account.heading("Ours: the same data, no more time")
-        changes = differences(self.tutorial.model_dump(), self.config.model_dump())
+        changes = compare(self.tutorial.model_dump(), self.config.model_dump())
         rows = [(key, *map(written, pair), self.preset.why.get(key, "")) for key, pair in changes.items()]
         self.account.table(("setting", "tutorial", "ours", "why"), rows)
 
@@ -126,22 +126,6 @@ def measurement(name: str, config: Config, outcome: Outcome) -> Measurement:
     epochs = "1 epoch" if last["epoch"] == 1 else f"{last['epoch']} epochs"
     length = epochs if config.recipe.epochs else f"{last['step']:,} updates"
     return Measurement(name, outcome.report.accuracy, length, last["seconds"])
-
-
-def differences(one: Mapping[str, Any], other: Mapping[str, Any], prefix: str = "") -> dict[str, tuple[Any, Any]]:
-    """Return the entries that differ, by dotted key.
-
-    >>> differences({"recipe": {"lr": 1, "epochs": 2}}, {"recipe": {"lr": 3, "epochs": 2}})
-    {'recipe.lr': (1, 3)}
-    """
-    found: dict[str, tuple[Any, Any]] = {}
-    for key, value in one.items():
-        name, second = prefix + key, other[key]
-        if isinstance(value, Mapping) and isinstance(second, Mapping):
-            found |= differences(value, second, f"{name}.")
-        elif value != second:
-            found[name] = (value, second)
-    return found
 
 
 def written(value: object) -> str:
