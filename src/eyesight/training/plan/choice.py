@@ -17,7 +17,7 @@ from ..events import Planned
 from .planner import CANDIDATES, plan
 from .recipe import Config, parse_config, set_values
 from .recommended import completed, recommended
-from .speed import machine_speed
+from .speed import fastest_speed, machine_speed
 
 _MEASURED = 0.01  # of the time that is left: so long the machine's speed is measured
 
@@ -62,7 +62,8 @@ def _planned(name: str, values: Mapping[str, Any], config: Config, data: Dataset
     with threads(config.machine.threads):
         device = choose_device(config.machine.device)
         precision = choose_precision(config.machine.precision, device)
-        speed = machine_speed(device, precision, seconds=_MEASURED * max(left, 0.0))
+        measure = machine_speed if isinstance(config.machine.threads, int) else fastest_speed
+        speed = measure(device, precision, seconds=_MEASURED * max(left, 0.0))
     found = plan(
         seconds=left - (time.perf_counter() - started),
         speed=speed,
