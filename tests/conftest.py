@@ -9,6 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+# Tests run side by side, and some compare trainings bit by bit: with one thread, none is chosen by the clock.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import eyesight
 
 REPOSITORY = Path(__file__).resolve().parent.parent

@@ -54,6 +54,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         return Speed(float(asked["rate"]), float(asked["rate"]) / 500, float(asked.get("share", 1)))
 
     monkeypatch.setattr(resolve, "machine_speed", speed)
+    monkeypatch.setattr(resolve, "fastest_speed", speed)
     return asked
 
 

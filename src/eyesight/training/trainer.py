@@ -28,10 +28,10 @@ from .identity import find_changes, first_weights
 from .job import Identity, Job, prepare
 from .loop import Loop, fit
 from .plan.recipe import Config, parse_config
+from .plan.speed import UNDISTURBED
 from .signals import stop_on_signals
 from .state import TrainState
 
-_UNDISTURBED = 0.75  # `Planned.share`: alone it was 0.9 and more, beside one other busy program 0.7 and less
 _LOGGED_EVERY = 10.0  # seconds between the `Progress` lines in a run's event file
 
 
@@ -71,7 +71,7 @@ def start(
                 told: list[Listener] = [*listeners, EventFile(run)]
                 for listener in told:
                     listener(planned)
-                if planned.share < _UNDISTURBED:
+                if planned.share < UNDISTURBED:
                     _tell(
                         told,
                         "other programs are using the processor; "
