@@ -42,7 +42,8 @@ class Measurement:
     def to_json(self) -> dict[str, Any]:
         """Return plain data."""
         values = asdict(self)
-        return values.pop("setting") | {"pictures_per_second": values.pop("rate")} | values
+        setting: dict[str, Any] = values.pop("setting")
+        return setting | {"pictures_per_second": values.pop("rate")} | values
 
 
 @dataclass(frozen=True)

@@ -23,8 +23,8 @@ from ..training.events import Listener
 from ..training.plan.recipe import Config, parse_config
 
 
-def trained(path: Path, config: Config, data: Dataset, *, listeners: Sequence[Listener]) -> RunFolder:
-    """Return the complete run that lies at `path`, trained or gone on with where it is not.
+def train_run(path: Path, config: Config, data: Dataset, *, listeners: Sequence[Listener]) -> RunFolder:
+    """Train the run that lies at `path`, or go on with it; a complete one is only opened.
 
     Raises:
         RunError: another run lies there.
