@@ -4,8 +4,10 @@ PIP = .venv/bin/python -m pip install --quiet --disable-pip-version-check --cons
 RUN = .venv/bin/eyesight
 PYTEST = .venv/bin/python -m pytest
 
-WORKERS ?= 2 # processes that share the tests; each computes with one thread (tests/conftest.py)
-PARALLEL = --numprocesses $(WORKERS) --dist loadgroup
+# Processes that share the tests, file by file, as what a file prepares is prepared once; each computes with one thread
+# (tests/conftest.py).
+WORKERS ?= 2
+PARALLEL = --numprocesses $(WORKERS) --dist loadfile
 
 # What depends on the processor's instructions, and as an older processor computes it: AVX2, without AVX-512 and AMX.
 AVX2 = ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2
