@@ -691,3 +691,8 @@ def test_pictures_handed_out_are_copies():
     data = from_arrays((pictures, LABELS), validation=0)
     data.train.gather([0])[:] = 9
     assert (data.train.gather([0]) == 0).all()
+
+
+def test_datasets_can_be_compared_and_hashed(bars_data):
+    assert bars_data == bars_data  # noqa: PLR0124 - arrays inside would have no single truth value
+    assert hash(bars_data)
