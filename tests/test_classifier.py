@@ -15,7 +15,7 @@ from PIL import Image
 from torch import nn
 
 import eyesight
-from eyesight.classifier import Classifier, InferenceSpec, OpaqueSpec, Prediction, PredictionList, Training
+from eyesight.classifier import Answer, Answers, Classifier, InferenceSpec, OpaqueSpec, Training
 from eyesight.errors import EyesightError, FormatError, PictureError, UsageError
 from eyesight.formats import pack_tensors, read_tensors
 from eyesight.metrics import softmax
@@ -232,7 +232,7 @@ def test_a_bad_picture_is_reported_and_left_out_or_raised(classifier, tmp_path):
 
 
 def test_the_table_in_a_notebook_escapes_file_and_class_names():
-    html = PredictionList([Prediction("<i>.png", (("<b>eel</b>", 0.75),))])._repr_html_()
+    html = Answers([Answer("<i>.png", (("<b>eel</b>", 0.75),))])._repr_html_()
     assert html == "<table><tr><td>&lt;i&gt;.png</td><td>&lt;b&gt;eel&lt;/b&gt;</td><td>75.0%</td></tr></table>"
 
 

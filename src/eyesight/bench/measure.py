@@ -148,6 +148,7 @@ class Bench:
         job, state = prepare(_whole_batches(self._data, setting.batch_size), parse_config(values))
         if setting.task == "prediction":
             classifier = job.classifier(state.network)
+            classifier.threads = setting.threads
             pictures = job.data.train.gather(np.arange(setting.batch_size))
             return lambda: classifier.logits(pictures)
         state.network.train()

@@ -45,6 +45,10 @@ class Layer(BaseModel, ABC):
         """Return how many parameters the layer has for inputs of `shape`."""
         return 0
 
+    def weights(self, shape: Shape) -> dict[str, Shape]:  # noqa: ARG002
+        """Return the shape of every array that a file holds of the layer, by the name its torch module gives it."""
+        return {}
+
     def flops(self, shape: Shape) -> int:
         """Return the floating-point operations for one picture."""
         return math.prod(self.output_shape(shape))
@@ -54,3 +58,8 @@ def channels_height_width(layer: Layer, shape: Shape) -> None:
     """Raise `UsageError` when `shape` is not (C, H, W)."""
     if len(shape) != 3:
         raise UsageError(f"{layer.describe()} needs pictures (C, H, W); received: {shape}")
+
+
+def with_bias(weight: Shape, *, bias: bool) -> dict[str, Shape]:
+    """Return the shapes of a weight (O, …) and, where there is one, of a bias (O,)."""
+    return {"weight": weight, "bias": weight[:1]} if bias else {"weight": weight}

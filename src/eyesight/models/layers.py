@@ -16,7 +16,7 @@ from pydantic import Field, model_validator
 
 from ..errors import UsageError
 from .elementwise import Activation, BatchNorm, Dropout, Scale
-from .layer import Count, Layer, Shape, channels_height_width
+from .layer import Count, Layer, Shape, channels_height_width, with_bias
 
 if TYPE_CHECKING:
     from torch import nn
@@ -42,6 +42,10 @@ class Conv(Layer):
     def parameters(self, shape: Shape) -> int:
         """Weights, and biases where it has them."""
         return self.out * (shape[0] * self.kernel**2 + self.bias)
+
+    def weights(self, shape: Shape) -> dict[str, Shape]:
+        """Filters (out, C, k, k), and a bias for each where it has them."""
+        return with_bias((self.out, shape[0], self.kernel, self.kernel), bias=self.bias)
 
     def flops(self, shape: Shape) -> int:
         """Two for each weight at each output pixel, and one to add the bias."""
@@ -90,6 +94,10 @@ class Whitening(Layer):
     def parameters(self, shape: Shape) -> int:
         """The filters, which stay as they are, and biases where it has them."""
         return 2 * self.components * (shape[0] * self.kernel**2 + self.bias)
+
+    def weights(self, shape: Shape) -> dict[str, Shape]:
+        """Filters (out, C, k, k), and a bias for each where it has them."""
+        return with_bias((2 * self.components, shape[0], self.kernel, self.kernel), bias=self.bias)
 
     def flops(self, shape: Shape) -> int:
         """Two for each weight at each output pixel, and one to add the bias."""
@@ -230,6 +238,10 @@ class Linear(Layer):
     def parameters(self, shape: Shape) -> int:
         """Weights, and biases where it has them."""
         return self.out * (shape[0] + self.bias)
+
+    def weights(self, shape: Shape) -> dict[str, Shape]:
+        """A row (F,) for each output, and a bias where it has them."""
+        return with_bias((self.out, shape[0]), bias=self.bias)
 
     def flops(self, shape: Shape) -> int:
         """Two for each weight, and one to add the bias."""
