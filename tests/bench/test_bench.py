@@ -116,10 +116,11 @@ def test_what_is_timed_is_a_whole_update_and_the_logits_of_a_classifier(
     train()
     assert trained.step == 2
     assert all(not np.array_equal(before[name], array) for name, array in to_arrays(trained.network).items())
-    asked: list[np.ndarray] = []
-    monkeypatch.setattr(Classifier, "logits", lambda _, pictures: asked.append(pictures))
+    asked: list[tuple[int | None, Any, Any]] = []
+    noting = lambda self, pictures: asked.append((self.threads, pictures.shape, pictures.dtype))  # noqa: E731
+    monkeypatch.setattr(Classifier, "logits", noting)
     predict()
-    assert [(pictures.shape, pictures.dtype) for pictures in asked] == [((8, 28, 28, 1), np.uint8)]
+    assert asked == [(1, (8, 28, 28, 1), np.uint8)]
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 5000])
