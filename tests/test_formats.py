@@ -24,6 +24,7 @@ from safetensors.numpy import load_file
 
 from eyesight import formats
 from eyesight.errors import FormatError
+from eyesight.formats import atomic_path
 
 DTYPES = ("f8", "f4", "f2", "i8", "i4", "i2", "i1", "u8", "u4", "u2", "u1", "?")
 
@@ -159,6 +160,13 @@ def test_an_error_of_a_rename_names_the_file_and_not_the_temporary_one(tmp_path)
         formats.write_bytes(tmp_path / "result", b"new")
     assert str(caught.value).endswith(f": '{tmp_path / 'result'}'")
     assert contents(tmp_path) == {"result"}
+
+
+def test_a_file_that_cannot_be_written_is_named_as_the_user_knows_it(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match=r"report\.json") as caught, atomic_path(tmp_path / "file" / "report.json"):
+        pass
+    assert caught.value.filename == str(tmp_path / "file" / "report.json")
 
 
 def test_a_failure_to_clean_up_does_not_hide_the_failure_before_it(tmp_path, monkeypatch):

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -87,6 +88,21 @@ def test_train_says_where_the_model_is_and_what_comes_next(tmp_path: Path, capsy
     assert eyesight.open_run("again").read_config() == config
 
 
+def test_patience_keeps_the_monitor_of_the_configuration():
+    config = {"recipe": {"epochs": 1, "early_stopping": {"monitor": "val_accuracy", "patience": 5}}}
+    Path("c.yaml").write_text(f"format: eyesight-config\nversion: 1\nrecipe: {config['recipe']}\n")
+    assert main(["train", "--config", "c.yaml", "--patience", "2", "-o", "run"]) == 0
+    stopping = eyesight.open_run("run").config.recipe.early_stopping
+    assert stopping is not None
+    assert (stopping.monitor, stopping.patience) == ("val_accuracy", 2)
+
+
+def test_square_brackets_in_a_path_are_only_letters(capfd):
+    eyesight.train("digits", epochs=1, output="b[/a][red]", progress=False)
+    assert main(["train", "--resume", "b[/a][red]"]) == 0
+    assert "b[/a][red]: is complete already" in capfd.readouterr().err
+
+
 def test_evaluate_prints_a_table_or_json(digits_run: eyesight.Run, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", str(digits_run.path)]) == 0
     out, err = capsys.readouterr()
@@ -148,6 +164,16 @@ def test_bad_pictures_are_told_and_skipped_and_the_good_ones_answered(
     assert lines[3:] == ["eyesight: error: 3 of 4 pictures could not be read"]
 
 
+def test_pictures_in_a_folder_that_cannot_be_read_are_named_not_passed_over(digits_run, capsys):
+    Path("photos").mkdir()
+    Path("photos/a.heic").write_bytes(b"ftypheic")
+    Path("photos/b.png").symlink_to("nowhere.png")
+    assert main(["predict", str(digits_run.path), "photos"]) == 1
+    err = capsys.readouterr().err
+    assert "a.heic" in err
+    assert "b.png: no such file" in err
+
+
 def test_runs_lists_what_was_trained(digits_run: eyesight.Run, capsys: pytest.CaptureFixture[str]) -> None:
     digits_run.evaluate("test")
     folder = str(digits_run.path.parent)
@@ -167,6 +193,20 @@ def test_runs_lists_what_was_trained(digits_run: eyesight.Run, capsys: pytest.Ca
     assert row["test"] == digits_run.evaluate("test").accuracy
 
 
+def test_runs_lists_the_figures_of_the_model_that_was_kept(capsys):
+    run = eyesight.train("digits", epochs=4, lr=0.003, keep="last", output="runs/a", progress=False)
+    eyesight.train("digits", epochs=1, validation="test", output="runs/b", progress=False)
+    accuracy = run.evaluate().accuracy
+    assert main(["runs", "--json"]) == 0
+    first, second = json.loads(capsys.readouterr().out)
+    assert first["validation"] == run.metrics()[-1]["val_accuracy"]
+    assert first["test"] == accuracy
+    assert isinstance(first["seconds"], float)
+    assert second["validation"] is None
+    assert main(["runs", "runs/a"]) == 0
+    assert "runs/a" in capsys.readouterr().out
+
+
 def test_runs_skips_what_it_cannot_read(
     digits_run: eyesight.Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -178,6 +218,20 @@ def test_runs_skips_what_it_cannot_read(
     out, err = capsys.readouterr()
     assert [row["run"] for row in json.loads(out)] == [str(tmp_path / "good")]
     assert sorted(line.split(":")[0:2] for line in err.splitlines()) == [["eyesight", " skipped"]] * 2
+
+
+def test_a_config_that_lost_a_part_and_a_metrics_line_that_lost_a_figure_are_named(capsys):
+    run = eyesight.train("digits", epochs=1, output="runs/a", progress=False)
+    eyesight.train("digits", epochs=1, output="runs/b", progress=False)
+    config = run.path / "config.yaml"
+    config.write_text(re.sub(r"model:\n(  .*\n)+", "model: lenet5\n", config.read_text()))
+    assert main(["evaluate", "runs/a"]) == 2
+    assert "config.yaml: model: should be a mapping" in capsys.readouterr().err
+    (run.path / "metrics.jsonl").write_text('{"a": 1}\n')
+    assert main(["runs"]) == 0
+    out, err = capsys.readouterr()
+    assert "runs/b" in out
+    assert "metrics.jsonl: line 1 should have" in err
 
 
 @pytest.mark.parametrize(

@@ -83,23 +83,23 @@ def same(a: Arrays, b: Arrays) -> bool:
     return a.keys() == b.keys() and all(np.array_equal(a[name], b[name]) for name in a)
 
 
-def stop_after_an_epoch() -> Any:
-    """Return a listener that ends the process's interest in a run right after the first checkpoint with an epoch."""
-    epochs: list[Event] = []
+def stop_after_epoch() -> Any:
+    """Return a listener that ends the process's interest in a run with the checkpoint that follows an epoch."""
+    ended: list[EpochEnded] = []
 
     def listen(event: Event) -> None:
         if isinstance(event, EpochEnded):
-            epochs.append(event)
-        if isinstance(event, CheckpointSaved) and epochs:
+            ended.append(event)
+        elif isinstance(event, CheckpointSaved) and ended:
             raise KeyboardInterrupt
 
     return listen
 
 
 def cut_and_resume(data: Any, output: Path, *, model: Any = None, again: Any = None, **options: Any) -> eyesight.Run:
-    """Train until the first checkpoint after an epoch, break off, and go on."""
+    """Train until the checkpoint of the first epoch, break off, and go on."""
     with pytest.raises(KeyboardInterrupt):
-        train(data, output, model=model, checkpoint_every=1e-9, listeners=[stop_after_an_epoch()], **options)
+        train(data, output, model=model, checkpoint_every=1e-9, listeners=[stop_after_epoch()], **options)
     run = eyesight.open_run(output, data=data)
     assert run.status == "interrupted"
     assert 0 < len(run.metrics()) < options.get("epochs", 2)

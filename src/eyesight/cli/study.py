@@ -78,12 +78,9 @@ def show(done: Study, *, as_json: bool, as_markdown: bool) -> None:
         from ..studies.table import caption
         from .tables import print_table
 
-        columns = done.columns()
-        headings = [heading for heading, _ in columns]
         typer.echo(f"{caption(done.record)}\n")
-        print_table(
-            headings, [[cell(outcome) for _, cell in columns] for outcome in done.outcomes], numbers=headings[1:]
-        )
+        headings, *rows = done.table()
+        print_table(headings, rows, numbers=headings[1:])
         typer.echo("\n" + "\n".join(done.conclusion) + "\n")
         for note in done.notes:
             typer.echo(f"note: {note}")

@@ -55,7 +55,7 @@ class NetworkFacts(Data):
     flops: int
 
 
-class Result(Data):
+class RunResult(Data):
     """The figures of one finished run.
 
     Attributes:
@@ -72,6 +72,11 @@ class Result(Data):
     test_accuracy: float
     updates: int
     seconds: float
+
+    @property
+    def gap(self) -> float:
+        """Train accuracy less test accuracy."""
+        return self.train_accuracy - self.test_accuracy
 
 
 class Record(Data):
@@ -93,9 +98,9 @@ class Record(Data):
     data: DataFacts
     networks: dict[str, NetworkFacts]
     environment: dict[str, Any]
-    runs: tuple[Result, ...] = ()
+    runs: tuple[RunResult, ...] = ()
 
-    def result(self, arm: str, seed: int) -> Result | None:
+    def result(self, arm: str, seed: int) -> RunResult | None:
         """Return the figures of one run, if it is finished."""
         return next((run for run in self.runs if (run.arm, run.seed) == (arm, seed)), None)
 

@@ -21,8 +21,8 @@ from ..training.plan.recipe import Config, parse_config
 from ..training.plan.resolve import read_request, resolve
 
 
-def trained(path: Path, config: Config, data: Dataset, *, listeners: Sequence[Listener]) -> RunFolder:
-    """Return the complete run that lies at `path`, trained or gone on with where it is not.
+def train_run(path: Path, config: Config, data: Dataset, *, listeners: Sequence[Listener]) -> RunFolder:
+    """Train the run that lies at `path`, or go on with it; a complete one is only opened.
 
     Raises:
         RunError: another run lies there.

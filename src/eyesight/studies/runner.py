@@ -22,8 +22,8 @@ from ..training.job import prepare
 from ..training.plan.recipe import Machine
 from .definition import Arm, Definition
 from .events import Listener, RunBegun, RunFinished
-from .folder import DataFacts, NetworkFacts, Record, Result, StudyFolder
-from .measure import accuracies, resolve_run, trained
+from .folder import DataFacts, NetworkFacts, Record, RunResult, StudyFolder
+from .measure import accuracies, resolve_run, train_run
 
 _JUDGED = 10_000  # training pictures that train accuracy is measured on, at most: as many as most test sets have
 
@@ -124,14 +124,14 @@ def _tell(listeners: Sequence[Listener], event: RunBegun | RunFinished) -> None:
 
 def _run(
     folder: StudyFolder, record: Record, arm: Arm, seed: int, *, data: Dataset, listeners: Sequence[Listener]
-) -> Result:
+) -> RunResult:
     """Train and judge one run."""
     config = record.definition.config_of(arm, seed)
-    run = trained(folder.run_path(arm.name, seed), config, data, listeners=listeners)
+    run = train_run(folder.run_path(arm.name, seed), config, data, listeners=listeners)
     assert data.test is not None  # checked in `begin`, and by the fingerprint
     train, test = accuracies(run, draw(data.train, record.data.judged_train, seed=0), data.test)
     about = run.about()
-    return Result(
+    return RunResult(
         arm=arm.name,
         seed=seed,
         train_accuracy=train,

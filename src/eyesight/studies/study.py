@@ -24,7 +24,7 @@ from .events import Listener
 from .figure import draw
 from .folder import Record, StudyFolder
 from .kinds import define, kind
-from .outcome import Outcome, outcomes, reference
+from .outcome import ArmOutcome, outcomes, reference
 from .runner import begin, go_on, on_data
 
 DEFAULT_STUDIES = Path("studies")
@@ -43,7 +43,7 @@ class Study:
     record: Record
 
     @cached_property
-    def outcomes(self) -> list[Outcome]:
+    def outcomes(self) -> list[ArmOutcome]:
         """Means, spreads and differences of every way of training."""
         return outcomes(self.record)
 
@@ -67,9 +67,9 @@ class Study:
         """The picture of the results."""
         return StudyFolder(self.path).figure_file
 
-    def columns(self) -> list[table.Column]:
-        """Return the columns of the table: headings, and how cells are made of an outcome."""
-        return table.columns(self.record, self.reference)
+    def table(self) -> list[list[str]]:
+        """Return the rows of the table, headings first."""
+        return table.tabulate(self.record, self.outcomes, self.reference)
 
     def to_json(self) -> dict[str, Any]:
         """Return definition, runs, outcomes and conclusion as plain data."""
@@ -83,7 +83,7 @@ class Study:
 
     def markdown(self) -> str:
         """Return caption, table, conclusion and notes as Markdown."""
-        rows = table.markdown(self.columns(), self.outcomes)
+        rows = table.markdown(self.table())
         return "\n\n".join([table.caption(self.record), rows, " ".join(self.conclusion), " ".join(self.notes)]) + "\n"
 
     def __repr__(self) -> str:
@@ -91,15 +91,10 @@ class Study:
         return f"Study({str(self.path)!r}: {self.record.definition.study}, {done} of {total} runs)"
 
     def _repr_html_(self) -> str:
-        columns = self.columns()
-        heads = "".join(f"<th>{escape(heading)}</th>" for heading, _ in columns)
-        rows = "".join(
-            f"<tr>{''.join(f'<td>{escape(cell(outcome))}</td>' for _, cell in columns)}</tr>"
-            for outcome in self.outcomes
-        )
+        rows = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in self.table())
         picture = base64.b64encode(self.figure.read_bytes()).decode() if self.figure.is_file() else ""
         image = f'<img style="max-width:100%" src="data:image/png;base64,{picture}">' if picture else ""
-        text = f"<table><caption>{escape(table.caption(self.record))}</caption><tr>{heads}</tr>{rows}</table>"
+        text = f"<table><caption>{escape(table.caption(self.record))}</caption>{rows}</table>"
         return f"{text}<p>{escape(' '.join(self.conclusion))}</p>{image}"
 
 
