@@ -27,9 +27,9 @@ from scipy.special import softmax
 import eyesight
 from eyesight.cli import main
 from eyesight.lessons import channels, layers, outputs, pictures, pooling, reading, step_by_step
-from eyesight.lessons.sheet import sheet
 from eyesight.lessons.topics import LESSONS, LINES
 from eyesight.report.document import Block, Card, Grid, Lesson, Line, Only, Table, Words
+from eyesight.report.sheet import sheet
 from eyesight.report.terminal import text_lines
 
 WITHOUT_MODEL = [name for name in LESSONS if name != "layers"]

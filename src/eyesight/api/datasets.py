@@ -14,6 +14,7 @@ from ..data import catalog
 from ..data.dataset import Dataset, from_arrays
 from ..errors import UsageError
 from ..evaluation import figures
+from ..report.drawing import png
 
 if TYPE_CHECKING:
     from ..training.plan.recipe import DataConfig
@@ -58,7 +59,7 @@ def load_wanted(wanted: DataConfig, data_dir: str | Path | None) -> Dataset:
 
 def _dataset_html(data: Dataset) -> str:
     """Return a dataset's sizes and a picture of its classes, for notebooks."""
-    return f"<p>{escape(repr(data))}</p>" + image(figures.png(figures.class_grid(data, data.train)))
+    return f"<p>{escape(repr(data))}</p>" + image(png(figures.class_grid(data, data.train)))
 
 
 # Drawing lies to the right of data in the order of imports, so this method is bound here, where both are known.

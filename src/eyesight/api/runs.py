@@ -20,6 +20,7 @@ from ..evaluation import figures
 from ..evaluation.judge import Report, judge
 from ..formats import write_json
 from ..predictions import Predictions, predict_split
+from ..report.drawing import png, save
 from ..run import PREDICTIONS_FILE, REPORT_FILE, RunFolder
 from .datasets import image, load_wanted
 
@@ -146,7 +147,7 @@ class Run(RunFolder):
             "mistakes": figures.confident_mistakes(report, predictions, chosen),
             "label-counts": figures.label_counts(data),
         }
-        paths = {name: figures.save(f, folder / f"{name}.png") for name, f in drawn.items() if f is not None}
+        paths = {name: save(f, folder / f"{name}.png") for name, f in drawn.items() if f is not None}
         return Evaluation(report, predictions, folder, paths)
 
     def _curves(self) -> Figure | None:
@@ -191,7 +192,7 @@ class Run(RunFolder):
         facts = f"{about.get('model')} on {about.get('data')}, {about.get('status')}"
         text = f"<p><b>{escape(str(self.path))}</b>: {escape(facts)}</p>"
         curves = self._curves()
-        return text + (image(figures.png(curves)) if curves else "")
+        return text + (image(png(curves)) if curves else "")
 
 
 def open_run(path: str | Path, *, data: Dataset | None = None, module: nn.Module | None = None) -> Run:

@@ -88,8 +88,8 @@ def show(made: Lesson, path: Path) -> None:
     """Print a lesson, and save its sheet."""
     from rich.console import Console
 
-    from ..evaluation.figures import save
-    from ..lessons.sheet import sheet
+    from ..report.drawing import save
+    from ..report.sheet import sheet
     from ..report.terminal import text_lines
 
     console = Console(highlight=False)

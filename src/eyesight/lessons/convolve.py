@@ -162,7 +162,7 @@ def convolve(
         PictureError: not a picture.
         DataError: a kernel's file cannot be used.
     """
-    from ..evaluation.figures import save
+    from ..report.drawing import save
     from .convolve_figure import draw
 
     parsed = _parse_all(kernels, seed)

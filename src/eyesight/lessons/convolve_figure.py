@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..evaluation.figures import BLUE, ORANGE, show_picture
+from ..report.drawing import BLUE, ORANGE, show_picture
 from .convolution import by
 from .convolve import Convolved, Result, brightness, number, smaller
 from .kernels import Kernel, denominator

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ..evaluation.figures import BLUE, ORANGE
+from ..report.drawing import BLUE, ORANGE
 from .folder import Record
 from .outcome import Outcome
 from .statistics import Spread

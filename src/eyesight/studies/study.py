@@ -17,7 +17,7 @@ from typing import Any
 from ..data import catalog
 from ..data.dataset import Dataset
 from ..errors import RunError, UsageError
-from ..evaluation import figures
+from ..report.drawing import save
 from ..training.plan.recipe import DataConfig
 from . import table
 from .conclusion import conclude
@@ -171,5 +171,5 @@ def _found(folder: StudyFolder, record: Record, data_dir: str | Path | None) -> 
 def _done(folder: StudyFolder, record: Record) -> Study:
     """Return the study, with its picture drawn."""
     study = Study(folder.path, record)
-    figures.save(draw(record, study.outcomes, against=study.reference), folder.figure_file)
+    save(draw(record, study.outcomes, against=study.reference), folder.figure_file)
     return study

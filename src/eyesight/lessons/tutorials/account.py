@@ -13,8 +13,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...evaluation.figures import png
 from ...formats import write_bytes
+from ...report.drawing import png
 from ...report.terminal import aligned
 
 if TYPE_CHECKING:

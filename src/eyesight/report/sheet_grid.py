@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from ..evaluation.figures import BLUE, ORANGE
-from ..report.document import Floats, Grid, cells, typographic
-from .sheet_text import text_width
+from .document import Floats, Grid, cells, typographic
+from .drawing import BLUE, ORANGE, text_width
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
