@@ -1,4 +1,4 @@
-"""The five tutorials: the presets to the letter, what each prints and draws, the notebooks and the scripts."""
+"""The five tutorials: each to the letter, what each prints and draws, the notebooks and the scripts."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ import eyesight
 from eyesight.cli import main
 from eyesight.data.catalog import entry
 from eyesight.errors import UnknownNameError, UsageError
-from eyesight.lessons.tutorials.account import Account
-from eyesight.lessons.tutorials.programs import PRESETS, all_measured, find
-from eyesight.lessons.tutorials.table import Measurement, conclusion, figure_rows, notes
-from eyesight.lessons.tutorials.telling import STORIES, differences
-from eyesight.report.terminal import aligned
+from eyesight.lessons.tutorials.account import WIDTH, Account
+from eyesight.lessons.tutorials.programs import TUTORIALS, find, read_measured
+from eyesight.lessons.tutorials.table import figure_rows, notes
+from eyesight.lessons.tutorials.telling import STORIES, compare, find_differences
+from eyesight.report.terminal import align_columns
 from eyesight.training.plan.measured import Spread
 from eyesight.training.plan.recipe import Recipe
 
@@ -71,7 +71,7 @@ def part(data: eyesight.Dataset, train: int = 128, test: int = 100) -> eyesight.
 
 @pytest.fixture(scope="module")
 def parts(data_dir: Path) -> dict[str, eyesight.Dataset]:
-    names = {find(name).config["data"]["name"] for name in PRESETS}
+    names = {find(name).config["data"]["name"] for name in TUTORIALS}
     return {name: part(eyesight.load_data(name, data_dir=data_dir, validation=0)) for name in names}
 
 
@@ -85,11 +85,11 @@ def same_program(run: eyesight.Run, name: str, *lengths: str) -> None:
     assert got == expected
 
 
-@pytest.mark.parametrize("name", PRESETS)
-def test_the_preset_is_the_tutorial_to_the_letter(name: str) -> None:
-    preset = find(name)
+@pytest.mark.parametrize("name", TUTORIALS)
+def test_the_configuration_is_the_tutorial_to_the_letter(name: str) -> None:
+    tutorial = find(name)
     data, model, validation, parameters, recipe = LETTER[name]
-    config = preset.configuration()
+    config = tutorial.configuration()
     assert (config.data.name, config.data.validation) == (data, validation)
     assert (config.model.name, config.model.dropout, config.model.batch_norm) == (model, 0, False)
     wanted = KERAS | recipe
@@ -102,21 +102,21 @@ def test_the_preset_is_the_tutorial_to_the_letter(name: str) -> None:
     assert config.seed == (98 if name == "lenet5-mnist" else 0)
     height, width, channels = map(int, entry(data).size.split("x"))
     table = eyesight.summary(model, input=(height, width, channels), classes=10)
-    assert table.parameters == preset.parameters == parameters
+    assert table.parameters == tutorial.parameters == parameters
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", TUTORIALS)
 def test_ours_learns_from_the_same_data_and_chooses_nothing_on_the_test_set(name: str) -> None:
-    preset = find(name)
-    tutorial, ours = preset.configuration(), preset.configuration(ours=True, seed=7)
-    assert (ours.data.name, ours.data.validation, ours.seed) == (tutorial.data.name, 0, 7)
-    for key in differences(tutorial.model_dump(), ours.model_dump()):
-        assert key == "seed" or preset.why.get(key), f"{key}: the account does not say why it differs"
+    tutorial = find(name)
+    theirs, ours = tutorial.configuration(), tutorial.configuration(ours=True, seed=7)
+    assert (ours.data.name, ours.data.validation, ours.seed) == (theirs.data.name, 0, 7)
+    for key in find_differences(theirs.model_dump(), ours.model_dump()):
+        assert key == "seed" or tutorial.why.get(key), f"{key}: the account does not say why it differs"
 
 
-def test_every_preset_has_a_story_and_figures_with_their_origin() -> None:
-    assert set(STORIES) == set(PRESETS) == set(all_measured())
-    for measured in all_measured().values():
+def test_every_tutorial_has_a_story_and_figures_with_their_origin() -> None:
+    assert set(STORIES) == set(TUTORIALS) == set(read_measured())
+    for measured in read_measured().values():
         assert measured.published
         assert measured.keras is not None
         assert 0.4 < measured.keras.mean < 1
@@ -126,21 +126,24 @@ def test_every_preset_has_a_story_and_figures_with_their_origin() -> None:
 
 def test_the_list_says_what_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     name = "lenet5-mnist"
-    measured = dataclasses.replace(all_measured()[name], eyesight=None, ours=Spread(0.9831, 0.0012, 5, 3.2))
-    monkeypatch.setitem(all_measured(), name, measured)
-    row = next(row for row in figure_rows() if row[0] == name)
-    assert row[2:] == ("0.960 ± 0.007 (n = 6), 11 s", "not measured", "0.983 ± 0.001 (n = 5), 3 s")
+    measured = dataclasses.replace(read_measured()[name], eyesight=None, ours=Spread(0.9831, 0.0012, 5, 3.2))
+    monkeypatch.setitem(read_measured(), name, measured)
+    rows = figure_rows()
+    place = next(k for k, row in enumerate(rows) if row[0] == name)
+    assert rows[place][1:] == ("0.960 ± 0.007", "not measured", "0.983 ± 0.001")
+    assert rows[place + 1] == ("", "11 s, n = 6", "", "3 s, n = 5")
 
 
 def test_the_list_names_all_five(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["tutorial"]) == 0
     out = capsys.readouterr().out
-    for name in PRESETS:
+    assert max(map(len, out.splitlines())) <= 80
+    for name in TUTORIALS:
         assert len(re.findall(f"^{name} ", out, re.MULTILINE)) == 2
         assert f"{find(name).parameters:,}" in out
     assert main(["tutorial", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
-    assert [row["name"] for row in rows] == list(PRESETS)
+    assert [row["name"] for row in rows] == list(TUTORIALS)
     assert rows[3]["command"] == "eyesight tutorial lenet5-mnist"
 
 
@@ -168,7 +171,7 @@ def test_lenet_prints_the_tutorials_lines_also_beside_a_progress_bar(data_dir: P
     )
     assert "note: 12 updates in place of the tutorial's 300 updates: the figures below are not the tutorial's" in out
     for text in ("padded: (60000, 32, 32, 1)", "Total params: 61,706", "all 10,000 test pictures",
-                 "the tutorial says", "Keras here", "this run (another length or other data)", "seed"):  # fmt: skip
+                 "the tutorial says", "Keras here", "this run (another length or data)", "seed"):  # fmt: skip
         assert text in out, text
     assert [path.name for path in drawn("run")] == ["accuracy.png", "loss.png", "predictions.png"]
     same_program(eyesight.open_run("run"), "lenet5-mnist", "updates")
@@ -315,8 +318,10 @@ def test_ours_is_told_trained_and_compared_on_the_same_data(
 
 
 def test_worse_and_slower_is_said_as_it_is() -> None:
-    tutorial, ours = Measurement("this run", 0.9, "2 epochs", 10), Measurement("ours", 0.85, "2 epochs", 15)
-    assert conclusion(tutorial, ours) == "Ours: 0.8500 against 0.9000, 5.0 percentage points less, in 1.50 of the time."
+    assert (
+        compare((0.9, 10), (0.85, 15))
+        == "Ours: 0.8500 against 0.9000, 5.0 percentage points less, in 1.50 of the time."
+    )
 
 
 def test_an_interrupted_tutorial_goes_on_with_resume(data_dir: Path) -> None:
@@ -388,9 +393,9 @@ def test_an_account_wraps_what_is_told_and_leaves_output_as_it_is(
     account.say("word " * 100)
     account.show("x" * 300)
     lines = capsys.readouterr().out.splitlines()
-    assert max(map(len, lines[:-1])) <= account.width
+    assert max(map(len, lines[:-1])) <= WIDTH
     assert lines[-1] == "x" * 300
-    assert aligned(("a", "b"), [("1", "one two three four five six seven")], width=27) == [
+    assert align_columns(("a", "b"), [("1", "one two three four five six seven")], width=27) == [
         "a  b", "1  one two three four five", "   six seven",
     ]  # fmt: skip
 
@@ -460,7 +465,7 @@ def test_the_notebook_has_text_and_no_stored_output(path: Path) -> None:
     assert kinds[0] == "markdown"
     assert kinds.count("markdown") >= 7
     assert not any(cell.get("outputs") or cell.get("execution_count") for cell in notebook.cells)
-    assert name_of(path) in PRESETS
+    assert name_of(path) in TUTORIALS
     assert f"eyesight tutorial {name_of(path)}" in notebook.cells[0].source
 
 
@@ -528,7 +533,7 @@ def test_a_whole_tutorial_from_the_command_line(data_dir: Path, capsys: pytest.C
 def test_the_page_shows_the_list_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
     page = (EXAMPLES.parent / "docs" / "tutorials.md").read_text(encoding="utf-8")
     assert main(["tutorial"]) == 0
-    for line in capsys.readouterr().out.splitlines()[:6]:
-        assert f"    {line.rstrip()}\n" in page
+    what = capsys.readouterr().out.split("\n\n")[0]
+    assert "".join(f"    {line}\n" for line in what.splitlines()) in page
     for picture in re.findall(r"\]\((images/.*?)\)", page):
         assert (EXAMPLES.parent / "docs" / picture).is_file()

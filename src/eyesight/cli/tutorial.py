@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -55,19 +56,22 @@ def tutorial(
 
 def show_list(as_json: bool) -> None:
     """Print a row for each tutorial, and where the figures come from."""
-    from ..lessons.tutorials.programs import PRESETS, find
+    from ..lessons.tutorials.programs import TUTORIALS
 
     if as_json:
-        presets = [find(name) for name in PRESETS]
-        rows = [asdict(preset) | {"command": preset.command, "measured": asdict(preset.measured)} for preset in presets]
+        rows = [asdict(t) | {"command": t.command, "measured": asdict(t.measured)} for t in TUTORIALS.values()]
         typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
         return
     from ..lessons.tutorials.table import FIGURE_COLUMNS, WHAT_COLUMNS, figure_rows, notes, what_rows
-    from .tables import print_table
+    from ..report.terminal import align_columns
 
-    print_table(WHAT_COLUMNS, what_rows(), numbers=("parameters",))
-    typer.echo()
-    print_table(FIGURE_COLUMNS, figure_rows())
-    for note in notes():
-        typer.echo(note)
-    typer.echo("next: eyesight tutorial lenet5-mnist --ours")
+    wrapped = (part for note in notes() for part in textwrap.wrap(note, 80, subsequent_indent="  "))
+    lines = [
+        *align_columns(WHAT_COLUMNS, what_rows(), numbers=("parameters",), width=80),
+        "",
+        *align_columns(FIGURE_COLUMNS, figure_rows()),
+        "",
+        *wrapped,
+        "next: eyesight tutorial lenet5-mnist --ours",
+    ]
+    typer.echo("\n".join(lines))

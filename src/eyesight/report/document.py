@@ -191,6 +191,15 @@ def number(value: float) -> str:
     return f"{value:.3g}"
 
 
+def count(n: int, thing: str) -> str:
+    """Write how many things there are.
+
+    >>> count(1, "epoch"), count(2000, "update")
+    ('1 epoch', '2,000 updates')
+    """
+    return f"{n:,} {thing}{'s' * (n != 1)}"
+
+
 def factor(value: float) -> str:
     """Write a number inside a sum or a product: negative ones in brackets.
 
