@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
 import json
 import re
 import shlex
@@ -67,13 +66,6 @@ def photo(tmp_path: Path) -> Path:
 
 
 # the numbers
-
-
-@pytest.mark.parametrize("module", [convolution, kernels, convolve])
-def test_the_examples_in_the_docstrings_are_true(module: object) -> None:
-    result = doctest.testmod(module)  # type: ignore[arg-type]
-    assert result.attempted
-    assert not result.failed
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import doctest
+import importlib
 import io
 import itertools
+import pkgutil
 import re
 import subprocess
 import sys
@@ -25,6 +28,8 @@ from scipy.signal import correlate2d
 from scipy.special import softmax
 
 import eyesight
+import eyesight.lessons
+import eyesight.report
 from eyesight.cli import main
 from eyesight.lessons import channels, layers, outputs, pictures, pooling, reading, step_by_step
 from eyesight.lessons.topics import LESSONS, LINES
@@ -35,6 +40,11 @@ from eyesight.report.terminal import text_lines
 WITHOUT_MODEL = [name for name in LESSONS if name != "layers"]
 PUBLISHED = "10 2 0 3; 50 7 7 1; 0 0 25 4; 9 8 7 6"
 KERNEL = "1 0 -1; 0 0 0; -1 0 1"
+MODULES = [
+    module.name
+    for package in (eyesight.lessons, eyesight.report)
+    for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
+]
 LARGE = "; ".join(" ".join(str((i * 12 + j) * 7 % 256) for j in range(12)) for i in range(12))
 
 
@@ -74,6 +84,11 @@ def worth(text: str) -> float:
     plain = text.replace("×", "*")
     assert re.fullmatch(r"[-+*/().\d\s]+", plain), text
     return float(eval(plain))
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_the_examples_in_the_docstrings_are_true(name: str) -> None:
+    assert not doctest.testmod(importlib.import_module(name)).failed
 
 
 # the list, and what is printed

@@ -136,9 +136,9 @@ class Story(Part, ABC):
     def open(self) -> None:
         """Tell everything up to the first update."""
         tell = self.account
-        tell.show(f"{self.tutorial.title}: {self.tutorial.layers}")
+        tell.say(f"{self.tutorial.title}: {self.tutorial.layers}")
         if self.differences:
-            tell.show(f"note: {'; '.join(self.differences)}: the figures below are not the tutorial's")
+            tell.say(f"note: {'; '.join(self.differences)}: the figures below are not the tutorial's")
         tell.heading(f"The pictures: {self.dataset.title}")
         self.pictures()
         tell.heading("The network")

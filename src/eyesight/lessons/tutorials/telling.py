@@ -56,11 +56,11 @@ class Telling:
         runs = [(part, part.finished) for part in self.parts if part.finished]
         tell.heading("Side by side, on the test set")
         rows = [
-            ("the tutorial says", known.published, "", ""),
-            ("Keras here", write_accuracy(known.keras), "", write_time(known.keras)),
-            *((part.title, f"{run.accuracy:.4f}", _length(part, run), f"{run.seconds:.1f} s") for part, run in runs),
+            ("the tutorial says", "", "", known.published),
+            ("Keras here", "", write_time(known.keras), write_accuracy(known.keras)),
+            *((part.title, _length(part, run), f"{run.seconds:.1f} s", f"{run.accuracy:.4f}") for part, run in runs),
         ]
-        tell.table(("", "test accuracy", "length", "time"), rows, numbers=("time",))
+        tell.table(("", "length", "time", "test accuracy"), rows, numbers=("time",))
         if len(runs) == 2:
             tell.say(compare(*((run.accuracy, run.seconds) for _, run in runs)))
         tell.say(
