@@ -34,7 +34,7 @@ def lesson(
     weights: Annotated[str | None, Option(metavar="NUMBERS", help="channels: two rows for the dense layer, dog and no dog.")] = None,
     model: Annotated[Path | None, Option(help="layers: a run's folder or a model file.", show_default="trains a small one")] = None,
     picture: Annotated[Path | None, Option(help="layers: a picture to follow through the network.", show_default="the first test picture")] = None,
-    output: Annotated[Path, Option("--output", "-o", help="Folder for the sheets, or a .png for one.", show_default="here")] = Path(),
+    output: Annotated[Path, Option("--output", "-o", help="Folder for the sheets, or a .png for one.", show_default="./lesson-TOPIC.png")] = Path(),
 ) -> None:  # fmt: skip
     """Explain a topic step by step with real numbers, in the terminal and on a sheet (PNG); without a topic, list them."""
     given = {
