@@ -147,12 +147,12 @@ def follow(*, model: Path | None = None, picture: Path | None = None) -> dict[st
     """Return a classifier and a picture for it: the user's, or a small network trained now on the embedded digits."""
     from .. import api
 
-    classifier = _trained() if model is None else api.load_classifier(model)
-    pixels, source = _chosen(classifier, model, picture)
+    classifier = _train_small_network() if model is None else api.load_classifier(model)
+    pixels, source = _pick_picture(classifier, model, picture)
     return {"classifier": classifier, "picture": pixels, "source": source}
 
 
-def _trained() -> Classifier:
+def _train_small_network() -> Classifier:
     import tempfile
 
     from .. import api
@@ -167,7 +167,7 @@ def _trained() -> Classifier:
             raise InterruptedRun("interrupted", error.exit_code - 128) from None  # there is nothing to resume
 
 
-def _chosen(classifier: Classifier, model: Path | None, picture: Path | None) -> tuple[Pixels, str]:
+def _pick_picture(classifier: Classifier, model: Path | None, picture: Path | None) -> tuple[Pixels, str]:
     """Return the picture to follow, and what it is."""
     from .. import api
     from ..errors import DataError

@@ -12,8 +12,7 @@ import numpy as np
 from ..errors import UsageError
 from ..metrics import softmax
 from ..report.document import Bars, Block, Floats, Grid, Lesson, Sign, Words, card, line, number, products, total
-from .convolution import by, correlate
-from .window import pool
+from .convolution import by, correlate, pool
 
 ANSWERS = ("dog", "no dog")
 PICTURE = np.array(
@@ -148,8 +147,8 @@ def _first_cell(planes: Floats, kernels: Floats, way: Way) -> list[Words]:
     words = []
     for name, plane, kernel, part in zip(_NAMES, planes, kernels, way.parts, strict=True):
         window = plane[:height, :width]
-        words.append(Words(f"{name}: {products(window, kernel)} = {number(float(part[0, 0]))}", "sum"))
-    added = f"first cell: {total(way.parts[:, 0, 0])} = {number(float(way.summed[0, 0]))}"
+        words.append(Words(f"{name}: {products(window, kernel)} = {number(part[0, 0])}", "sum"))
+    added = f"first cell: {total(way.parts[:, 0, 0])} = {number(way.summed[0, 0])}"
     return [*words, Words(added, "sum")]
 
 
@@ -173,8 +172,8 @@ def _pooling(way: Way) -> Block:
 
 def _dense(way: Way) -> Block:
     sums = [
-        Words(f"{name}: {products(way.flat, row)} = {number(float(logit))}", "sum")
-        for name, row, logit in zip(ANSWERS, way.weights, way.logits, strict=True)
+        Words(f"{name}: {products(way.flat, row)} = {number(logit)}", "sum")
+        for name, row, logit in zip(ANSWERS, way.weights, way.logits.tolist(), strict=True)
     ]
     return card(
         f"3  dense: {way.flat.size} → 2 logits, {way.weights.size} weights + 2 biases (0 here)",
@@ -191,10 +190,10 @@ def _dense(way: Way) -> Block:
 
 def _answer(way: Way) -> Block:
     best = int(way.logits.argmax())
-    rest = " + ".join(f"exp({number(float(z))})" for z in way.logits)
+    rest = " + ".join(f"exp({number(z)})" for z in way.logits.tolist())
     return card(
         "4  softmax and argmax",
         Bars(ANSWERS, tuple(way.shares.tolist()), tuple(f"{p:.4f}" for p in way.shares), best, full=1.0),
-        Words(f"{ANSWERS[best]}: exp({number(float(way.logits[best]))}) / ({rest}) = {way.shares[best]:.4f}", "sum"),
+        Words(f"{ANSWERS[best]}: exp({number(way.logits[best])}) / ({rest}) = {way.shares[best]:.4f}", "sum"),
         Words(f'The answer: "{ANSWERS[best]}", with probability {way.shares[best]:.4f}.', "result"),
     )

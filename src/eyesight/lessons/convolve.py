@@ -20,7 +20,7 @@ from ..formats import atomic_path
 from ..pictures.decode import decode
 from ..pictures.preprocess import Pixels
 from .convolution import Numbers, Padding, by, correlate, output_shape
-from .kernels import Kernel, parse_kernel, with_unique_names
+from .kernels import Kernel, make_names_unique, parse_kernel
 
 Scale = Literal["auto", "clip", "min-max"]
 
@@ -186,7 +186,7 @@ def _parse_all(texts: Sequence[str], seed: int) -> list[Kernel]:
     for text in texts:
         draws = sum(kernel.name.startswith("random") for kernel in kernels)  # a second random one is another one
         kernels.append(parse_kernel(text, seed=seed, draw=draws))
-    return with_unique_names(kernels)
+    return make_names_unique(kernels)
 
 
 def _output_files(kernels: Sequence[Kernel], sheet: Path, npy: Path | None) -> list[Path]:
@@ -232,7 +232,7 @@ def _apply(photo: Photo, kernel: Kernel, padding: Padding, stride: int, scale: S
     low, high, mean = float(raw.min()), float(raw.max()), float(raw.mean())
     clipped = scale == "clip" or (scale == "auto" and kernel.sum in (0, 1)) or low == high
     black, white = (0.0, 255.0) if clipped else (low, high)
-    picture = smaller(grey_levels(np.atleast_3d(raw), black, white))
+    picture = shrink(grey_levels(np.atleast_3d(raw), black, white))
     return Result(kernel, (raw.shape[0], raw.shape[1]), low, high, mean, black, white, picture, file)
 
 
@@ -245,7 +245,7 @@ def grey_levels(raw: Numbers, black: float, white: float) -> Pixels:
     return levels
 
 
-def smaller(picture: Pixels) -> Pixels:
+def shrink(picture: Pixels) -> Pixels:
     """Return a picture (H, W, C) with at most 1,000 pixels a side: each the mean of those it stands for."""
     from PIL import Image
 

@@ -263,7 +263,7 @@ def _spell_cell(value: float, parts: int | None) -> str:
     return str(round(value)) if parts == 1 or value == 0 else f"{round(value * parts)}/{parts}"
 
 
-def with_unique_names(kernels: Sequence[Kernel]) -> list[Kernel]:
+def make_names_unique(kernels: Sequence[Kernel]) -> list[Kernel]:
     """Return the kernels, a second one of a name called NAME-2, since names tell files apart."""
     taken: set[str] = set()
     result = []

@@ -90,7 +90,7 @@ def _filters(classifier: Classifier, spec: NetworkSpec) -> list[Block]:
         if shape != (int(np.prod(spec.input)),):
             return []
         weights = weights.reshape(-1, *spec.input)  # its inputs are the pixels, in the order C, H, W
-    strongest = _strongest(weights, _FILTERS)
+    strongest = _find_strongest(weights, _FILTERS)
     things = "neurons' weights" if isinstance(layer, Linear) else f"filters {by(weights.shape[2:])}"
     title = f"{path}: {len(strongest)} of {len(weights)} {things}"
     drawn = [_filter(weights[k], k, numbers=False) for k in strongest]
@@ -111,7 +111,7 @@ def _filter(weights: Floats, index: int, *, numbers: bool) -> Grid:
     return Grid(weights[0].astype(np.float64), title, shade="signed", numbers=numbers, size=1.2)
 
 
-def _strongest(values: Floats, count: int) -> list[int]:
+def _find_strongest(values: Floats, count: int) -> list[int]:
     """Return which of (N, …) have the largest sums of absolute values, in their own order."""
     order = np.argsort(-np.abs(values).reshape(len(values), -1).sum(axis=1), kind="stable")
     return sorted(order[:count].tolist())
@@ -124,7 +124,7 @@ def _maps(stage: Stage) -> list[Block]:
         return [card(title, _vector(stage.values))] if stage.row.parameters else []
     grids = [
         Grid(stage.values[k], f"#{k}", shade="signed", numbers=False, size=1.2)
-        for k in _strongest(stage.values, _ON_SHEET)
+        for k in _find_strongest(stage.values, _ON_SHEET)
     ]
     count = len(stage.values)
     some = f" ({len(grids)} of {count})" if len(grids) < count else ""

@@ -96,7 +96,7 @@ def softmax(*, logits: Floats = _LOGITS) -> Lesson:
     """
     if not 2 <= logits.size <= _LONGEST or np.abs(logits).max() > _LARGEST_LOGIT:
         expected = f"2 to {_LONGEST} numbers from -{_LARGEST_LOGIT:g} to {_LARGEST_LOGIT:g}"
-        low, high = number(float(logits.min())), number(float(logits.max()))
+        low, high = number(logits.min()), number(logits.max())
         received = f"{logits.size} from {low} to {high}"
         raise UsageError(f"--input: expected one row of {expected}; received: {received}")
     shares = probabilities(logits[None])[0]
@@ -105,7 +105,7 @@ def softmax(*, logits: Floats = _LOGITS) -> Lesson:
     whole = float(powers.sum())
     names = tuple(f"class {k}" for k in range(logits.size))
     rows = tuple(
-        (name, number(float(z)), _power(float(e)), f"{_power(float(e))} / {_power(whole)}", f"{p:.4f}")
+        (name, number(z), _power(float(e)), f"{_power(float(e))} / {_power(whole)}", f"{p:.4f}")
         for name, z, e, p in zip(names, logits, powers, shares, strict=True)
     )
     return Lesson(
@@ -122,7 +122,7 @@ def softmax(*, logits: Floats = _LOGITS) -> Lesson:
             Bars(
                 names, tuple(shares.tolist()), tuple(f"{p:.4f}" for p in shares), best, full=1.0, title="probabilities"
             ),
-            Words(f"They add up to {number(float(shares.sum()))}.", "sum"),
+            Words(f"They add up to {number(shares.sum())}.", "sum"),
             Words(
                 f"argmax: the place of the largest = class {best}, with probability {shares[best]:.4f}"
                 + (" (the first of equals)." if int((shares == shares[best]).sum()) > 1 else "."),
@@ -131,7 +131,7 @@ def softmax(*, logits: Floats = _LOGITS) -> Lesson:
             Words(
                 "Softmax keeps the order, so the largest logit is the largest probability: the answer needs no "
                 "softmax, the certainty does. Programs subtract the largest logit first, which changes no share and "
-                f"keeps exp small: here exp(z - {number(float(logits.max()))})."
+                f"keeps exp small: here exp(z - {number(logits.max())})."
             ),
         ),
     )

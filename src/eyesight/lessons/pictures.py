@@ -33,7 +33,7 @@ def picture(*, planes: Floats | None = None) -> Lesson:
     if planes is not None and (len(planes) not in (1, 3) or planes.min() < 0 or planes.max() > 255):
         raise UsageError(
             "--input: expected one matrix (grey) or three parted by | (red, green, blue), with numbers from 0 to 255; "
-            f"received: {len(planes)} with numbers from {number(float(planes.min()))} to {number(float(planes.max()))}"
+            f"received: {len(planes)} with numbers from {number(planes.min())} to {number(planes.max())}"
         )
     blocks: list[Block] = []
     if planes is None or len(planes) == 1:
@@ -73,7 +73,7 @@ def _grey(values: Floats) -> list[Block]:
             Grid(values, "what the network gets", shade="grey"),
         ),
         Words(
-            f"{height} rows × {width} columns = {values.size} numbers; the brightest, {number(float(values[i, j]))}, "
+            f"{height} rows × {width} columns = {values.size} numbers; the brightest, {number(values[i, j])}, "
             f"is in row {i + 1}, column {j + 1}; the mean is {float(values.mean()):.1f}.",
             "result",
         ),
@@ -83,7 +83,7 @@ def _grey(values: Floats) -> list[Block]:
 def _color(planes: Floats) -> list[Block]:
     _, height, width = planes.shape
     row, column = height // 2, width // 2
-    red, green, blue = (number(float(v)) for v in planes[:, row, column])
+    red, green, blue = (number(v) for v in planes[:, row, column])
     window = (row, column, 1, 1)
     matrices = [
         Grid(plane, f"{name} matrix", shade=name, window=window)  # type: ignore[arg-type] # the names are shades
@@ -160,7 +160,7 @@ def parameters(
                 ("picture", "inputs", f"dense {units}", f"conv {filters} of {size}×{size}"),
                 tuple((row[0], *(f"{n:,}" for n in row[1:])) for row in rows),
             ),
-            *_drawn(size),
+            *_number_weights(size),
             Words("Whole networks, for 32×32 colour pictures in 10 classes:"),
             _networks(),
         ),
@@ -171,7 +171,7 @@ def _times(ratio: float) -> str:
     return f"{ratio:,.0f}" if ratio >= 10 else f"{ratio:.2f}"
 
 
-def _drawn(size: int) -> list[Block]:
+def _number_weights(size: int) -> list[Block]:
     """Number the weights that the pixels of a small picture meet, for one neuron and for one filter."""
     if size > _DRAWN_SIDE:
         return []

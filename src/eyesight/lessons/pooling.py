@@ -9,9 +9,22 @@ import math
 
 import numpy as np
 
-from ..report.document import Block, Card, Floats, Grid, Lesson, Only, Sign, Words, card, line, number, total
-from .convolution import by, correlate
-from .window import pool, so_far
+from ..report.document import (
+    Block,
+    Card,
+    Floats,
+    Grid,
+    Lesson,
+    Only,
+    Sign,
+    Words,
+    card,
+    hide_after,
+    line,
+    number,
+    total,
+)
+from .convolution import by, correlate, pool
 
 PICTURE = np.array([[1, 3, 2, 1], [4, 6, 5, 0], [7, 2, 9, 8], [0, 1, 3, 4]], float)
 _DRAWN = 16  # steps of one stride; of more only the result is shown
@@ -89,11 +102,11 @@ def _step(picture: Floats, largest: Floats, mean: Floats, cell: tuple[int, int],
                 picture, window=(top, left, size, size), marked=frozenset([(top + int(best[0]), left + int(best[1]))])
             ),
             Sign("→"),
-            Grid(so_far(largest, cell), "max", marked=marked),
-            Grid(so_far(mean, cell), "average", marked=marked),
+            Grid(hide_after(largest, cell), "max", marked=marked),
+            Grid(hide_after(mean, cell), "average", marked=marked),
         ),
-        Words(f"largest of {numbers} = {number(float(largest[cell]))}", "sum"),
-        Words(f"({total(window)}) / {window.size} = {number(float(mean[cell]))}", "sum"),
+        Words(f"largest of {numbers} = {number(largest[cell])}", "sum"),
+        Words(f"({total(window)}) / {window.size} = {number(mean[cell])}", "sum"),
     )
 
 
@@ -108,7 +121,7 @@ def shift(*, picture: Floats = MOVED, kernel: Floats = UPRIGHT, size: int = 2) -
     Raises:
         UsageError: kernel or window do not fit.
     """
-    pictures = [moved(picture, pixels) for pixels in (0, 1, 2)]
+    pictures = [move(picture, pixels) for pixels in (0, 1, 2)]
     maps = [feature_map(p, kernel) for p in pictures]
     pooled = [pool(m, size=size, stride=size, kind="max") for m in maps]
     stages = {"picture": pictures, "feature map": maps, "max pooled": pooled}
@@ -135,10 +148,10 @@ def shift(*, picture: Floats = MOVED, kernel: Floats = UPRIGHT, size: int = 2) -
     )
 
 
-def moved(picture: Floats, pixels: int) -> Floats:
+def move(picture: Floats, pixels: int) -> Floats:
     """Return a picture (H, W) moved to the right, with zeros coming in at the left.
 
-    >>> moved(np.array([[1.0, 2.0, 3.0]]), 1)
+    >>> move(np.array([[1.0, 2.0, 3.0]]), 1)
     array([[0., 1., 2.]])
     """
     return np.pad(picture, ((0, 0), (pixels, 0)))[:, : picture.shape[1]]
@@ -149,7 +162,7 @@ def feature_map(picture: Floats, kernel: Floats) -> Floats:
     return np.maximum(correlate(picture, kernel), 0.0)
 
 
-def changed(before: Floats, after: Floats) -> frozenset[tuple[int, int]]:
+def find_changes(before: Floats, after: Floats) -> frozenset[tuple[int, int]]:
     """Return the cells (row, column) that differ."""
     return frozenset((int(i), int(j)) for i, j in np.argwhere(before != after))
 
@@ -166,7 +179,7 @@ def relative_change(before: Floats, after: Floats) -> float:
 
 def _moved_card(stages: dict[str, list[Floats]], pixels: int) -> Card:
     grids = [
-        Grid(now[pixels], f"{name} {by(now[0].shape)}", marked=changed(now[0], now[pixels]))
+        Grid(now[pixels], f"{name} {by(now[0].shape)}", marked=find_changes(now[0], now[pixels]))
         for name, now in stages.items()
     ]
     where = f"moved by {pixels} pixel{'s' if pixels > 1 else ''}" if pixels else "at rest"
@@ -175,7 +188,7 @@ def _moved_card(stages: dict[str, list[Floats]], pixels: int) -> Card:
 
 def _counts(stages: dict[str, list[Floats]], pixels: int) -> str:
     """Say how many cells of every stage differ."""
-    counts = {name: (len(changed(now[0], now[pixels])), now[0].size) for name, now in stages.items()}
+    counts = {name: (len(find_changes(now[0], now[pixels])), now[0].size) for name, now in stages.items()}
     return ", ".join(f"{name} {differ} of {cells}" for name, (differ, cells) in counts.items())
 
 
@@ -186,7 +199,7 @@ def _on_digits(kernel: Floats, size: int) -> str:
     changes = []
     for digit in catalog.load("digits").split("test").gather(np.arange(_DIGITS))[..., 0]:
         roomy = np.pad(digit.astype(np.float64), 2)  # so that nothing leaves the picture
-        maps = [feature_map(moved(roomy, pixels), kernel) for pixels in (0, 1)]
+        maps = [feature_map(move(roomy, pixels), kernel) for pixels in (0, 1)]
         if min(maps[0].shape) >= size:
             pooled = [pool(m, size=size, stride=size, kind="max") for m in maps]
             changes.append((relative_change(*maps), relative_change(*pooled)))

@@ -223,6 +223,13 @@ def cells(grid: Grid, *, short: bool = False) -> list[list[str]]:
     ]
 
 
+def hide_after(result: Floats, cell: tuple[int, int]) -> Floats:
+    """Return a result (H, W) as it stands once `cell` is computed, row by row: NaN after it."""
+    partial = result.astype(np.float64).ravel()
+    partial[np.ravel_multi_index(cell, result.shape) + 1 :] = np.nan
+    return partial.reshape(result.shape)
+
+
 def products(window: Floats, kernel: Floats) -> str:
     """Write the products of a window and a kernel of the same shape as a sum, without its result.
 

@@ -101,7 +101,7 @@ def _font_size(written: list[list[str]], side: float) -> float:
 
 
 def _cell_colors(grid: Grid) -> list[list[Color]]:
-    shaded = _shaded(grid)
+    shaded = _shade(grid)
     height, width = grid.values.shape[:2]
 
     def color(i: int, j: int) -> Color:
@@ -126,7 +126,7 @@ def _dark(color: Color) -> bool:
     return 0.299 * color[0] + 0.587 * color[1] + 0.114 * color[2] < 0.5
 
 
-def _shaded(grid: Grid) -> Floats:
+def _shade(grid: Grid) -> Floats:
     """Return a colour (H, W, 3), 0 to 1, for every cell."""
     values = np.nan_to_num(grid.values)
     if grid.shade == "color":
@@ -155,7 +155,7 @@ def draw_pixels(axes: Axes, grid: Grid, x: float, y: float, scale: float) -> Non
     from matplotlib.patches import Rectangle
 
     width, height = grid_size(grid, scale)
-    axes.imshow(_shaded(grid), extent=(x, x + width, y + height, y), interpolation="nearest", zorder=1)
+    axes.imshow(_shade(grid), extent=(x, x + width, y + height, y), interpolation="nearest", zorder=1)
     axes.add_patch(Rectangle((x, y), width, height, fill=False, ec="#1b1f24", lw=1, zorder=3))
     if grid.window:
         rows, columns = grid.values.shape[:2]
