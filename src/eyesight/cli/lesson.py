@@ -37,26 +37,15 @@ def lesson(
     output: Annotated[Path, Option("--output", "-o", help="Folder for the sheets, or a .png for one.", show_default="./lesson-TOPIC.png")] = Path(),
 ) -> None:  # fmt: skip
     """Explain a topic step by step with real numbers, in the terminal and on a sheet (PNG); without a topic, list them."""
-    given = {
-        "input": numbers,
-        "kernel": kernel,
-        "stride": stride,
-        "padding": padding,
-        "size": size,
-        "units": units,
-        "filters": filters,
-        "weights": weights,
-        "model": model,
-        "picture": picture,
-    }
-    given = {name: value for name, value in given.items() if value is not None}
+    asked = {"input": numbers, "kernel": kernel, "stride": stride, "padding": padding, "size": size, "units": units,
+             "filters": filters, "weights": weights, "model": model, "picture": picture}  # fmt: skip
+    given = {name: value for name, value in asked.items() if value is not None}
     from ..lessons.topics import LESSONS
 
     if topic is None:
         if given:
-            raise UsageError(
-                f"--{next(iter(given))}: name the topic that it is for, such as: eyesight lesson convolution"
-            )
+            option = next(iter(given))
+            raise UsageError(f"--{option}: name the topic that it is for, such as: eyesight lesson convolution")
         show_topics()
         return
     if topic != "all" and topic not in LESSONS:
@@ -159,10 +148,9 @@ def _train_small_network() -> Classifier:
 
     typer.echo(f"training a small network on the embedded digits for {_EPOCHS} epochs; --model takes yours", err=True)
     with tempfile.TemporaryDirectory() as folder:
+        output = Path(folder) / "run"
         try:
-            return api.train(
-                "digits", model="small-cnn-1pool", epochs=_EPOCHS, seed=0, output=Path(folder) / "run"
-            ).classifier
+            return api.train("digits", model="small-cnn-1pool", epochs=_EPOCHS, seed=0, output=output).classifier
         except InterruptedRun as error:
             raise InterruptedRun("interrupted", error.exit_code - 128) from None  # there is nothing to resume
 

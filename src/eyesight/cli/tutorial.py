@@ -40,18 +40,8 @@ def tutorial(
         raise UsageError("--json: only for the list, without a name; a run's files are JSON already")
     from .. import api
 
-    api.tutorial(
-        name,
-        ours=ours,
-        output=output,
-        seed=seed,
-        epochs=epochs,
-        updates=updates,
-        data_dir=data_dir,
-        device=device,
-        threads=threads,
-        overwrite=overwrite,
-    )
+    api.tutorial(name, ours=ours, output=output, seed=seed, epochs=epochs, updates=updates, data_dir=data_dir,
+                 device=device, threads=threads, overwrite=overwrite)  # fmt: skip
 
 
 def show_list(as_json: bool) -> None:

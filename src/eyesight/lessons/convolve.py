@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Literal
 
@@ -73,10 +74,12 @@ class Result:
     @property
     def numbers(self) -> tuple[str, str, str]:
         """Smallest, largest and mean result, in words."""
-        low, high, mean = (
-            number(value, beside=max(-self.minimum, self.maximum)) for value in (self.minimum, self.maximum, self.mean)
+        beside = max(-self.minimum, self.maximum)
+        return (
+            number(self.minimum, beside=beside),
+            number(self.maximum, beside=beside),
+            number(self.mean, beside=beside),
         )
-        return low, high, mean
 
     @property
     def shown(self) -> str:
@@ -90,20 +93,10 @@ class Result:
 
     def to_json(self) -> dict[str, Any]:
         """Return everything but the picture."""
-        return {
-            "name": self.kernel.name,
-            "values": self.kernel.values.tolist(),
-            "sum": self.kernel.sum,
-            "brightness": brightness(self.kernel),
-            "parameters": self.kernel.parameters,
-            "output": list(self.shape),
-            "minimum": self.minimum,
-            "maximum": self.maximum,
-            "mean": self.mean,
-            "black": self.black,
-            "white": self.white,
-            "npy": self.file and str(self.file),
-        }
+        kernel, shown = self.kernel, ("minimum", "maximum", "mean", "black", "white")
+        about = {"name": kernel.name, "values": kernel.values.tolist(), "sum": kernel.sum}
+        about |= {"brightness": brightness(kernel), "parameters": kernel.parameters, "output": list(self.shape)}
+        return about | {name: getattr(self, name) for name in shown} | {"npy": self.file and str(self.file)}
 
 
 @dataclass(frozen=True)
@@ -119,14 +112,10 @@ class Convolved:
 
     def to_json(self) -> dict[str, Any]:
         """Return what was done, for programs."""
-        return {
-            "photo": self.photo.name,
-            "height": self.photo.shape[0],
-            "width": self.photo.shape[1],
-            "channels": self.photo.pixels.shape[2],
-            "padding": self.padding,
-            "stride": self.stride,
-            "kernels": [result.to_json() for result in self.results],
+        size = dict(zip(("height", "width", "channels"), self.photo.pixels.shape, strict=True))
+        kernels = [result.to_json() for result in self.results]
+        return {"photo": self.photo.name, **size, "padding": self.padding, "stride": self.stride} | {
+            "kernels": kernels,
             "hint": self.hint,
             "sheet": str(self.sheet),
         }
@@ -171,9 +160,7 @@ def convolve(
     picture = load_photo(photo, color=color)
     for kernel in parsed:
         output_shape(picture.shape, kernel.shape, padding=padding, stride=stride, name=f"kernel {kernel.name!r}")
-    results = [
-        _apply(picture, kernel, padding, stride, scale, files[i] if files else None) for i, kernel in enumerate(parsed)
-    ]
+    results = [_apply(picture, kernel, padding, stride, scale, file) for kernel, file in zip_longest(parsed, files)]
     done = Convolved(picture, padding, stride, results, larger_kernel_hint(picture.shape, parsed), sheet)
     save(draw(done), sheet)
     return done

@@ -101,13 +101,14 @@ def softmax(*, logits: Floats = _LOGITS) -> Lesson:
         raise UsageError(f"--input: expected one row of {expected}; received: {received}")
     shares = probabilities(logits[None])[0]
     best = int(shares.argmax())
-    powers = np.exp(logits)
-    whole = float(powers.sum())
+    powers = np.exp(logits).tolist()
+    whole = sum(powers)
     names = tuple(f"class {k}" for k in range(logits.size))
     rows = tuple(
-        (name, number(z), _power(float(e)), f"{_power(float(e))} / {_power(whole)}", f"{p:.4f}")
+        (name, number(z), _power(e), f"{_power(e)} / {_power(whole)}", f"{p:.4f}")
         for name, z, e, p in zip(names, logits, powers, shares, strict=True)
     )
+    answer = rows[best][-1] + " (the first of equals)" * (int((shares == shares[best]).sum()) > 1)
     return Lesson(
         "softmax",
         "Softmax makes probabilities, argmax the answer",
@@ -118,16 +119,10 @@ def softmax(*, logits: Floats = _LOGITS) -> Lesson:
             ),
             Grid(logits[None], "logits", shade="signed"),
             Table(("class", "logit z", "exp(z)", "exp(z) / sum", "probability"), rows),
-            Words(f"sum of exp(z) = {' + '.join(_power(float(e)) for e in powers)} = {_power(whole)}", "sum"),
-            Bars(
-                names, tuple(shares.tolist()), tuple(f"{p:.4f}" for p in shares), best, full=1.0, title="probabilities"
-            ),
+            Words(f"sum of exp(z) = {' + '.join(map(_power, powers))} = {_power(whole)}", "sum"),
+            Bars(names, tuple(shares.tolist()), tuple(row[-1] for row in rows), best, full=1.0, title="probabilities"),
             Words(f"They add up to {number(shares.sum())}.", "sum"),
-            Words(
-                f"argmax: the place of the largest = class {best}, with probability {shares[best]:.4f}"
-                + (" (the first of equals)." if int((shares == shares[best]).sum()) > 1 else "."),
-                "result",
-            ),
+            Words(f"argmax: the place of the largest = class {best}, with probability {answer}.", "result"),
             Words(
                 "Softmax keeps the order, so the largest logit is the largest probability: the answer needs no "
                 "softmax, the certainty does. Programs subtract the largest logit first, which changes no share and "

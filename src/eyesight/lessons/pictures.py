@@ -12,7 +12,7 @@ import numpy as np
 from ..errors import UsageError
 from ..models import network_spec
 from ..models.layers import Conv, Linear
-from ..report.document import Bars, Block, Floats, Grid, Lesson, Sign, Table, Words, card, line, number
+from ..report.document import Bars, Block, Floats, Grid, Lesson, Table, Words, card, line, number
 from .convolution import by
 
 _CHANNELS = ("red", "green", "blue")
@@ -69,7 +69,7 @@ def _grey(values: Floats) -> list[Block]:
         Words("Grey: every pixel is one number from 0 (black) to 255 (white). The picture is a matrix of them."),
         line(
             Grid(values, "what you see", shade="grey", numbers=False, size=3.2),
-            Sign("→"),
+            "→",
             Grid(values, "what the network gets", shade="grey"),
         ),
         Words(
@@ -93,7 +93,7 @@ def _color(planes: Floats) -> list[Block]:
         Words("Colour: three matrices of the same size, one each for red, green and blue light."),
         line(
             Grid(planes.transpose(1, 2, 0), "what you see", shade="color", window=window, numbers=False, size=2.6),
-            Sign("→"),
+            "→",
             *matrices,
         ),
         Words(

@@ -16,7 +16,6 @@ from ..report.document import (
     Grid,
     Lesson,
     Only,
-    Sign,
     Words,
     card,
     hide_after,
@@ -76,7 +75,7 @@ def _one_stride(picture: Floats, size: int, stride: int) -> list[Block]:
         Words(f"{what}: {shapes}", "result"),
         line(
             Grid(picture, f"feature map {by(picture.shape)}", window=(0, 0, size, size)),
-            Sign("→"),
+            "→",
             Grid(largest, f"max, stride {stride}", marked=frozenset([(0, 0)])),
             Grid(mean, f"average, stride {stride}", marked=frozenset([(0, 0)])),
         ),
@@ -101,7 +100,7 @@ def _step(picture: Floats, largest: Floats, mean: Floats, cell: tuple[int, int],
             Grid(
                 picture, window=(top, left, size, size), marked=frozenset([(top + int(best[0]), left + int(best[1]))])
             ),
-            Sign("→"),
+            "→",
             Grid(hide_after(largest, cell), "max", marked=marked),
             Grid(hide_after(mean, cell), "average", marked=marked),
         ),
@@ -183,7 +182,7 @@ def _moved_card(stages: dict[str, list[Floats]], pixels: int) -> Card:
         for name, now in stages.items()
     ]
     where = f"moved by {pixels} pixel{'s' if pixels > 1 else ''}" if pixels else "at rest"
-    return card(where, line(grids[0], Sign("→"), grids[1], Sign("→"), grids[2]))
+    return card(where, line(grids[0], "→", grids[1], "→", grids[2]))
 
 
 def _counts(stages: dict[str, list[Floats]], pixels: int) -> str:

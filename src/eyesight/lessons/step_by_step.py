@@ -16,7 +16,6 @@ from ..report.document import (
     Grid,
     Lesson,
     Only,
-    Sign,
     Table,
     Words,
     card,
@@ -76,7 +75,7 @@ def convolution(
                 Grid(whole, f"picture {by(picture.shape)}{around}", border=ring),
                 "×",
                 Grid(kernel, f"kernel {by(kernel.shape)}", shade="signed"),
-                Sign("→"),
+                "→",
                 Grid(result, f"feature map {shape}"),
             ),
             *_show_steps(steps, picture),
@@ -102,7 +101,7 @@ def _step(whole: Floats, kernel: Floats, result: Floats, cell: tuple[int, int], 
             Grid(whole, window=(top, left, height, width), border=ring),
             "×",
             Grid(kernel, shade="signed"),
-            Sign("→"),
+            "→",
             Grid(hide_after(result, cell), marked=frozenset([cell])),
         ),
         Words(products(window, kernel), "sum"),
@@ -162,7 +161,8 @@ def output_size(*, picture: tuple[int, int] = (28, 28), size: int = 3, stride: i
         UsageError: the kernel does not fit; see `output_shape`.
     """
     strides = sorted({1, stride})
-    ways: list[tuple[Padding, int]] = [(way, s) for s in strides for way in _paddings(size)]
+    paddings: list[Padding] = ["valid", "same"] if size % 2 else ["valid"]  # an even kernel has no middle
+    ways = [(way, s) for s in strides for way in paddings]
     drawn = picture[1] if picture[1] <= WIDEST_GRID else max(_DRAWN_PIXELS, size)
     kernels = sorted({k for k in (1, 3, 5, 7) if k <= min(picture)} | {size})
     rows = tuple((f"{k}×{k}", *(_write_size(picture, k, way, s) for way, s in ways)) for k in kernels)
@@ -186,11 +186,6 @@ def output_size(*, picture: tuple[int, int] = (28, 28), size: int = 3, stride: i
             ),
         ),
     )
-
-
-def _paddings(size: int) -> tuple[Padding, ...]:
-    """An even kernel has no middle to lay on a pixel, so `same` is not for it."""
-    return ("valid", "same") if size % 2 else ("valid",)
 
 
 def _write_size(picture: tuple[int, int], size: int, padding: Padding, stride: int) -> str:
