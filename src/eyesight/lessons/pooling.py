@@ -18,6 +18,7 @@ from ..report.document import (
     Only,
     Words,
     card,
+    count,
     hide_after,
     line,
     number,
@@ -65,12 +66,9 @@ def _one_stride(picture: Floats, size: int, stride: int) -> list[Block]:
     what = f"{size}×{size}, stride {stride}"
     shapes = f"{by(picture.shape)} → {by(largest.shape)}"
     steps = [_step(picture, largest, mean, (i, j), size, stride) for i, j in np.ndindex(*largest.shape)]
-    shown: list[Block] = []
-    if len(steps) <= _DRAWN:
-        shown = [Only("terminal", step) for step in steps]
+    shown: list[Block] = [Only("terminal", step) for step in steps if len(steps) <= _DRAWN]
     if len(steps) <= 4:
         shown.append(Only("sheet", line(*steps)))
-    rows = (f"max {_rows(largest)}", f"average {_rows(mean)}")
     return [
         Words(f"{what}: {shapes}", "result"),
         line(
@@ -80,7 +78,7 @@ def _one_stride(picture: Floats, size: int, stride: int) -> list[Block]:
             Grid(mean, f"average, stride {stride}", marked=frozenset([(0, 0)])),
         ),
         *shown,
-        Words(f"{what}: {'; '.join(rows)}", "sum"),
+        Words(f"{what}: max {_rows(largest)}; average {_rows(mean)}", "sum"),
     ]
 
 
@@ -92,19 +90,17 @@ def _step(picture: Floats, largest: Floats, mean: Floats, cell: tuple[int, int],
     top, left = cell[0] * stride, cell[1] * stride
     window = picture[top : top + size, left : left + size]
     best = np.unravel_index(int(window.argmax()), window.shape)
-    numbers = ", ".join(number(v) for v in window.ravel())
+    largest_place = frozenset([(top + int(best[0]), left + int(best[1]))])
     marked = frozenset([cell])
     return card(
         f"stride {stride}, row {cell[0] + 1}, column {cell[1] + 1}",
         line(
-            Grid(
-                picture, window=(top, left, size, size), marked=frozenset([(top + int(best[0]), left + int(best[1]))])
-            ),
+            Grid(picture, window=(top, left, size, size), marked=largest_place),
             "→",
             Grid(hide_after(largest, cell), "max", marked=marked),
             Grid(hide_after(mean, cell), "average", marked=marked),
         ),
-        Words(f"largest of {numbers} = {number(largest[cell])}", "sum"),
+        Words(f"largest of {', '.join(map(number, window.ravel()))} = {number(largest[cell])}", "sum"),
         Words(f"({total(window)}) / {window.size} = {number(mean[cell])}", "sum"),
     )
 
@@ -181,14 +177,15 @@ def _moved_card(stages: dict[str, list[Floats]], pixels: int) -> Card:
         Grid(now[pixels], f"{name} {by(now[0].shape)}", marked=find_changes(now[0], now[pixels]))
         for name, now in stages.items()
     ]
-    where = f"moved by {pixels} pixel{'s' if pixels > 1 else ''}" if pixels else "at rest"
+    where = f"moved by {count(pixels, 'pixel')}" if pixels else "at rest"
     return card(where, line(grids[0], "→", grids[1], "→", grids[2]))
 
 
 def _counts(stages: dict[str, list[Floats]], pixels: int) -> str:
     """Say how many cells of every stage differ."""
-    counts = {name: (len(find_changes(now[0], now[pixels])), now[0].size) for name, now in stages.items()}
-    return ", ".join(f"{name} {differ} of {cells}" for name, (differ, cells) in counts.items())
+    return ", ".join(
+        f"{name} {len(find_changes(now[0], now[pixels]))} of {now[0].size}" for name, now in stages.items()
+    )
 
 
 def _on_digits(kernel: Floats, size: int) -> str:
