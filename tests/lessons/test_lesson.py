@@ -139,6 +139,21 @@ def test_a_terminal_gets_colour(monkeypatch: pytest.MonkeyPatch, capsys: pytest.
     assert Path("one.png").is_file()
 
 
+def test_a_sheet_goes_where_it_is_said_and_nowhere_else(capsys: pytest.CaptureFixture[str]) -> None:
+    package = Path(eyesight.__file__).parent
+
+    def files() -> set[Path]:
+        return {path for path in package.rglob("*") if path.suffix != ".pyc" and path.is_file()}
+
+    before = files()
+    assert "\nsheet: lesson-relu.png\n" in told("relu", capsys=capsys)
+    assert "\nsheet: new/lesson-relu.png\n" in told("relu", "-o", "new", capsys=capsys)
+    assert sorted(map(str, Path().rglob("*.png"))) == ["lesson-relu.png", "new/lesson-relu.png"]
+    assert files() == before
+    assert main(["lesson", "--help"]) == 0
+    assert "./lesson-TOPIC.png" in capsys.readouterr().out
+
+
 CROWDED = {
     "convolution": {"picture": reading.matrix(LARGE), "kernel": reading.kernel("gaussian5"), "padding": "same"},
     "output-size": {"picture": (12, 12), "size": 5, "stride": 3},

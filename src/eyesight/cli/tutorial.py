@@ -45,23 +45,36 @@ def tutorial(
 
 
 def show_list(as_json: bool) -> None:
-    """Print a row for each tutorial, and where the figures come from."""
-    from ..lessons.tutorials.programs import TUTORIALS
-
-    if as_json:
-        rows = [asdict(t) | {"command": t.command, "measured": asdict(t.measured)} for t in TUTORIALS.values()]
-        typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
-        return
-    from ..lessons.tutorials.table import FIGURE_COLUMNS, WHAT_COLUMNS, figure_rows, notes, what_rows
+    """Print what each tutorial is, what it reaches, and where the figures come from; no line is wider than 80."""
+    from ..lessons.tutorials.programs import TUTORIALS, figures_file
     from ..report.terminal import align_columns
 
-    wrapped = (part for note in notes() for part in textwrap.wrap(note, 80, subsequent_indent="  "))
+    if as_json:
+        values = [asdict(t) | {"command": t.command, "measured": asdict(t.measured)} for t in TUTORIALS.values()]
+        typer.echo(json.dumps(values, indent=2, ensure_ascii=False))
+        return
+    what = [
+        (t.name, f"{t.parameters:,}", f"{t.title}: {t.layers}. It says: {t.measured.published}.")
+        for t in TUTORIALS.values()
+    ]
+    rows: list[tuple[str, ...]] = []
+    for name, known in ((name, tutorial.measured) for name, tutorial in TUTORIALS.items()):
+        spreads = (known.keras, known.eyesight, known.ours)
+        rows.append((name, *(f"{s.mean:.3f} ± {s.deviation:.3f}" if s else "not measured" for s in spreads)))
+        rows.append(("", *(f"{s.seconds_median:.0f} s, n = {s.n}" if s else "" for s in spreads)))
+    file = figures_file()
+    notes = (
+        "accuracy: mean ± standard deviation of n runs; time: their median",
+        f"machine: {file['machine']}",
+        f"Keras here: {file['origin']['keras']}",
+        f"eyesight, ours: {file['origin']['eyesight']}",
+    )
     lines = [
-        *align_columns(WHAT_COLUMNS, what_rows(), numbers=("parameters",), width=80),
+        *align_columns(("name", "parameters", "what it is"), what, numbers=("parameters",), width=80),
         "",
-        *align_columns(FIGURE_COLUMNS, figure_rows()),
+        *align_columns(("test accuracy and time", "Keras here", "eyesight", "ours (--ours)"), rows),
         "",
-        *wrapped,
+        *(part for note in notes for part in textwrap.wrap(note, 80, subsequent_indent="  ")),
         "next: eyesight tutorial lenet5-mnist --ours",
     ]
     typer.echo("\n".join(lines))

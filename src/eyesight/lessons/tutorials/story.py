@@ -234,6 +234,7 @@ class Story(Part, ABC):
     def options(self) -> list[tuple[str, str, str]]:
         """Return (option, value, what it does) of everything that the training is told."""
         recipe = self.config.recipe
+        most = "at most " if recipe.early_stopping else ""
         start = "random numbers, smaller where more connections meet; biases start at 0"
         rows = [
             ("normalize", recipe.normalize, _NORMALIZE[recipe.normalize]),
@@ -242,7 +243,9 @@ class Story(Part, ABC):
             ("optimizer", recipe.optimizer, _OPTIMIZERS[recipe.optimizer]),
             ("lr", f"{recipe.lr:g}", "learning rate: how far one update moves the weights; the same throughout"),
             ("batch_size", str(recipe.batch_size), "training pictures for one update of the weights"),
-            self._length(),
+            ("updates", str(recipe.updates), "how often the weights are changed")
+            if recipe.updates
+            else ("epochs", str(recipe.epochs), f"{most}so many times through all training pictures"),
             ("sampling", recipe.sampling, _SAMPLING[recipe.sampling]),
         ]
         if stopping := recipe.early_stopping:
@@ -253,13 +256,6 @@ class Story(Part, ABC):
             ("keep", "last", "the weights after the last update become the model, though earlier ones may be better"),
             ("seed", str(self.config.seed), "of the first weights and of the order; the same seed repeats the run"),
         ]
-
-    def _length(self) -> tuple[str, str, str]:
-        recipe = self.config.recipe
-        if recipe.updates:
-            return "updates", str(recipe.updates), "how often the weights are changed"
-        most = "at most so many times" if recipe.early_stopping else "so many times"
-        return "epochs", str(recipe.epochs), f"{most} through all training pictures"
 
     def test_is_validation(self) -> None:
         """Say that the test set is looked at in every epoch, and what that means."""

@@ -20,7 +20,6 @@ from .fashion import EarlyStopping, SamePadding
 from .lenet import LeNet5
 from .programs import Tutorial
 from .story import FinishedRun, Part, Story
-from .table import write_accuracy, write_time
 
 STORIES: dict[str, type[Story]] = {
     "fashion-early-stopping": EarlyStopping,
@@ -55,9 +54,13 @@ class Telling:
         tell, known = self.account, self.tutorial.measured
         runs = [(part, part.finished) for part in self.parts if part.finished]
         tell.heading("Side by side, on the test set")
+        keras = ("", "not measured")
+        if known.keras:
+            spread = f"{known.keras.mean:.3f} ± {known.keras.deviation:.3f} (n = {known.keras.n})"
+            keras = (f"{known.keras.seconds_median:.0f} s", spread)
         rows = [
             ("the tutorial says", "", "", known.published),
-            ("Keras here", "", write_time(known.keras), write_accuracy(known.keras)),
+            ("Keras here", "", *keras),
             *((part.title, _length(part, run), f"{run.seconds:.1f} s", f"{run.accuracy:.4f}") for part, run in runs),
         ]
         tell.table(("", "length", "time", "test accuracy"), rows, numbers=("time",))
