@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from PIL import Image, ImageOps
 
 import eyesight
 from eyesight.classifier import Classifier
@@ -50,6 +51,17 @@ def test_an_old_model_gives_its_old_logits(golden, expected):
     assert classifier.checksum == expected["model"]
     assert classifier.classes == ("dark", "bright")
     assert [p.label for p in classifier.predict(list(pictures()))] == ["dark", "bright"] * 5
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_an_old_model_scales_pictures_as_it_did(version):
+    classifier = Classifier.load(GOLDEN / version / "run" / "model.safetensors")
+    enlarged = Image.fromarray(pictures()[0]).resize((20, 20), Image.Resampling.NEAREST)
+    seen = pictures()[0]
+    if version == "v1":  # Pillow's bilinear filter, which blurs
+        seen = np.asarray(ImageOps.fit(enlarged, (4, 4), Image.Resampling.BILINEAR))
+    assert classifier.inference.preprocessing.resample == ("bilinear" if version == "v1" else "area")
+    assert classifier.predict(enlarged)[0].top == classifier.predict(seen)[0].top
 
 
 def test_old_predictions_are_judged_as_they_were(golden, expected):
@@ -133,14 +145,14 @@ def test_todays_run_folder_has_the_names_and_entries_of_the_golden_one(tmp_path)
 
 
 def test_formats_and_versions_are_where_any_later_program_will_look():
-    for path, name in (
-        (NEWEST / "run" / "model.safetensors", "eyesight-model"),
-        (NEWEST / "predictions.safetensors", "eyesight-predictions"),
+    for path, name, version in (
+        (NEWEST / "run" / "model.safetensors", "eyesight-model", 2),
+        (NEWEST / "predictions.safetensors", "eyesight-predictions", 1),
     ):
         data = path.read_bytes()
         header = json.loads(data[8 : 8 + struct.unpack("<Q", data[:8])[0]])
         description = json.loads(header["__metadata__"]["eyesight"])
-        assert (description["format"], description["version"]) == (name, 1)
+        assert (description["format"], description["version"]) == (name, version)
         assert len(header["__metadata__"]["checksum"]) == 64
     for name in ("run", "environment"):
         data = json.loads((NEWEST / "run" / f"{name}.json").read_text())
@@ -154,7 +166,7 @@ def test_formats_and_versions_are_where_any_later_program_will_look():
 def test_versions_written_today_are_those_of_the_newest_golden_files():
     from eyesight import classifier, predictions, run
 
-    assert (classifier.MODEL_FORMAT, classifier.MODEL_VERSION) == ("eyesight-model", 1)
+    assert (classifier.MODEL_FORMAT, classifier.MODEL_VERSION) == ("eyesight-model", 2)
     assert (predictions.PREDICTIONS_FORMAT, predictions.PREDICTIONS_VERSION) == ("eyesight-predictions", 1)
     assert (run.RUN_FORMAT, run.RUN_VERSION) == ("eyesight-run", 1)
     assert (run.CONFIG_FORMAT, run.CONFIG_VERSION) == ("eyesight-config", 1)

@@ -18,7 +18,7 @@ from .elementwise import BatchNorm
 from .layer import Shape
 from .layers import Conv, Linear, Whitening
 from .modules import ChainModule
-from .network import NetworkSpec, glorot_limit, leaves
+from .network import NetworkSpec, NetworkWeights, glorot_limit, leaves
 
 _WHITENED_AT_ONCE = 500  # pictures
 _WHITENING_EPS = 5e-4  # added to each component's variance: flat patches are mostly noise of rounding
@@ -37,6 +37,7 @@ class Network(ChainModule):
     def __init__(self, spec: NetworkSpec) -> None:
         super().__init__({name: layer.build(given) for name, layer, given in spec.whole.inputs(spec.input)})
         self.spec = spec
+        self.kinds = [(path, type(self.get_submodule(path))) for path, _, _ in leaves(spec.whole, spec.input)]
 
     @property
     def stages(self) -> list[tuple[str, nn.Module]]:
@@ -122,6 +123,56 @@ def channels_last(module: nn.Module) -> nn.Module:
     """Store all 4-D weights with the channels innermost, which convolutions compute fastest with."""
     changed: nn.Module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # missing in torch
     return changed
+
+
+def build_network(weights: NetworkWeights) -> Network:
+    """Return the module of a network with its weights, channels_last."""
+    with torch.device("meta"):
+        network = weights.spec.build()
+    network = network.to_empty(device="cpu").float()  # whatever torch's default type is
+    load_arrays(network, weights.arrays, weights.spec.name)
+    channels_last(network)
+    return network
+
+
+def network_weights(network: nn.Module) -> NetworkWeights | None:
+    """Return a module of ours as data; None for others, and where a part is no longer what its tree says."""
+    if not isinstance(network, Network):
+        return None
+    try:
+        as_built = all(type(network.get_submodule(path)) is kind for path, kind in network.kinds)
+    except AttributeError:
+        return None
+    arrays = to_arrays(network)
+    expected = network.spec.weights()
+    if not as_built or {path: array.shape for path, array in arrays.items()} != expected:
+        return None
+    return NetworkWeights(network.spec, arrays)
+
+
+class Watch:
+    """Notices when parts of a network are replaced, or torch counts a change of its weights."""
+
+    def __init__(self, network: nn.Module) -> None:
+        self._network = network
+        self._parts = [
+            (parts, name, part)
+            for module in network.modules()
+            for parts in (module._modules, module._parameters, module._buffers)  # walking them anew takes far longer
+            for name, part in parts.items()
+        ]
+        self._tensors = [*network.parameters(), *network.buffers()]
+        self._counted = not any(tensor.is_inference() for tensor in self._tensors)  # those do not count changes
+        self._versions = [tensor._version for tensor in self._tensors] if self._counted else []
+
+    def unchanged(self, network: nn.Module) -> bool:
+        """Tell whether a network is this one, with the same parts and weights as when the watch began."""
+        return (
+            network is self._network
+            and self._counted
+            and all(parts.get(name) is part for parts, name, part in self._parts)
+            and self._versions == [tensor._version for tensor in self._tensors]
+        )
 
 
 def check_user_module(module: nn.Module, *, shape: tuple[int, int, int], classes: int) -> None:

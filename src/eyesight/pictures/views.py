@@ -9,12 +9,13 @@ CIFAR-10 in 3.29 seconds on a single GPU", 2024.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 if TYPE_CHECKING:
     import torch
 
 Views = Literal["one", "mirror", "shift", "mirror-shift"]
+VIEW_COUNT: Final[dict[Views, int]] = {"one": 1, "mirror": 2, "shift": 3, "mirror-shift": 6}
 
 
 def views_of(images: torch.Tensor, views: Views) -> Iterator[tuple[float, torch.Tensor]]:
