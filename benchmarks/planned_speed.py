@@ -13,6 +13,8 @@ import argparse
 import sys
 from pathlib import Path
 
+import torch
+
 import eyesight
 import machine
 from eyesight.api.training import configuration
@@ -31,7 +33,8 @@ MEASURED = 0.4  # seconds, as for a budget of 40 s
 def seconds(data: eyesight.Dataset, network: str, precision: str, updates: int) -> float:
     """Return the median time that an update takes for each of its pictures, after two that are not counted."""
     recipe = {f"recipe.{key}": value for key, value in recommended(network, data).items()}
-    job, state = prepare(data, configuration(None, {"model.name": network, "machine.precision": precision}, recipe))
+    given = {"model.name": network, "machine.precision": precision, "machine.threads": torch.get_num_threads()}
+    job, state = prepare(data, configuration(None, given, recipe))
     state.network.train()
 
     def update() -> None:

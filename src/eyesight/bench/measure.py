@@ -168,7 +168,11 @@ class Bench:
             values = {
                 "model": {"name": self.network},
                 "recipe": recipe,
-                "machine": {"device": setting.device, "precision": setting.precision},
+                "machine": {
+                    "device": setting.device,
+                    "precision": setting.precision,
+                    "threads": torch.get_num_threads(),
+                },
             }
             job, state = prepare(_whole_batches(self._data, setting.batch_size), parse_config(values))
             self.states.setdefault(setting.device, state)
