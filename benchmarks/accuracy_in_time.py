@@ -35,15 +35,14 @@ from typing import Any
 
 import eyesight
 from eyesight.device import choose_device, choose_precision
-from eyesight.training.plan import presets as timed
+from eyesight.training.plan import presets as catalog
 from eyesight.training.plan.planner import CANDIDATES
-from eyesight.training.plan.presets import TIMED, TimedPreset
+from eyesight.training.plan.presets import PRESETS, Preset
 from eyesight.training.plan.speed import convolution_rate
 from machine import EYESIGHT
 from runs import accuracy, open_results, summary, warm_up, write
 
 TARGETS = {
-    "mnist-0.8s": 0.97,
     "mnist-4s": 0.99,
     "mnist-20s": 0.995,
     "mnist-120s": 0.997,
@@ -58,11 +57,11 @@ TARGETS = {
     "cifar10-1920s": 0.95,
 }
 KERAS = {"T1": ("fashion-mnist", 20), "T2": ("cifar10", 20), "T3": ("fashion-mnist", 20), "T4": ("mnist", 10)}
-FIGURES = Path(timed.__file__).with_name(timed.FIGURES_FILE)
+FIGURES = Path(catalog.__file__).with_name(catalog.FIGURES_FILE)
 Runs = dict[str, dict[str, Any]]
 
 
-def train(preset: TimedPreset, seed: int, data_dir: Path) -> dict[str, Any]:
+def train(preset: Preset, seed: int, data_dir: Path) -> dict[str, Any]:
     """Train once; return test accuracy, seconds, updates, and what was planned."""
     device = choose_device("auto")
     flops = convolution_rate(device, choose_precision("auto", device), seconds=0.2).per_second
@@ -93,7 +92,7 @@ def networks(runs: Runs) -> str:
     return ", ".join(sorted({run["network"] for run in runs.values()}))
 
 
-def show(preset: TimedPreset, runs: Runs) -> bool:
+def show(preset: Preset, runs: Runs) -> bool:
     """Print a line of the table; tell whether the target is met."""
     found = summary(runs, runs)
     seconds = statistics.median(run["seconds"] for run in runs.values())
@@ -113,7 +112,7 @@ def show(preset: TimedPreset, runs: Runs) -> bool:
     return met
 
 
-def whole_process(preset: TimedPreset, data_dir: Path) -> float:
+def whole_process(preset: Preset, data_dir: Path) -> float:
     """Return the seconds of the command, from its start to its end, with all that Python imports."""
     with tempfile.TemporaryDirectory() as folder:
         command = [EYESIGHT, "train", "--preset", preset.name, "--data-dir", str(data_dir), "--output", f"{folder}/run"]
@@ -150,7 +149,7 @@ def against_keras(results: dict[str, Any]) -> bool:
         ours = {
             name: (statistics.median(run["seconds"] for run in runs.values()), mean)
             for name, runs in results["runs"].items()
-            if name in TIMED and TIMED[name].data == data and runs
+            if name in PRESETS and PRESETS[name].data == data and runs
             if (mean := statistics.mean(run["accuracy"] for run in runs.values())) >= keras["accuracy"]
         }
         name = min(ours, key=lambda name: ours[name], default=None)
@@ -169,7 +168,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data-dir", type=Path, required=True, help="holds mnist/, fashion-mnist/ and cifar-10/")
     parser.add_argument("--json", type=Path, required=True, help="where all runs are noted")
-    parser.add_argument("--presets", type=lambda text: text.split(","), default=list(TIMED))
+    parser.add_argument("--presets", type=lambda text: text.split(","), default=list(PRESETS))
     parser.add_argument("--seeds", type=lambda text: text.split(","), default=list("01234"))
     parser.add_argument("--keras-python", type=Path, help="Python of Keras' environment, to compare times")
     parser.add_argument("--record", action="store_true", help="put the summaries into the package")
@@ -177,7 +176,7 @@ def main() -> int:
     file: Path = arguments.json
     results = open_results(file, candidates=[dataclasses.asdict(candidate) for candidate in CANDIDATES])
     results["first training"] = round(warm_up(), 2)
-    presets = [timed.find(name) for name in arguments.presets]
+    presets = [catalog.find(name) for name in arguments.presets]
     for preset in presets:
         runs = results["runs"].setdefault(preset.name, {})
         if results.setdefault("presets", {}).setdefault(preset.name, preset.config) != preset.config:

@@ -1,25 +1,21 @@
 """The eyesight side of prediction_speed.py: logits from `Classifier.logits`.
 
-python predict_eyesight.py MODEL.safetensors fp32|bf16
+python predict_eyesight.py MODEL.safetensors
 """
 
 from __future__ import annotations
 
 import sys
 
-import torch
+import onnxruntime
 
 from answers import answer_all
 from eyesight.classifier import Classifier
-from eyesight.device import autocast
 
 
 def main() -> None:
     """Load, then answer."""
-    path, precision = sys.argv[1:]
-    classifier = Classifier.load(path)
-    with autocast(torch.device("cpu"), "bf16" if precision == "bf16" else "fp32"):
-        answer_all(classifier.logits, versions={"torch": torch.__version__, "threads": torch.get_num_threads()})
+    answer_all(Classifier.load(sys.argv[1]).logits, versions={"onnxruntime": onnxruntime.__version__})
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import io
 import json
 import pickle
 import struct
@@ -15,7 +16,7 @@ from PIL import Image
 from torch import nn
 
 import eyesight
-from eyesight.classifier import Classifier, InferenceSpec, OpaqueSpec, Prediction, PredictionList, Training
+from eyesight.classifier import Answer, Answers, Classifier, InferenceSpec, OpaqueSpec, Training
 from eyesight.errors import EyesightError, FormatError, PictureError, UsageError
 from eyesight.formats import pack_tensors, read_tensors
 from eyesight.metrics import softmax
@@ -231,8 +232,28 @@ def test_a_bad_picture_is_reported_and_left_out_or_raised(classifier, tmp_path):
     assert classifier.predict([bad], on_error=errors.append) == []
 
 
+def test_an_error_says_which_picture_of_a_list_it_is(classifier):
+    good, bad = Image.new("RGB", (9, 9)), Image.new("F", (9, 9))
+    errors: list[PictureError] = []
+    assert len(classifier.predict([good, good, bad, good], on_error=errors.append)) == 3
+    assert classifier.predict([b"no", b"picture"], on_error=errors.append) == []
+    assert [str(error).split(":")[0] for error in errors] == ["picture 2", "picture 0", "picture 1"]
+
+
+def test_uploads_are_taken_as_they_come(classifier, tmp_path):
+    Image.fromarray(pictures(1)[0]).save(tmp_path / "p.png")
+    data = (tmp_path / "p.png").read_bytes()
+    expected = classifier.predict(tmp_path / "p.png")[0].top
+    with (tmp_path / "p.png").open("rb") as file:
+        found = classifier.predict([io.BytesIO(data), bytearray(data), memoryview(data), file])
+    assert [answer.top for answer in found] == [expected] * 4
+    assert classifier.predict(io.BytesIO(data))[0].source == "picture"
+    with (tmp_path / "p.png").open("r") as text, pytest.raises(UsageError, match="opened for text"):
+        classifier.predict(text)
+
+
 def test_the_table_in_a_notebook_escapes_file_and_class_names():
-    html = PredictionList([Prediction("<i>.png", (("<b>eel</b>", 0.75),))])._repr_html_()
+    html = Answers([Answer("<i>.png", (("<b>eel</b>", 0.75),))])._repr_html_()
     assert html == "<table><tr><td>&lt;i&gt;.png</td><td>&lt;b&gt;eel&lt;/b&gt;</td><td>75.0%</td></tr></table>"
 
 
@@ -421,7 +442,7 @@ def first(arrays) -> str:
         (lambda arrays: arrays.pop(first(arrays)), "tensors do not fit the network"),
         (lambda arrays: arrays.update(more=np.zeros(1)), "'more'"),
         (lambda arrays: arrays.update({first(arrays): np.zeros((3, 3), np.float32)}), "should have shape"),
-        (lambda arrays: arrays.update({k: v.astype(np.int64) for k, v in arrays.items()}), "should hold torch.float32"),
+        (lambda arrays: arrays.update({k: v.astype(np.int64) for k, v in arrays.items()}), "should hold float32"),
         (lambda arrays: arrays.clear(), "more than the whole file"),
     ],
 )

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -391,6 +392,24 @@ def test_the_next_run_gets_the_first_free_number(tmp_path):
         (tmp_path / name).mkdir()
     assert next_run_path(tmp_path, "x").name == "x-3"
     assert next_run_path(tmp_path, "y").name == "y-1"
+
+
+def test_runs_that_start_at_the_same_moment_get_folders_of_their_own(tmp_path):
+    with ThreadPoolExecutor(8) as pool:
+        runs = list(pool.map(lambda _: RunFolder.create_next(tmp_path, "digits", {"seed": 0}), range(16)))
+    assert len({run.path for run in runs}) == 16
+
+
+def test_of_two_starts_in_one_folder_only_one_gets_it(tmp_path):
+    def start(_: int) -> bool:
+        try:
+            RunFolder.create(tmp_path / "run", {})
+        except RunError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(start, range(16))) == 1
 
 
 def test_a_run_without_a_model_says_how_to_go_on(tmp_path):

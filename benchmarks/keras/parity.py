@@ -25,7 +25,7 @@ import numpy as np
 import torch
 
 from eyesight.data import catalog
-from eyesight.lessons.tutorials.programs import PRESETS
+from eyesight.lessons.tutorials.programs import find
 from eyesight.models.layers import Conv, Flatten, Linear
 from eyesight.models.network import leaves
 from eyesight.training.batches import Batches
@@ -47,7 +47,7 @@ LIMIT = 1e-5  # after one update
 
 def double_job(name: str, data_dir: Path) -> tuple[Job, TrainState]:
     """Return a tutorial's job and first state, in float64."""
-    config = PRESETS.load(TUTORIALS[name])().configuration()
+    config = find(TUTORIALS[name]).configuration()
     wanted = config.data
     data = catalog.load(wanted.name, data_dir=data_dir, validation=wanted.validation, seed=wanted.split_seed)
     job, state = prepare(data, config)

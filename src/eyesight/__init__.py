@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from .api import summary as summary
     from .api import train as train
     from .api import tutorial as tutorial
+    from .classifier import Answer as Answer
     from .classifier import Classifier as Classifier
-    from .classifier import Prediction as Prediction
     from .data.dataset import Dataset as Dataset
     from .data.dataset import Split as Split
     from .data.dataset import from_arrays as from_arrays
@@ -44,7 +44,7 @@ _HOMES = {
     "Dataset": "api",
     "Evaluation": "api",
     "EyesightError": "errors",
-    "Prediction": "classifier",
+    "Answer": "classifier",
     "Predictions": "predictions",
     "Report": "evaluation.judge",
     "Run": "api",

@@ -1,13 +1,14 @@
 """A trained network with everything needed to use it, in one file.
 
 In: a network, what it expects of pictures, class names. Out: probabilities for pictures of any kind, and one
-`.safetensors` file that holds it all. Every prediction of the project goes through `Classifier.logits`. It does not
-know how the network was trained.
+`.safetensors` file that holds it all. Every prediction of the project goes through `Classifier.logits`: on a CPU by the
+engine, without torch; on a GPU, and for a user's own module, by torch. It does not know how the network was trained.
 """
 
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -19,25 +20,27 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from .errors import FormatError, PictureError, UsageError
-from .formats import Upgrade, read_tensors, upgrade, write_tensors
+from .formats import Arrays, Upgrade, read_tensors, upgrade, write_tensors
 from .metrics import softmax
 from .models.layers import Chain
-from .models.network import NetworkSpec
+from .models.network import NetworkSpec, NetworkWeights
+from .pictures.inputs import named_pictures
 from .pictures.preprocess import Pixels, Preprocessing, adapt, plain_memory, read_picture
-from .pictures.sources import picture_files
 from .pictures.views import Views, views_of
 
 if TYPE_CHECKING:
-    import torch
     from torch import nn
 
-    from .models.prepared import Prepared
+    from .engine.session import Session
+    from .models.torch_network import Watch
 
 MODEL_FORMAT: Final = "eyesight-model"
 MODEL_VERSION: Final = 2
 
 _MAX_LAYERS = 4096  # more than any network has; building what a file claims beyond that would only take time
-_BATCH = 256  # pictures at a time: large enough for full speed on two cores, small enough for little memory
+_MOST_PICTURES = 256  # at a time: large enough for full speed on two cores
+_MOST_BYTES = 64 << 20  # of such pictures, as they are stored
+_HELD = 32  # bytes that torch holds in a network for each byte of a stored picture, about
 
 Logits = npt.NDArray[np.float32]
 
@@ -113,7 +116,7 @@ class ModelDescription(BaseModel):
 
 
 @dataclass(frozen=True)
-class Prediction:
+class Answer:
     """What a classifier says of one picture.
 
     Attributes:
@@ -140,8 +143,8 @@ class Prediction:
         return {"source": self.source, "label": self.label, "probability": self.probability, "top": top}
 
 
-class PredictionList(list[Prediction]):
-    """Predictions for several pictures; a table in a notebook."""
+class Answers(list[Answer]):
+    """Answers for several pictures; a table in a notebook."""
 
     def _repr_html_(self) -> str:
         rows = "".join(
@@ -157,91 +160,137 @@ class Classifier:
     """A network, its `InferenceSpec` and its class names.
 
     Attributes:
-        network: maps (N, C, H, W) to logits (N, K); in evaluation mode, on `device`.
         inference: what lies between a picture and its probabilities.
         classes: (K,) names.
         training: where the weights came from, if known.
+        device: where it computes: "cpu", "cuda", …
+        threads: of the CPU, that compute; None for as many as this process may use.
         checksum: SHA-256 of the file it was loaded from or saved to, else None.
     """
 
     def __init__(
         self,
-        network: nn.Module,
+        network: nn.Module | NetworkWeights,
         inference: InferenceSpec,
         classes: Sequence[str],
         *,
         training: Training | None = None,
         device: str = "cpu",
+        threads: int | None = None,
     ) -> None:
-        import torch
-
-        self.device = torch.device(device)
-        self.network = network.to(self.device).eval()
+        self.device, self.threads = str(device), threads
         self.inference = inference
         self.classes = tuple(classes)
         self.training = training
         self.checksum: str | None = None
-        self._prepared: dict[torch.dtype, Prepared] = {}
+        self._stored: NetworkWeights | None = None
+        self._module: nn.Module | None = None
+        self._engine: tuple[Session, Watch | None, tuple[InferenceSpec, int | None]] | None = None
+        if isinstance(network, NetworkWeights):
+            self._stored = network
+        else:
+            self.network = network
 
     def __getstate__(self) -> dict[str, Any]:
-        # what has been prepared can be made again, and does not fit in a pickle
-        return self.__dict__ | {"_prepared": {}}
+        return self.__dict__ | {"_engine": None}  # it can be made again, and does not fit in a pickle
+
+    @property
+    def network(self) -> nn.Module:
+        """The torch module that maps (N, C, H, W) to logits (N, K); in evaluation mode, on `device`."""
+        if self._module is None:
+            from .models.torch_network import build_network
+
+            assert self._stored is not None  # it has the one or the other
+            self._module, self._stored = build_network(self._stored).to(self.device).eval(), None
+        return self._module
+
+    @network.setter
+    def network(self, network: nn.Module) -> None:
+        self._module, self._stored, self._engine = network.to(self.device).eval(), None, None
 
     @property
     def spec(self) -> NetworkSpec | OpaqueSpec:
         """The network as data; opaque for a user's own module."""
+        if self._stored is not None:
+            return self._stored.spec
         spec = getattr(self.network, "spec", None)
         return spec if isinstance(spec, NetworkSpec) else OpaqueSpec(name=class_path(self.network))
 
     def logits(self, pictures: Pixels) -> Logits:
         """Return float32 logits (N, K), divided by the temperature.
 
-        On a CPU a network of ours is prepared for it at the first call, and again after a part of it was replaced or
+        On a CPU a network of ours becomes an ONNX graph at the first call, and again after a part of it was replaced or
         torch has counted a change of its weights; changes through `parameter.data` are not counted.
 
         Args:
             pictures: uint8 (N, H, W, C) of the stored size.
         """
+        shape = self.inference.preprocessing.shape
+        if pictures.dtype != np.uint8 or pictures.ndim != 4 or pictures.shape[1:] != shape:
+            raise UsageError(
+                f"pictures: expected uint8 of shape (N, {', '.join(map(str, shape))}); "
+                f"received: {pictures.dtype} of shape {pictures.shape}"
+            )
+        session = self._session()
+        return session.logits(pictures) if session else self._torch_logits(pictures)
+
+    def _session(self) -> Session | None:
+        """Return the engine at work on the network as it is now; None where torch computes."""
+        settings = (self.inference, self.threads)
+        if self._engine is not None:
+            session, watch, made_for = self._engine
+            if made_for == settings and (watch is None or watch.unchanged(self.network)):
+                return session
+        weights, watch = self._stored, None
+        if weights is None:
+            if self.device != "cpu" or isinstance(self.spec, OpaqueSpec):
+                return None
+            from .models.torch_network import Watch, network_weights
+
+            weights, watch = network_weights(self.network), Watch(self.network)
+            if weights is None:
+                return None
+        from .engine.graph import build_graph, bytes_per_picture
+        from .engine.session import Session
+
+        inference = self.inference
+        graph = build_graph(
+            weights.spec,
+            weights.arrays,
+            inference.preprocessing,
+            views=inference.views,
+            temperature=inference.temperature,
+        )
+        held = bytes_per_picture(weights.spec, inference.views)
+        self._engine = Session(graph, bytes_per_picture=held, threads=self.threads), watch, settings
+        return self._engine[0]
+
+    def _torch_logits(self, pictures: Pixels) -> Logits:
+        """Return the logits that torch computes."""
         import torch
 
         preprocessing = self.inference.preprocessing
-        if pictures.dtype != np.uint8 or pictures.ndim != 4 or pictures.shape[1:] != preprocessing.shape:
-            raise UsageError(
-                f"pictures: expected uint8 of shape (N, {', '.join(map(str, preprocessing.shape))}); "
-                f"received: {pictures.dtype} of shape {pictures.shape}"
-            )
         out = np.empty((len(pictures), len(self.classes)), np.float32)
-        opaque, network = isinstance(self.spec, OpaqueSpec), self._fastest()
+        opaque, size = isinstance(self.spec, OpaqueSpec), self._at_once(_HELD)
         with torch.inference_mode():
-            for start in range(0, len(pictures), _BATCH):
+            for start in range(0, len(pictures), size):
                 # a copy, as torch takes neither read-only nor reversed views, and computes in another order with the
                 # stride that `picture[None]` has
-                batch = torch.from_numpy(np.array(pictures[start : start + _BATCH], order="C"))
+                batch = torch.from_numpy(np.array(pictures[start : start + size], order="C"))
                 images = adapt(batch.to(self.device), preprocessing, torch.float32)
                 # a user's module may call `view`, which needs plain memory; ours are fastest in channels_last
                 result = torch.zeros((), device=self.device)
                 for weight, view in views_of(images, self.inference.views):
-                    result = result + weight * network(plain_memory(view) if opaque else view).float()
+                    result = result + weight * self.network(plain_memory(view) if opaque else view).float()
                 if result.shape != (len(batch), len(self.classes)):
                     expected, received = (len(batch), len(self.classes)), tuple(result.shape)
                     raise UsageError(f"{self.spec.name}: expected logits of shape {expected}; received: {received}")
-                out[start : start + _BATCH] = (result / self.inference.temperature).cpu().numpy()
+                out[start : start + size] = (result / self.inference.temperature).cpu().numpy()
         return out
 
-    def _fastest(self) -> Callable[[torch.Tensor], torch.Tensor]:
-        """Return the network prepared for prediction, at autocast's precision; as it is where it cannot be prepared."""
-        import torch
-
-        from .models.prepared import Prepared, can_prepare
-
-        kind = self.device.type
-        dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else torch.float32
-        if not can_prepare(self.network, dtype):
-            return self.network
-        prepared = self._prepared.get(dtype)
-        if prepared is None or not prepared.still_is(self.network):
-            prepared = self._prepared[dtype] = Prepared(self.network, dtype)
-        return prepared
+    def _at_once(self, held: int = 1) -> int:
+        """Return how many pictures fit in `_MOST_BYTES`, each byte of them counted `held` times."""
+        return max(1, min(_MOST_PICTURES, _MOST_BYTES // (held * math.prod(self.inference.preprocessing.shape))))
 
     def probabilities(self, pictures: Pixels) -> npt.NDArray[np.float64]:
         """Return probabilities (N, K); see `logits`."""
@@ -253,18 +302,18 @@ class Classifier:
         *,
         top: int = 5,
         on_error: Callable[[PictureError], None] | None = None,
-    ) -> PredictionList:
+    ) -> Answers:
         """Classify pictures of any size and kind.
 
         Args:
-            inputs: a file, folder or pattern; a Pillow image; an array (H, W) or (H, W, C) of uint8; or a list of
-                these.
+            inputs: a file, folder or pattern; the bytes of a file, or one opened for reading; a Pillow image; an array
+                (H, W) or (H, W, C) of uint8; or a list of these.
             top: how many classes to give for each picture.
             on_error: called with the error of every picture that cannot be read, which is then left out; without
                 it the first such error is raised.
 
         Returns:
-            One `Prediction` for each readable picture, in order.
+            One `Answer` for each readable picture, in order.
 
         Raises:
             PictureError: a picture cannot be read and `on_error` is not given.
@@ -272,12 +321,12 @@ class Classifier:
         """
         if top < 1:
             raise UsageError(f"top: expected 1 or more; received: {top}")
-        results = PredictionList()
-        for chunk in _chunks(named_pictures(inputs), _BATCH):
+        results = Answers()
+        for chunk in _chunks(named_pictures(inputs), self._at_once()):
             names, pictures = [], []
             for name, picture in chunk:
                 try:
-                    pictures.append(read_picture(picture, self.inference.preprocessing))
+                    pictures.append(read_picture(picture, self.inference.preprocessing, name=name))
                     names.append(name)
                 except PictureError as error:
                     if on_error is None:
@@ -287,15 +336,13 @@ class Classifier:
                 results += self._named(names, self.probabilities(np.stack(pictures)), top)
         return results
 
-    def _named(self, names: list[str], probabilities: npt.NDArray[np.float64], top: int) -> Iterable[Prediction]:
+    def _named(self, names: list[str], probabilities: npt.NDArray[np.float64], top: int) -> Iterable[Answer]:
         order = np.argsort(-probabilities, axis=1, kind="stable")[:, :top]
         for name, row, best in zip(names, probabilities, order, strict=True):
-            yield Prediction(name, tuple((self.classes[k], float(row[k])) for k in best))
+            yield Answer(name, tuple((self.classes[k], float(row[k])) for k in best))
 
     def save(self, path: str | Path) -> str:
         """Write the classifier to one `.safetensors` file, atomically; return the file's checksum."""
-        from .models.torch_network import to_arrays
-
         description = ModelDescription(
             format=MODEL_FORMAT,
             version=MODEL_VERSION,
@@ -304,17 +351,32 @@ class Classifier:
             inference=self.inference,
             training=self.training,
         )
-        self.checksum = write_tensors(Path(path), to_arrays(self.network), description.model_dump(mode="json"))
+        self.checksum = write_tensors(Path(path), self._arrays(), description.model_dump(mode="json"))
         return self.checksum
 
+    def _arrays(self) -> Arrays:
+        if self._stored is not None:
+            return self._stored.arrays
+        from .models.torch_network import to_arrays
+
+        return to_arrays(self.network)
+
     @classmethod
-    def load(cls, path: str | Path, *, module: nn.Module | None = None, device: str = "cpu") -> Classifier:
+    def load(
+        cls,
+        path: str | Path,
+        *,
+        module: nn.Module | None = None,
+        device: str = "cpu",
+        threads: int | None = None,
+    ) -> Classifier:
         """Read a classifier from its file. Nothing in the file is ever executed.
 
         Args:
             path: the `.safetensors` file.
             module: for a network of the user's own: an instance of the same class, which is copied.
-            device: where to put the network.
+            device: where it computes.
+            threads: of the CPU, that compute; None for as many as this process may use.
 
         Raises:
             FormatError: not a model file, cut off, altered, newer, or not consistent with itself.
@@ -323,14 +385,16 @@ class Classifier:
         path = Path(path)
         arrays, description, checksum = read_tensors(path)
         description = upgrade(description, path, name=MODEL_FORMAT, version=MODEL_VERSION, upgrades=_UPGRADES)
-        network = _network(parsed := parse_description(description, path), path, module)
-        from .models.torch_network import check_finite, load_arrays
-
-        load_arrays(network, arrays, path)
-        # a user's own module may hold infinities on purpose, as in a mask
-        if isinstance(parsed.network, NetworkSpec) and not check_finite(network):
-            raise FormatError(f"{path}: its weights should be finite numbers, and some are not")
-        classifier = cls(network, parsed.inference, parsed.classes, training=parsed.training, device=device)
+        parsed = parse_description(description, path)
+        network: nn.Module | NetworkWeights
+        if isinstance(parsed.network, NetworkSpec):
+            network = NetworkWeights(parsed.network, arrays)
+            network.check(str(path), size=path.stat().st_size)
+        else:
+            network = _filled_module(parsed, arrays, path, module)
+        classifier = cls(
+            network, parsed.inference, parsed.classes, training=parsed.training, device=device, threads=threads
+        )
         classifier.checksum = checksum
         return classifier
 
@@ -381,60 +445,24 @@ def _count(chain: Chain) -> int:
     return sum(_count(layer) if isinstance(layer, Chain) else 1 for _, layer in chain.layers)
 
 
-def _network(parsed: ModelDescription, path: Path, module: nn.Module | None) -> nn.Module:
-    """Return the network a description stands for, its weights not yet loaded."""
-    import torch
+def _filled_module(parsed: ModelDescription, arrays: Arrays, path: Path, module: nn.Module | None) -> nn.Module:
+    """Return a copy of a user's module with the weights of a file."""
+    from .models.torch_network import check_user_module, load_arrays
 
-    from .models.torch_network import channels_last, check_user_module
-
-    spec = parsed.network
-    if isinstance(spec, NetworkSpec):
-        needed = 4 * spec.parameters()  # counted before torch sees any of it
-        if needed > path.stat().st_size:
-            raise FormatError(f"{path}: describes a network of {needed:,} bytes, more than the whole file")
-        try:
-            with torch.device("meta"):
-                network = spec.build()
-        except (UsageError, RecursionError) as error:
-            raise FormatError(f"{path}: its network does not hold together: {error}") from None
-        return channels_last(network.to_empty(device="cpu"))
     if module is None:
         raise UsageError(
-            f"{path}: its network is {spec.name}, not eyesight's; load it from Python, with an instance as module="
+            f"{path}: its network is {parsed.network.name}, not eyesight's; "
+            "load it from Python, with an instance as module="
         )
     module = copy.deepcopy(module)
     check_user_module(module, shape=parsed.inference.preprocessing.shape, classes=len(parsed.classes))
+    load_arrays(module, arrays, path)  # which may be infinite on purpose, as in a mask
     return module
 
 
 def class_path(module: nn.Module) -> str:
     """Return "package.module.Class" of a module."""
     return f"{type(module).__module__}.{type(module).__qualname__}"
-
-
-def named_pictures(inputs: Any) -> Iterable[tuple[str, Any]]:
-    """Yield (name, something `decode` takes) for everything in `inputs`; see `Classifier.predict`."""
-    from PIL import Image
-
-    if isinstance(inputs, str | Path):
-        for path in picture_files([inputs]):
-            yield str(path), path
-    elif isinstance(inputs, Image.Image | bytes):
-        yield "picture", inputs
-    elif isinstance(inputs, np.ndarray):
-        fits = inputs.ndim == 2 or (inputs.ndim == 3 and inputs.shape[2] in (1, 3, 4))
-        if inputs.dtype != np.uint8 or not fits or not inputs.size:
-            raise UsageError(
-                f"inputs: expected a uint8 array (H, W) or (H, W, C), or a list of them; "
-                f"received: {inputs.dtype} of shape {inputs.shape}"
-            )
-        yield "array", Image.fromarray(inputs[..., 0] if inputs.ndim == 3 and inputs.shape[2] == 1 else inputs)
-    elif isinstance(inputs, Iterable) and getattr(inputs, "ndim", None) != 0:  # torch numbers claim to be iterable
-        for i, item in enumerate(inputs):
-            for name, picture in named_pictures(item):
-                yield (name if isinstance(item, str | Path) else f"{name} {i}"), picture
-    else:
-        raise UsageError(f"inputs: expected pictures or file names; received: {type(inputs).__name__}")
 
 
 def _chunks(items: Iterable[tuple[str, Any]], size: int) -> Iterable[list[tuple[str, Any]]]:

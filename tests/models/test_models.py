@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import math
+import re
 
 import numpy as np
 import pytest
@@ -19,8 +20,8 @@ import eyesight
 from eyesight.errors import FormatError, UnknownNameError, UsageError
 from eyesight.models import NETWORKS, default_network, network_spec
 from eyesight.models.elementwise import Activation
-from eyesight.models.layer import Layer
-from eyesight.models.layers import Chain, Conv, Flatten, Linear, MaxPool, Pad
+from eyesight.models.layer import TAKEN_NAMES, Layer
+from eyesight.models.layers import Chain, Conv, Flatten, Linear, MaxPool, Pad, chain
 from eyesight.models.modules import ChainModule
 from eyesight.models.network import NetworkSpec, glorot_limit, leaves
 from eyesight.models.summary import summarise
@@ -468,3 +469,11 @@ def test_a_users_module_with_other_inputs_or_outputs_is_refused_in_one_line(modu
         check_user_module(module, shape=(4, 4, 3), classes=2)
     assert "\n" not in str(caught.value)
     assert module.training
+
+
+def test_no_layer_may_have_a_name_that_torch_keeps_for_itself():
+    module = nn.Module()
+    taken = {name for name in {*dir(module), *vars(module)} if re.fullmatch("[a-z][a-z0-9_]{0,40}", name)}
+    assert taken <= TAKEN_NAMES
+    with pytest.raises(ValidationError, match="torch keeps for itself: 'train'"):
+        chain(train=Flatten())

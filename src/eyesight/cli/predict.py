@@ -13,7 +13,7 @@ import typer
 from ..errors import PictureError, UsageError
 
 if TYPE_CHECKING:
-    from ..classifier import PredictionList
+    from ..classifier import Answers
 
 
 def predict(
@@ -50,7 +50,7 @@ def predict(
         raise typer.Exit(1)
 
 
-def write_table(results: PredictionList) -> None:
+def write_table(results: Answers) -> None:
     """Print a line for each picture: its name, and each class with its probability."""
     from .tables import print_table
 
@@ -60,7 +60,7 @@ def write_table(results: PredictionList) -> None:
     print_table(columns, rows, numbers=[f"p{k}" for k in range(1, count + 1)])
 
 
-def write_csv(results: PredictionList) -> None:
+def write_csv(results: Answers) -> None:
     """Print source, rank, label and probability."""
     writer = csv.writer(sys.stdout)
     writer.writerow(("source", "rank", "label", "probability"))

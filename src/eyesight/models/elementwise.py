@@ -60,6 +60,11 @@ class BatchNorm(Layer):
         """A scale, also where it stays 1, and a shift for every channel; not the running mean and variance."""
         return 2 * shape[0]
 
+    def weights(self, shape: Shape) -> dict[str, Shape]:
+        """Scale, shift, running mean and variance, and how many batches have been seen."""
+        names = ("weight", "bias", "running_mean", "running_var")
+        return dict.fromkeys(names, (shape[0],)) | {"num_batches_tracked": ()}
+
     def flops(self, shape: Shape) -> int:
         """A multiplication and an addition for each number, as in prediction."""
         return 2 * math.prod(shape)

@@ -16,7 +16,7 @@ from pydantic import Field, model_validator
 
 from ..errors import UsageError
 from .elementwise import Activation, BatchNorm, Dropout, Scale
-from .layer import Count, Layer, Shape, channels_height_width
+from .layer import TAKEN_NAMES, Count, Layer, Shape, channels_height_width, with_bias
 
 if TYPE_CHECKING:
     from torch import nn
@@ -42,6 +42,10 @@ class Conv(Layer):
     def parameters(self, shape: Shape) -> int:
         """Weights, and biases where it has them."""
         return self.out * (shape[0] * self.kernel**2 + self.bias)
+
+    def weights(self, shape: Shape) -> dict[str, Shape]:
+        """Filters (out, C, k, k), and a bias for each where it has them."""
+        return with_bias((self.out, shape[0], self.kernel, self.kernel), bias=self.bias)
 
     def flops(self, shape: Shape) -> int:
         """Two for each weight at each output pixel, and one to add the bias."""
@@ -90,6 +94,10 @@ class Whitening(Layer):
     def parameters(self, shape: Shape) -> int:
         """The filters, which stay as they are, and biases where it has them."""
         return 2 * self.components * (shape[0] * self.kernel**2 + self.bias)
+
+    def weights(self, shape: Shape) -> dict[str, Shape]:
+        """Filters (out, C, k, k), and a bias for each where it has them."""
+        return with_bias((2 * self.components, shape[0], self.kernel, self.kernel), bias=self.bias)
 
     def flops(self, shape: Shape) -> int:
         """Two for each weight at each output pixel, and one to add the bias."""
@@ -231,6 +239,10 @@ class Linear(Layer):
         """Weights, and biases where it has them."""
         return self.out * (shape[0] + self.bias)
 
+    def weights(self, shape: Shape) -> dict[str, Shape]:
+        """A row (F,) for each output, and a bias where it has them."""
+        return with_bias((self.out, shape[0]), bias=self.bias)
+
     def flops(self, shape: Shape) -> int:
         """Two for each weight, and one to add the bias."""
         return self.out * (2 * shape[0] + self.bias)
@@ -257,6 +269,8 @@ class Chain(Layer):
         names = [name for name, _ in self.layers]
         if len(set(names)) < len(names):
             raise ValueError("two layers of a chain have the same name")
+        if taken := TAKEN_NAMES.intersection(names):
+            raise ValueError(f"a layer has a name that torch keeps for itself: {min(taken)!r}")
         return self
 
     def output_shape(self, shape: Shape) -> Shape:
@@ -285,11 +299,7 @@ class Chain(Layer):
         """A module with the children under their names."""
         from .modules import ChainModule
 
-        children = {name: layer.build(given) for name, layer, given in self.inputs(shape)}
-        try:
-            return ChainModule(children)
-        except KeyError as error:  # torch's modules have attributes such as `train`
-            raise UsageError(f"a layer has a name that torch keeps for itself: {error.args[0]}") from None
+        return ChainModule({name: layer.build(given) for name, layer, given in self.inputs(shape)})
 
     def describe(self) -> str:
         """Kind and length."""

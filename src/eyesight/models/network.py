@@ -7,11 +7,14 @@ ways) and `Network` (a torch module that returns logits). It does not know any n
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from ..errors import UsageError
+from ..errors import FormatError, UsageError
+from ..formats import Arrays
 from .layer import Layer, Shape
 from .layers import Chain, Conv, Linear
 
@@ -85,6 +88,14 @@ class NetworkSpec(BaseModel):
         """Return the floating-point operations of one forward pass for one picture."""
         return self.whole.flops(self.input)
 
+    def weights(self) -> dict[str, Shape]:
+        """Return the shape of every array that a file holds of the network, by path."""
+        return {
+            f"{path}.{name}": own
+            for path, layer, shape in leaves(self.whole, self.input)
+            for name, own in layer.weights(shape).items()
+        }
+
     def stages(self) -> list[str]:
         """Return the names of the stages, from pixels to features."""
         return [f"features.{name}" for name, _ in self.features.layers]
@@ -104,6 +115,38 @@ class NetworkSpec(BaseModel):
     def to_json(self) -> dict[str, Any]:
         """Return the JSON form, as a model file holds it."""
         return self.model_dump(mode="json")
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkWeights:
+    """A network with its weights, as a model file holds them: arrays by path; see `NetworkSpec.weights`."""
+
+    spec: NetworkSpec
+    arrays: Arrays
+
+    def check(self, source: str, *, size: int) -> None:
+        """Raise `FormatError` unless there is every array that the network has, of the right shape, and finite.
+
+        Args:
+            source: the file's name, for messages.
+            size: of the file, in bytes.
+        """
+        needed = 4 * self.spec.parameters()
+        if needed > size:
+            raise FormatError(f"{source}: describes a network of {needed:,} bytes, more than the whole file")
+        expected = self.spec.weights()
+        if differing := expected.keys() ^ self.arrays.keys():
+            raise FormatError(f"{source}: its tensors do not fit the network (first difference: {min(differing)!r})")
+        for path, array in self.arrays.items():
+            if array.shape != expected[path]:
+                raise FormatError(
+                    f"{source}: tensor {path!r} should have shape {expected[path]}; received: {array.shape}"
+                )
+            if (array.dtype.kind == "f") != bool(array.shape):  # the one number without a shape counts batches
+                kind = "float32" if array.shape else "int64"
+                raise FormatError(f"{source}: tensor {path!r} should hold {kind}; received: {array.dtype}")
+            if array.shape and not np.isfinite(array).all():
+                raise FormatError(f"{source}: its weights should be finite numbers, and some are not")
 
 
 def leaves(chain: Chain, shape: Shape, prefix: str = "") -> list[tuple[str, Layer, Shape]]:

@@ -5,6 +5,7 @@ In: a `NetworkSpec`, or a user's `nn.Module`. Out: modules that map (N, C, H, W)
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,12 @@ import torch
 from torch import nn
 
 from ..errors import FormatError, UsageError
-from ..formats import Arrays
+from ..formats import Arrays, LazyArray
 from .elementwise import BatchNorm
 from .layer import Shape
 from .layers import Conv, Linear, Whitening
 from .modules import ChainModule
-from .network import NetworkSpec, glorot_limit, leaves
+from .network import NetworkSpec, NetworkWeights, glorot_limit, leaves
 
 _WHITENED_AT_ONCE = 500  # pictures
 _WHITENING_EPS = 5e-4  # added to each component's variance: flat patches are mostly noise of rounding
@@ -37,6 +38,7 @@ class Network(ChainModule):
     def __init__(self, spec: NetworkSpec) -> None:
         super().__init__({name: layer.build(given) for name, layer, given in spec.whole.inputs(spec.input)})
         self.spec = spec
+        self.kinds = [(path, type(self.get_submodule(path))) for path, _, _ in leaves(spec.whole, spec.input)]
 
     @property
     def stages(self) -> list[tuple[str, nn.Module]]:
@@ -124,6 +126,56 @@ def channels_last(module: nn.Module) -> nn.Module:
     return changed
 
 
+def build_network(weights: NetworkWeights) -> Network:
+    """Return the module of a network with its weights, channels_last."""
+    with torch.device("meta"):
+        network = weights.spec.build()
+    network = network.to_empty(device="cpu").float()  # whatever torch's default type is
+    load_arrays(network, weights.arrays, weights.spec.name)
+    channels_last(network)
+    return network
+
+
+def network_weights(network: nn.Module) -> NetworkWeights | None:
+    """Return a module of ours as data; None for others, and where a part is no longer what its tree says."""
+    if not isinstance(network, Network):
+        return None
+    try:
+        as_built = all(type(network.get_submodule(path)) is kind for path, kind in network.kinds)
+    except AttributeError:
+        return None
+    arrays = to_arrays(network)
+    expected = network.spec.weights()
+    if not as_built or {path: array.shape for path, array in arrays.items()} != expected:
+        return None
+    return NetworkWeights(network.spec, arrays)
+
+
+class Watch:
+    """Notices when parts of a network are replaced, or torch counts a change of its weights."""
+
+    def __init__(self, network: nn.Module) -> None:
+        self._network = network
+        self._parts = [
+            (parts, name, part)
+            for module in network.modules()
+            for parts in (module._modules, module._parameters, module._buffers)  # walking them anew takes far longer
+            for name, part in parts.items()
+        ]
+        self._tensors = [*network.parameters(), *network.buffers()]
+        self._counted = not any(tensor.is_inference() for tensor in self._tensors)  # those do not count changes
+        self._versions = [tensor._version for tensor in self._tensors] if self._counted else []
+
+    def unchanged(self, network: nn.Module) -> bool:
+        """Tell whether a network is this one, with the same parts and weights as when the watch began."""
+        return (
+            network is self._network
+            and self._counted
+            and all(parts.get(name) is part for parts, name, part in self._parts)
+            and self._versions == [tensor._version for tensor in self._tensors]
+        )
+
+
 def check_user_module(module: nn.Module, *, shape: tuple[int, int, int], classes: int) -> None:
     """Run two blank pictures through a user's module and check that it gives one logit for every class.
 
@@ -146,13 +198,13 @@ def check_user_module(module: nn.Module, *, shape: tuple[int, int, int], classes
     except (RuntimeError, ValueError, TypeError, IndexError, AssertionError) as error:
         first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
         expected = f"(N, {channels}, {height}, {width})"
-        raise UsageError(f"model: {name} does not take pictures {expected}: {first_line}") from None
+        raise UsageError(f"{name} does not take pictures {expected}: {first_line}", field="model") from None
     finally:
         module.train(was_training)
     found = tuple(out.shape) if isinstance(out, torch.Tensor) else type(out).__name__
     if found != (2, classes):
         raise UsageError(
-            f"model: {name} should give logits (N, {classes}), one for every class; received: {found} for N = 2"
+            f"{name} should give logits (N, {classes}), one for every class; received: {found} for N = 2", field="model"
         )
 
 
@@ -175,6 +227,14 @@ def tensor_to_array(tensor: torch.Tensor) -> np.ndarray[Any, Any]:
     if tensor.dtype == torch.bfloat16:
         tensor = tensor.float()
     return tensor.to("cpu", copy=True, memory_format=torch.contiguous_format).numpy()
+
+
+def lazy_array(tensor: torch.Tensor) -> LazyArray:
+    """Return what `tensor_to_array` would make of a tensor, as an array that is made when it is written."""
+    dtype = torch.float32 if tensor.dtype == torch.bfloat16 else tensor.dtype
+    return LazyArray(
+        torch.empty(0, dtype=dtype).numpy().dtype, tuple(tensor.shape), functools.partial(tensor_to_array, tensor)
+    )
 
 
 @torch.no_grad()

@@ -46,7 +46,7 @@ _TURNS = {2: 0, 3: 3, 4: 1, 5: 5, 6: 4, 7: 6, 8: 2}  # its value → PIL.Image.T
 _QUARTER_TURNS = (2, 4, 5, 6)  # those of them that swap width and height
 
 
-def decode(source: PictureSource, *, channels: int, size: tuple[int, int] | None = None) -> Image.Image:
+def decode(source: PictureSource, *, channels: int, size: tuple[int, int] | None = None, name: str = "") -> Image.Image:
     """Open a picture as upright 8-bit grey (`L`) or colour (`RGB`).
 
     EXIF rotation is applied; transparency is laid over white; 16-bit is scaled by 1/257 (Pillow's own conversion
@@ -58,12 +58,13 @@ def decode(source: PictureSource, *, channels: int, size: tuple[int, int] | None
             what is returned.
         channels: 1 or 3.
         size: (width, height) that the picture will be shrunk to. Where that is by a whole number, the blocks divide it.
+        name: what errors call it; where not given, the file's name.
 
     Raises:
         PictureError: not a picture, cut off, too large, or of a kind without a defined brightness.
         UsageError: the source is of another type.
     """
-    name, stored = _name(source), _stored(source)
+    name, stored = name or name_of(source), _stored(source)
     try:
         with silent_pillow():
             if isinstance(stored, Path) and stored.is_fifo():
@@ -82,7 +83,7 @@ def is_file(source: object) -> bool:
     return isinstance(source, bytes | bytearray | memoryview) or callable(getattr(source, "read", None))
 
 
-def _name(source: object) -> str:
+def name_of(source: object) -> str:
     """Return what errors call a picture; of an opened file, the name that it was opened by."""
     if isinstance(source, str | os.PathLike):
         return os.fspath(source) if isinstance(os.fspath(source), str) else os.fsdecode(source)
@@ -96,8 +97,9 @@ def _stored(source: PictureSource) -> Path | bytes | Image.Image:
         return source
     if isinstance(source, str | os.PathLike):
         return Path(os.fsdecode(source))
-    data = source if isinstance(source, bytes | bytearray | memoryview) else getattr(source, "read", lambda: None)()
-    if isinstance(data, str):
+    read = getattr(source, "read", lambda: None)
+    data = source if isinstance(source, bytes | bytearray | memoryview | io.TextIOBase) else read()
+    if isinstance(data, str | io.TextIOBase):  # reading text would fail on the first byte of most pictures
         raise UsageError("picture: expected a file opened for reading bytes (mode 'rb'); received: one opened for text")
     if not isinstance(data, bytes | bytearray | memoryview):
         wanted = "a path, the bytes of a file, an open file, an array or a Pillow image"

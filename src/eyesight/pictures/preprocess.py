@@ -66,14 +66,14 @@ class Preprocessing(BaseModel):
         return self.height, self.width, self.channels
 
 
-def read_picture(source: PictureSource, preprocessing: Preprocessing) -> Pixels:
-    """Decode and fit one picture: uint8 of shape (H, W, C).
+def read_picture(source: PictureSource, preprocessing: Preprocessing, *, name: str = "") -> Pixels:
+    """Decode and fit one picture: uint8 of shape (H, W, C). Errors call it `name`, or by its file's name.
 
     Raises:
         PictureError: not a picture, cut off, too large, or of a kind without a defined brightness.
     """
     size = (preprocessing.width, preprocessing.height)
-    return fit(decode(source, channels=preprocessing.channels, size=size), preprocessing)
+    return fit(decode(source, channels=preprocessing.channels, size=size, name=name), preprocessing)
 
 
 def fit(picture: Image.Image, preprocessing: Preprocessing) -> Pixels:

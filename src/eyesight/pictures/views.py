@@ -9,12 +9,22 @@ CIFAR-10 in 3.29 seconds on a single GPU", 2024.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 if TYPE_CHECKING:
     import torch
 
 Views = Literal["one", "mirror", "shift", "mirror-shift"]
+VIEW_COUNT: Final[dict[Views, int]] = {"one": 1, "mirror": 2, "shift": 3, "mirror-shift": 6}
+
+
+def number_of_views(views: Views) -> int:
+    """Return how many passes through the network one picture takes.
+
+    >>> number_of_views("mirror-shift")
+    6
+    """
+    return (3 if views in ("shift", "mirror-shift") else 1) * (2 if views in ("mirror", "mirror-shift") else 1)
 
 
 def views_of(images: torch.Tensor, views: Views) -> Iterator[tuple[float, torch.Tensor]]:

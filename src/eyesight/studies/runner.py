@@ -12,17 +12,18 @@ import time
 from collections.abc import Sequence
 
 from ..data.dataset import Dataset
+from ..data.open import DataConfig
 from ..data.split import draw
 from ..device import threads
 from ..environment import describe_environment
 from ..errors import InterruptedRun, RunError, UsageError
 from ..models.torch_network import Network
 from ..training.job import prepare
-from ..training.plan.recipe import DataConfig, Machine
+from ..training.plan.recipe import Machine
 from .definition import Arm, Definition
 from .events import Listener, RunBegun, RunFinished
-from .folder import DataFacts, NetworkFacts, Record, Result, StudyFolder
-from .measure import accuracies, trained
+from .folder import DataFacts, NetworkFacts, Record, RunResult, StudyFolder
+from .measure import accuracies, resolve_run, train_run
 
 _JUDGED = 10_000  # training pictures that train accuracy is measured on, at most: as many as most test sets have
 
@@ -47,7 +48,7 @@ def begin(folder: StudyFolder, definition: Definition, data: Dataset) -> Record:
         UsageError: what was asked for does not fit the data or the machine; nothing has been written then.
     """
     if data.test is None:
-        raise UsageError(f"data: {data.name} has no test pictures to judge on")
+        raise UsageError(f"{data.name} has no test pictures to judge on", field="data")
     networks: dict[str, NetworkFacts] = {}
     for arm in definition.arms:
         networks[arm.name], machine = _checked(definition, arm, data)
@@ -75,13 +76,13 @@ def begin(folder: StudyFolder, definition: Definition, data: Dataset) -> Record:
 
 def _checked(definition: Definition, arm: Arm, data: Dataset) -> tuple[NetworkFacts, Machine]:
     """Prepare a run of an arm as training does, which refuses what cannot be; return its network and machine."""
-    config = definition.config_of(arm, definition.seeds[0])
+    config = resolve_run(definition.config_of(arm, definition.seeds[0]), data)
     with threads(config.machine.threads):
-        job, state = prepare(data, config)
+        _, state = prepare(data, config)
     assert isinstance(state.network, Network)
     spec = state.network.spec
     facts = NetworkFacts(name=config.model.name, parameters=spec.parameters(), flops=spec.flops())
-    return facts, job.config.machine
+    return facts, config.machine
 
 
 def go_on(folder: StudyFolder, data: Dataset, *, listeners: Sequence[Listener]) -> Record:
@@ -123,14 +124,14 @@ def _tell(listeners: Sequence[Listener], event: RunBegun | RunFinished) -> None:
 
 def _run(
     folder: StudyFolder, record: Record, arm: Arm, seed: int, *, data: Dataset, listeners: Sequence[Listener]
-) -> Result:
+) -> RunResult:
     """Train and judge one run."""
     config = record.definition.config_of(arm, seed)
-    run = trained(folder.run_path(arm.name, seed), config, data, listeners=listeners)
+    run = train_run(folder.run_path(arm.name, seed), config, data, listeners=listeners)
     assert data.test is not None  # checked in `begin`, and by the fingerprint
     train, test = accuracies(run, draw(data.train, record.data.judged_train, seed=0), data.test)
     about = run.about()
-    return Result(
+    return RunResult(
         arm=arm.name,
         seed=seed,
         train_accuracy=train,

@@ -1,7 +1,8 @@
-"""The ONNX Runtime side of ../prediction_speed.py: a tree of layers as an ONNX graph, with its own optimisations on.
+"""The bare side of prediction_speed.py: a tree of layers as a plain ONNX graph in ONNX Runtime, without eyesight.
 
-    python predict_onnx.py WEIGHTS.npz
+    python predict_onnx.py WEIGHTS.npz spinning|quiet
 
+Its optimisations are on. `quiet` threads wait without spinning, as eyesight's do; spinning ones are its default.
 WEIGHTS.npz holds the tree as JSON (`tree`), mean and deviation of the pixels, and the weights by path (`weight/PATH`).
 """
 
@@ -9,9 +10,6 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np
 import onnx
@@ -20,7 +18,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from answers import answer_all
 
-BATCH = 500
+BATCH = 250
 
 
 class Graph:
@@ -92,7 +90,10 @@ def main() -> None:
     made = helper.make_graph(graph.nodes, tree["name"], [pictures], [logits], graph.constants)
     model = helper.make_model(made, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
     onnx.checker.check_model(model)
-    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    options = onnxruntime.SessionOptions()
+    if sys.argv[2] == "quiet":
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     mean, std = np.float32(file["mean"]), np.float32(file["std"])
 
     def run(pixels: np.ndarray) -> np.ndarray:
