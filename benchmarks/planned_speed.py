@@ -37,7 +37,7 @@ def seconds(data: eyesight.Dataset, network: str, precision: str, updates: int) 
         "machine.precision": precision,
         "machine.threads": torch.get_num_threads(),
     }
-    job, state = prepare(data, read_request(changes=changes).config)
+    job, state = prepare(data, read_request(changes=changes | recipe).config)
     state.network.train()
 
     def update() -> None:
