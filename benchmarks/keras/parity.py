@@ -18,6 +18,7 @@ import json
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -61,8 +62,9 @@ def double_job(name: str, data_dir: Path) -> tuple[Job, TrainState]:
         replacement=config.recipe.sampling == "replacement",
     )
     network = state.network.double()
-    job = Job(data, job.config, job.preprocessing, batches, job.schedule, job.device, job.precision)
-    return job, TrainState(network, optimizers.build(network.named_parameters(), config.recipe), state.sums)
+    return replace(job, batches=batches), TrainState(
+        network, optimizers.build(network.named_parameters(), config.recipe), state.sums
+    )
 
 
 def to_keras(network: Any, values: dict[str, torch.Tensor]) -> list[np.ndarray]:

@@ -522,7 +522,7 @@ def execute(path: Path, folder: Path, data_dir: Path, *, short: bool) -> nbforma
         first.source = re.sub(r"^(epochs|updates) = \d+", r"\1 = 1", first.source)
         notebook.cells.insert(0, nbformat.v4.new_code_cell(SMALLER))
     resources = {"metadata": {"path": folder}}
-    NotebookClient(notebook, timeout=60 if short else 7200, kernel_name="python3", resources=resources).execute()
+    NotebookClient(notebook, timeout=300 if short else 7200, kernel_name="python3", resources=resources).execute()
     return notebook
 
 
