@@ -72,6 +72,7 @@ def test_an_option_is_named_by_its_own_name_wherever_the_fault_is_found(
     for arguments, text in (
         (["train", "--device", "gpu9"], "--device: gpu9 is not usable with this machine"),
         (["train", "--set", "machine.device=gpu9"], "--set: machine.device: gpu9 is not usable with this machine"),
+        (["train", "--threads", "5000"], "--threads: expected auto, or a number from 1 to 1024; received: 5000"),
         (["train", "--optimizer", "adm"], "--optimizer: unknown optimizer 'adm'; did you mean 'adam'?"),
         (["train", "--patience", "1", "--validation", "0"], "--patience: needs validation pictures"),
         (["train", "mnist", "--data-dir", "nowhere"], "--data-dir: no such folder: nowhere"),

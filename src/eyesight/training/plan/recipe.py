@@ -184,7 +184,8 @@ class Machine(_Part):
                 rising = steps[0] == 0 and steps == sorted(set(steps))
                 if rising and all(1 <= count <= _MOST_THREADS for _, count in changes):
                     return changes
-        raise ValueError(f"machine.threads: expected auto, or a number from 1 to {_MOST_THREADS}; received: {value!r}")
+        expected = f"expected auto, or a number from 1 to {_MOST_THREADS}"
+        raise UsageError(f"{expected}; received: {value!r}", field="machine.threads")
 
     @field_serializer("threads")
     def _plain_threads(self, value: Threads) -> int | str | list[list[int]]:
