@@ -62,6 +62,8 @@ def _has_fast_bf16(device: torch.device) -> bool:
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type != "cpu" or platform.machine() not in ("x86_64", "AMD64"):
         return False
+    if not torch.backends.cpu.get_cpu_capability().startswith("AVX512"):  # older, or told to be (ATEN_CPU_CAPABILITY)
+        return False
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 

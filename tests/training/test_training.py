@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -497,6 +498,15 @@ def test_the_precision_that_was_used_is_written_down(
     assert recorded["precision"] in (("fp32", "bf16") if precision == "auto" else (precision,))
     assert (recorded["device"], recorded["threads"]) == ("cpu", 1)
     assert run.folder.read_environment()["precision"] == recorded["precision"]
+
+
+def test_a_processor_that_may_only_do_what_older_ones_can_is_not_given_bf16() -> None:
+    script = "import torch; from eyesight.device import choose_precision as p; print(p('auto', torch.device('cpu')))"
+    limits = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"}
+    found = subprocess.run(
+        [sys.executable, "-c", script], env=os.environ | limits, check=True, capture_output=True, text=True
+    )
+    assert found.stdout == "fp32\n"
 
 
 def test_bf16_learns_about_as_well_as_fp32(tmp_path: Path) -> None:
