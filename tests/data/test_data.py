@@ -698,6 +698,8 @@ def test_batches_are_as_large_as_a_budget_of_bytes_allows(memory: int, sizes: li
     parts = list(bars_data.train.batches(memory=memory))
     assert [len(part) for part in parts] == sizes
     np.testing.assert_array_equal(np.concatenate(parts), bars_data.train.gather(np.arange(270)))
+
+
 def test_datasets_can_be_compared_and_hashed(bars_data):
     assert bars_data == bars_data  # noqa: PLR0124 - arrays inside would have no single truth value
     assert hash(bars_data)
