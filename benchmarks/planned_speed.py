@@ -13,6 +13,8 @@ import argparse
 import sys
 from pathlib import Path
 
+import torch
+
 import eyesight
 import machine
 from eyesight.device import choose_device, choose_precision, keep_freed_memory, synchronise
@@ -30,8 +32,12 @@ MEASURED = 0.4  # seconds, as for a budget of 40 s
 def seconds(data: eyesight.Dataset, network: str, precision: str, updates: int) -> float:
     """Return the median time that an update takes for each of its pictures, after two that are not counted."""
     recipe = {f"recipe.{key}": value for key, value in recommend(network, data).items()}
-    changes = recipe | {"model.name": network, "machine.precision": precision}
-    job, state = prepare(data, read_request(changes=changes).config)
+    changes = recipe | {
+        "model.name": network,
+        "machine.precision": precision,
+        "machine.threads": torch.get_num_threads(),
+    }
+    job, state = prepare(data, read_request(changes=changes | recipe).config)
     state.network.train()
 
     def update() -> None:

@@ -152,6 +152,7 @@ def main() -> int:
         "model.name": arguments.model,
         "recipe.batch_size": arguments.batch_size,
         "machine.precision": arguments.precision,
+        "machine.threads": torch.get_num_threads(),
     }
     given = {key: value for key, value in given.items() if value is not None}
     changes = given | dict(map(parse_setting, arguments.settings))

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
+from PIL.PngImagePlugin import PngImageFile
 from sklearn.datasets import load_sample_images
 
 import eyesight
+from eyesight.errors import PictureError
 from eyesight.pictures import resample
 from eyesight.pictures.decode import LARGE
 from eyesight.pictures.preprocess import Preprocessing, fit, read_picture
@@ -80,6 +84,15 @@ def test_the_example_is_a_test_picture_of_the_digits_and_comes_back_as_that():
     test = eyesight.load_data("digits").test
     found = read_picture(EXAMPLE, preprocessing(8, 8, 1))
     assert any(np.array_equal(found, picture) for picture in test.gather(np.arange(len(test))))
+
+
+def test_a_large_png_is_not_loaded_before_its_memory_is_looked_at(monkeypatch):
+    monkeypatch.setattr(PngImageFile, "load", lambda self: pytest.fail("loaded"))
+    data = bytearray(file(Image.new("RGB", (20, 28))))
+    data[16:24] = struct.pack(">II", 5000, 16_000)
+    data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
+    with pytest.raises(PictureError, match=r"expected to decode it in 200 MB; received: PNG of 80.0 megapixels"):
+        read_picture(bytes(data), preprocessing(28, 20, 3))
 
 
 # -- any factor ------------------------------------------------------------------------------------------------------

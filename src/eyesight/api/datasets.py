@@ -12,6 +12,7 @@ from typing import Any, Literal
 from ..data.dataset import Dataset
 from ..data.open import open_data
 from ..evaluation import figures
+from ..report.drawing import html_image, png
 
 
 def load_data(
@@ -41,7 +42,7 @@ def load_data(
 
 def _dataset_html(data: Dataset) -> str:
     """Return a dataset's sizes and a picture of its classes, for notebooks."""
-    return f"<p>{escape(repr(data))}</p>" + figures.image(figures.png(figures.class_grid(data, data.train)))
+    return f"<p>{escape(repr(data))}</p>" + html_image(png(figures.class_grid(data, data.train)))
 
 
 # Drawing lies to the right of data in the order of imports, so this method is bound here, where both are known.

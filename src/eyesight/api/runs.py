@@ -15,8 +15,8 @@ from ..data.dataset import Dataset
 from ..data.open import open_again
 from ..errors import FormatError
 from ..evaluation import evaluate as judging
-from ..evaluation import figures
 from ..evaluation.evaluate import Evaluation, LookBack, Weights
+from ..report.drawing import html_image, png
 from ..run import RunFolder, Status
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ class Run:
         facts = f"{about.get('model')} on {about.get('data')}, {about.get('status')}"
         text = f"<p><b>{escape(str(self.path))}</b>: {escape(facts)}</p>"
         curves = judging.curves(self.folder)
-        return text + (figures.image(figures.png(curves)) if curves else "")
+        return text + (html_image(png(curves)) if curves else "")
 
 
 def open_run(path: str | Path, *, data: Dataset | None = None, module: nn.Module | None = None) -> Run:

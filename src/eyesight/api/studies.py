@@ -54,26 +54,26 @@ def tutorial(
         UsageError: no such tutorial, data that is not the tutorial's, or arguments that don't go together.
         DataNotFoundError, RunError, InterruptedRun: see `train`.
     """
-    from ..lessons.tutorials import programs as presets
-    from ..lessons.tutorials.story import Outcome
+    from ..lessons.tutorials import programs
+    from ..lessons.tutorials.story import FinishedRun
     from ..lessons.tutorials.telling import Telling
     from ..training.plan.resolve import read_request
 
-    preset = presets.find(name)
-    length = preset.other_length(epochs=epochs, updates=updates)
+    program = programs.find(name)
+    length = program.other_length(epochs=epochs, updates=updates)
     if ours and length:
         raise UsageError(f"--ours: compares with the whole tutorial; leave out --{next(iter(length))[7:]}")
-    folder = Path(output) if output else next_run_path(DEFAULT_RUNS, preset.name)
+    folder = Path(output) if output else next_run_path(DEFAULT_RUNS, program.name)
     folders = [folder, *([folder.with_name(f"{folder.name}-ours")] if ours else [])]
     for path in folders:
         RunFolder(path).check_free(overwrite=overwrite)
     given = {"seed": seed, "machine.device": device, "machine.threads": threads}
     changes = {key: value for key, value in given.items() if value is not None} | length
     with naming_arguments(length):
-        configs = [read_request(values, changes).config for values in (preset.config, preset.ours)]
+        configs = [read_request(values, changes).config for values in (program.config, program.ours)]
     data = data or load_data(configs[0].data.name, data_dir=data_dir)
     data = data.with_validation(configs[0].data.validation)
-    telling = Telling(preset, data, configs, RunFolder(folder))
+    telling = Telling(program, data, configs, RunFolder(folder))
     for config, path, part in zip(configs, folders, telling.parts, strict=False):
         part.open()
         run = train(
@@ -85,7 +85,7 @@ def tutorial(
             listeners=[_bar(progress), part.listen],
         )
         judged = run.evaluate("test")
-        part.close(Outcome(run.path, run.metrics(), judged.report, judged.predictions))
+        part.close(FinishedRun(run.path, run.metrics(), judged.report, judged.predictions))
     telling.table()
     return run
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..evaluation.figures import BLUE, ORANGE
+from ..report.drawing import BLUE, ORANGE
 from .report import BenchReport, Measurement, number, ratio
 from .settings import TASKS
 

@@ -111,9 +111,9 @@ def show(report: BenchReport, *, as_json: bool, output: Path | None) -> None:
         show_table(report)
     if output:
         from ..bench.figure import throughput
-        from ..evaluation import figures
+        from ..report.drawing import save
 
-        typer.echo(f"figure: {figures.save(throughput(report), output)}", err=True)
+        typer.echo(f"figure: {save(throughput(report), output)}", err=True)
 
 
 def show_table(report: BenchReport) -> None:

@@ -63,11 +63,12 @@ def show_dataset(
     """Count the labels of a dataset, and draw its pictures with their class names."""
     from .. import api
     from ..evaluation import figures
+    from ..report.drawing import save
 
     data = api.load_data(name, data_dir=data_dir, validation=0)
     counts = {split: part.label_counts(len(data.classes)).tolist() for split, part in data.splits().items()}
     drawn = {"pictures": figures.class_grid(data, data.train), "label-counts": figures.label_counts(data)}
-    files = [figures.save(figure, output / f"{name}-{what}.png") for what, figure in drawn.items()]
+    files = [save(figure, output / f"{name}-{what}.png") for what, figure in drawn.items()]
     if as_json:
         facts = {"name": name, "shape": data.shape, "classes": data.classes, "counts": counts}
         typer.echo(json.dumps(facts | {"fingerprint": data.fingerprint, "figures": [str(f) for f in files]}, indent=2))

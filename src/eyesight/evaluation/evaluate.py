@@ -20,6 +20,7 @@ from ..data.dataset import Dataset, Split
 from ..errors import FormatError, RunError, UsageError
 from ..formats import read_json, write_json
 from ..predictions import Predictions, predict_split
+from ..report.drawing import html_image, save
 from ..run import PREDICTIONS_FILE, REPORT_FILE, REPORT_FORMAT, REPORT_VERSION, RunFolder
 from . import figures
 from .judge import Report, judge
@@ -65,7 +66,7 @@ class Evaluation:
         )
 
     def _repr_html_(self) -> str:
-        return self.report._repr_html_() + "".join(figures.image(path.read_bytes()) for path in self.figures.values())
+        return self.report._repr_html_() + "".join(html_image(path.read_bytes()) for path in self.figures.values())
 
 
 def evaluate(
@@ -166,7 +167,7 @@ def draw(
         "label-counts": ("label-counts", figures.label_counts(data)),
     }
     folder = run.figures_folder
-    return {name: figures.save(figure, folder / f"{file}.png") for name, (file, figure) in drawn.items() if figure}
+    return {name: save(figure, folder / f"{file}.png") for name, (file, figure) in drawn.items() if figure}
 
 
 def curves(run: RunFolder) -> Figure | None:
@@ -202,7 +203,7 @@ def look_back(run: RunFolder, data: Dataset, *, module: nn.Module | None = None)
     shown = split.select(np.arange(min(len(split), figures.SHOWN)), name=split.name)
     predictions = predict_split(classifier, shown, model=classifier.checksum or "")
     drawn = {"curves": curves(run), "predictions": figures.sample_predictions(predictions, shown)}
-    files = {name: figures.save(figure, run.figures_folder / f"{name}.png") for name, figure in drawn.items() if figure}
+    files = {name: save(figure, run.figures_folder / f"{name}.png") for name, figure in drawn.items() if figure}
     return LookBack(overfitting(run, classifier, data), files)
 
 

@@ -1,56 +1,30 @@
 """Pictures of data and of results: grids, counts, curves, confusion, predictions.
 
-In: arrays, rows, a report. Out: matplotlib figures, and PNG files of them. It computes nothing that it draws.
+In: arrays, rows, a report. Out: matplotlib figures. It computes nothing that it draws.
 """
 
 from __future__ import annotations
 
-import base64
-import io
-import warnings
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ..data.dataset import Dataset, Pixels, Split
-from ..formats import write_bytes
 from ..predictions import Predictions
+from ..report.drawing import BLUE, ORANGE, show_picture
 from .judge import Report
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Blue and orange stay apart for every kind of colour vision; right and wrong are marked by a sign as well.
-BLUE, ORANGE = "#1f5fa8", "#d1600a"
-_DPI = 110
 _LARGEST_ANNOTATED = 20  # classes; beyond that numbers in the cells of a confusion matrix are unreadable
 _LONGEST_LEVEL = 3  # letters; longer names are tilted under a confusion matrix
 _LARGEST_COUNTED = 25  # classes; beyond that bars are too thin for numbers
 _MOST_MARKED = 60  # points of a curve; beyond that marks hide the line
 SHOWN = 20  # pictures in a sheet of predictions
-
-
-def save(figure: Figure, path: Path) -> Path:
-    """Write a figure as PNG, atomically."""
-    write_bytes(path, png(figure))
-    return path
-
-
-def png(figure: Figure) -> bytes:
-    """Return a figure as the bytes of a PNG, cut to what is drawn."""
-    from matplotlib.text import Text
-
-    buffer = io.BytesIO()
-    for text in figure.findobj(Text):
-        text.set_parse_math(False)  # a class may be called "$5 to $10"
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")  # drawn as a box
-        figure.savefig(buffer, format="png", dpi=_DPI, bbox_inches="tight", pad_inches=0.12)
-    return buffer.getvalue()
 
 
 def _figure(width: float, height: float) -> Figure:
@@ -64,11 +38,6 @@ def _short(name: str, length: int = 20) -> str:
     """Return a class name on one line, cut where it is too long to be drawn."""
     name = " ".join(name.split())
     return name if len(name) <= length else name[: length - 1].rstrip() + "…"
-
-
-def image(data: bytes) -> str:
-    """Return the bytes of a PNG as HTML."""
-    return f'<img style="max-width:100%" src="data:image/png;base64,{base64.b64encode(data).decode()}">'
 
 
 def picture_grid(
@@ -89,12 +58,6 @@ def picture_grid(
     if title:
         figure.suptitle(title, fontsize=11)
     return figure
-
-
-def show_picture(axes: Axes, picture: Pixels) -> None:
-    """Draw one picture (H, W, C), 0 black and 255 white, without smoothing small ones."""
-    grey = picture.shape[2] == 1
-    axes.imshow(picture[..., 0] if grey else picture, cmap="gray" if grey else None, vmin=0, vmax=255)
 
 
 def class_grid(data: Dataset, split: Split, *, per_class: int = 2) -> Figure:

@@ -17,6 +17,7 @@ from PIL import Image, UnidentifiedImageError
 from PIL.GifImagePlugin import GifImageFile
 from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
 from ..errors import PictureError, UsageError
@@ -223,11 +224,17 @@ def _block(picture: Image.Image, size: tuple[int, int] | None) -> int:
     least = math.isqrt((picture.width * picture.height - 1) // LARGE) + 1
     if size is None or least == 1:
         return least
-    lies = _turn(picture) in _QUARTER_TURNS and not isinstance(
-        picture, TiffImageFile
-    )  # of a TIFF Pillow turns the size
-    factor = whole_factor(picture, *(size[::-1] if lies else size))
+    factor = whole_factor(picture, *(size[::-1] if _lies(picture) else size))
     return least if factor is None else next((k for k in range(least, factor + 1) if factor % k == 0), least)
+
+
+def _lies(picture: Image.Image) -> bool:
+    """Tell whether width and height will be swapped; before the picture is loaded, as far as that is known."""
+    if isinstance(picture, TiffImageFile):
+        return False  # its size is the one it has when turned
+    if isinstance(picture, PngImageFile) and "exif" not in picture.info:
+        return False  # Pillow would load the picture to look for it at the end
+    return _turn(picture) in _QUARTER_TURNS
 
 
 def _draft(picture: JpegImageFile, block: int) -> bool:

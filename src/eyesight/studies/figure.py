@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..evaluation.figures import BLUE, ORANGE
+from ..report.drawing import BLUE, ORANGE
 from .folder import Record
 from .outcome import ArmOutcome
 from .statistics import Spread

@@ -16,7 +16,7 @@ from typing import Any
 from ..data.dataset import Dataset
 from ..data.open import DataConfig, open_again, open_data
 from ..errors import RunError
-from ..evaluation import figures
+from ..report.drawing import save
 from . import table
 from .conclusion import conclude
 from .definition import differences
@@ -161,5 +161,5 @@ def _find_data(folder: StudyFolder, record: Record, data_dir: str | Path | None)
 def _draw(folder: StudyFolder, record: Record) -> Study:
     """Return the study, with its picture drawn."""
     study = Study(folder.path, record)
-    figures.save(draw(record, study.outcomes, against=study.reference), folder.figure_file)
+    save(draw(record, study.outcomes, against=study.reference), folder.figure_file)
     return study

@@ -132,8 +132,11 @@ class Loop:
         if job.data.validation is not None:
             timed, pictures = state.validating, job.recipe.validation_sample or len(job.data.validation)
             seconds += timed if timed is not None else self.estimated(pictures)
-            views = calibration_views(job)  # each a third of what an update takes for a picture
-            seconds += timed / pictures * views if timed is not None else self.estimated(views) / 3
+            # fitting a temperature: as long as that for each view, or a third of an update; the lower, as one
+            # validation can be slow by chance, and this is many times as much
+            views = calibration_views(job)
+            guesses = (self.estimated(views) / 3, (timed or 0.0) / pictures * views)
+            seconds += min((guess for guess in guesses if guess > 0), default=0.0)
         if state.average.mean and job.smallest_part > 1:  # it has batch norm
             # twice, to judge the weights and to save them; each a third of what an update takes for as many pictures
             pictures = statistics_batches(job) * job.recipe.batch_size
