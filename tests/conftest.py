@@ -15,11 +15,6 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import eyesight
 
-if "PYTEST_XDIST_WORKER" in os.environ:
-    # before anything imports torch, and for the processes that tests start: threads of several workers on the same
-    # cores would spin for each other
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 

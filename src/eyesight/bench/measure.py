@@ -75,7 +75,7 @@ class Bench:
         with _as_before(self.settings):
             for i, setting in enumerate(self.settings, start=1):
                 self._attempt(setting, self._warm_up)
-                say(f"warm-up {i} of {len(self.settings)}: {self._warmed_up(setting)}")
+                say(f"warm-up {i} of {len(self.settings)}: {self._describe(setting)}")
             start = spoke = time.perf_counter()
             turns = ROUNDS * len(self.settings)
             for done, setting in enumerate(self.settings * ROUNDS, start=1):
@@ -84,7 +84,7 @@ class Bench:
                     say(f"measured {done / turns:.0%}, about {(now - start) * (turns - done) / done:.0f} s left")
                     spoke = now
 
-    def _warmed_up(self, setting: Setting) -> str:
+    def _describe(self, setting: Setting) -> str:
         name = f"{setting.task}, {setting.where}, batch size {setting.batch_size}"
         if setting in self.problems:
             return f"{name}: {self.problems[setting]}"
@@ -143,7 +143,8 @@ class Bench:
         """Return what is timed: a function that handles one batch, with a network of its own."""
         # "centered" costs what the default "standard" does, without counting pixels first
         recipe = {"optimizer": OPTIMIZER, "normalize": "centered", "batch_size": setting.batch_size}
-        machine = {"device": setting.device, "precision": setting.precision, "threads": setting.threads}
+        machine: dict[str, object] = {"device": setting.device, "precision": setting.precision}
+        machine |= {} if setting.threads is None else {"threads": setting.threads}
         values = {"model": {"name": self.network}, "recipe": recipe, "machine": machine}
         job, state = prepare(_whole_batches(self._data, setting.batch_size), parse_config(values))
         if setting.task == "prediction":

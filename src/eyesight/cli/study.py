@@ -58,14 +58,12 @@ def show_studies() -> None:
     from ..studies.kinds import STUDIES
     from .tables import print_table
 
-    columns = ("study", "compares", "data", "seeds", "time", "--full: data", "seeds", "time")
     rows = []
     for name, kind in STUDIES.items():
         sizes = zip(kind.datasets, kind.seeds, kind.minutes, strict=True)
-        cells = [(data, seeds, f"about {minutes:g} min") for data, seeds, minutes in sizes]
-        rows.append((name, kind.about, *cells[0], *cells[1]))
-    print_table(columns, rows)
-    typer.echo("times: on two cores; those of --full are estimated", err=True)
+        rows.append((name, kind.about, *(f"{data} ×{seeds}: {minutes:g} min" for data, seeds, minutes in sizes)))
+    print_table(("study", "compares", "by default", "with --full"), rows)
+    typer.echo("data ×seeds: about how long on two cores; with --full estimated", err=True)
 
 
 def show(done: Study, *, as_json: bool, as_markdown: bool) -> None:

@@ -84,6 +84,6 @@ def differences(was: Definition, now: Definition) -> list[str]:
 
 def _by_name(definition: Definition) -> dict[str, Any]:
     """Return the definition with its arms by name, and the configuration's entries as they are known elsewhere."""
-    values = definition.model_dump(mode="json")
-    config: dict[str, Any] = values.pop("config")
-    return config | values | {"arms": {arm.name: arm.settings for arm in definition.arms}}
+    values: dict[str, Any] = definition.model_dump(mode="json")
+    config, _ = values.pop("config"), values.pop("arms")
+    return values | config | {"arms": {arm.name: arm.settings for arm in definition.arms}}

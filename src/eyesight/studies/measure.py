@@ -28,7 +28,7 @@ def train_run(path: Path, config: Config, data: Dataset, *, listeners: Sequence[
         RunError: another run lies there.
         InterruptedRun: Ctrl-C or SIGTERM; the state is saved.
     """
-    run, config = _begun(path), resolve_run(config, data)
+    run, config = _open_begun(path), resolve_run(config, data)
     if run is None:
         return trainer.start(
             data, config, lambda about: RunFolder.create(path, about, overwrite=True), listeners=listeners
@@ -44,7 +44,7 @@ def resolve_run(config: Config, data: Dataset) -> Config:
     return resolve(read_request(config.model_dump()), data)[0]
 
 
-def _begun(path: Path) -> RunFolder | None:
+def _open_begun(path: Path) -> RunFolder | None:
     """Return the run at `path` if anything of it can be used: it is complete, or has saved a state."""
     try:
         run = RunFolder.open(path)

@@ -51,7 +51,7 @@ def begin(folder: StudyFolder, definition: Definition, data: Dataset) -> Record:
         raise UsageError(f"{data.name} has no test pictures to judge on", field="data")
     networks: dict[str, NetworkFacts] = {}
     for arm in definition.arms:
-        networks[arm.name], machine = _checked(definition, arm, data)
+        networks[arm.name], machine = _check_arm(definition, arm, data)
     record = Record(
         created=datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
         definition=definition,
@@ -74,7 +74,7 @@ def begin(folder: StudyFolder, definition: Definition, data: Dataset) -> Record:
     return record
 
 
-def _checked(definition: Definition, arm: Arm, data: Dataset) -> tuple[NetworkFacts, Machine]:
+def _check_arm(definition: Definition, arm: Arm, data: Dataset) -> tuple[NetworkFacts, Machine]:
     """Prepare a run of an arm as training does, which refuses what cannot be; return its network and machine."""
     config = resolve_run(definition.config_of(arm, definition.seeds[0]), data)
     with threads(config.machine.threads):
@@ -113,7 +113,7 @@ def go_on(folder: StudyFolder, data: Dataset, *, listeners: Sequence[Listener]) 
                 folder.write(record)
                 _tell(listeners, RunFinished(result, pace.seconds_left(record)))
             except (InterruptedRun, KeyboardInterrupt) as stop:
-                raise _interrupted(folder, number, len(plan), stop) from stop
+                raise _explain_stop(folder, number, len(plan), stop) from stop
     return record
 
 
@@ -141,7 +141,7 @@ def _run(
     )
 
 
-def _interrupted(
+def _explain_stop(
     folder: StudyFolder, number: int, total: int, stop: InterruptedRun | KeyboardInterrupt
 ) -> InterruptedRun:
     """Return the error that says how the study goes on."""

@@ -125,7 +125,7 @@ def run(
             f"{folder.path}: holds another study, because {'; '.join(changes[:3])}{more}; "
             "choose another --output, or go on with that one by --resume"
         )
-    return _done(folder, go_on(folder, seen, listeners=listeners))
+    return _draw(folder, go_on(folder, seen, listeners=listeners))
 
 
 def resume(
@@ -146,19 +146,19 @@ def resume(
     folder = StudyFolder(path)
     record = folder.read()
     if not record.complete:
-        whole = data or _found(folder, record, data_dir)
+        whole = data or _find_data(folder, record, data_dir)
         record = go_on(folder, on_data(record.definition, whole), listeners=listeners)
-    return _done(folder, record)
+    return _draw(folder, record)
 
 
-def _found(folder: StudyFolder, record: Record, data_dir: str | Path | None) -> Dataset:
+def _find_data(folder: StudyFolder, record: Record, data_dir: str | Path | None) -> Dataset:
     """Return the dataset of a study by its name."""
     entries = record.definition.config["data"] | {"validation": 0, "sample": None}  # the whole dataset
     wanted = DataConfig.model_validate(entries)
     return open_again(wanted, source=folder.path, data_dir=data_dir, folder=record.data.folder)
 
 
-def _done(folder: StudyFolder, record: Record) -> Study:
+def _draw(folder: StudyFolder, record: Record) -> Study:
     """Return the study, with its picture drawn."""
     study = Study(folder.path, record)
     save(draw(record, study.outcomes, against=study.reference), folder.figure_file)

@@ -73,8 +73,8 @@ def caption(record: Record) -> str:
     elif recipe.budget is not None:
         parts.append(f"{recipe.budget:g} s")
     elif recipe.epochs is not None and "recipe.epochs" not in varied:
-        parts.append(_counted(recipe.epochs, "epoch"))
-    parts += [f"batch size {recipe.batch_size:,}", _counted(len(definition.seeds), "seed")]
+        parts.append(_count(recipe.epochs, "epoch"))
+    parts += [f"batch size {recipe.batch_size:,}", _count(len(definition.seeds), "seed")]
     return f"{definition.study}: {', '.join(parts)}"
 
 
@@ -114,9 +114,9 @@ def notes(record: Record, found: Sequence[ArmOutcome]) -> list[str]:
 
 def _threads(asked: int | str) -> str:
     """Return "2 threads", or that each run took what was faster."""
-    return _counted(asked, "thread") if isinstance(asked, int) else "one thread or all, whichever was faster"
+    return _count(asked, "thread") if isinstance(asked, int) else "one thread or all, whichever was faster"
 
 
-def _counted(count: int, word: str) -> str:
+def _count(count: int, word: str) -> str:
     """Return "1 seed" or "3 seeds"."""
     return f"{count:,} {word}{'' if count == 1 else 's'}"
