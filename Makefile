@@ -20,7 +20,7 @@ demo: .venv/installed
 	$(RUN) evaluate demo/run
 	$(RUN) predict demo/run examples/digit.png
 	@echo "model:   demo/run/model.safetensors"
-	@echo "figures: $$(ls -d demo/run/evaluation/test-*)/"
+	@echo "figures: demo/run/figures/"
 
 test: .venv/installed-dev
 	$(PYTEST) $(PARALLEL) -m "not long"
