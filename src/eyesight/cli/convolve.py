@@ -78,5 +78,5 @@ def show_kernels(seed: int, as_json: bool) -> None:
         typer.echo(json.dumps(rows, indent=2))
         return
     table = [(k.name, number(k.sum), brightness(k), spell(k.values), k.about) for k in kernels]
-    print_table(("kernel", "sum", "brightness", "numbers", "shows"), table, numbers=("sum",))
+    print_table(("kernel", "sum", "brightness", "numbers", "shows"), table, numbers=("sum",), whole=True)
     typer.echo("blur, gaussian and random take any odd size: blur7, gaussian15, random5")

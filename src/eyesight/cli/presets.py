@@ -38,6 +38,7 @@ def presets(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")]
             for preset in TIMED.values()
         ],
         numbers=("time",),
+        whole=True,
     )
     typer.echo(
         "network: which the time was enough for there; mean ± standard deviation over seeds, on {machine}; "

@@ -65,9 +65,9 @@ def show_list(as_json: bool) -> None:
     from ..lessons.tutorials.table import FIGURE_COLUMNS, WHAT_COLUMNS, figure_rows, notes, what_rows
     from .tables import print_table
 
-    print_table(WHAT_COLUMNS, what_rows(), numbers=("parameters",))
+    print_table(WHAT_COLUMNS, what_rows(), numbers=("parameters",), whole=True)
     typer.echo()
-    print_table(FIGURE_COLUMNS, figure_rows())
+    print_table(FIGURE_COLUMNS, figure_rows(), whole=True)
     for note in notes():
         typer.echo(note)
     typer.echo("next: eyesight tutorial lenet5-mnist --ours")
