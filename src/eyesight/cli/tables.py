@@ -19,8 +19,21 @@ _GAP = 2  # columns between two others
 _NARROWEST = 8  # columns of text; what is longer can be made as narrow as this
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, numbers: Sequence[str] = ()) -> None:
-    """Print a table; the columns named in `numbers` are aligned to the right and never wrapped."""
+def print_table(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    numbers: Sequence[str] = (),
+    whole: bool = False,
+) -> None:
+    """Print a table.
+
+    Args:
+        columns: headings; none is printed where all are empty.
+        rows: cells.
+        numbers: columns that are aligned to the right and never wrapped.
+        whole: keep every row on one line, however long: for what is to be copied into a command.
+    """
     head = [list(columns)] if any(columns) else []
     # a line break or a tab in a name would leave its column
     cells = head + [[" ".join(str(value).split()) for value in row] for row in rows]
@@ -28,7 +41,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, num
         return
     natural = [max(cell_len(row[k]) for row in cells) for k in range(len(columns))]
     fixed = [name in numbers for name in columns]
-    widths = fit(natural, fixed, table_width() - _GAP * (len(columns) - 1))
+    widths = natural if whole else fit(natural, fixed, table_width() - _GAP * (len(columns) - 1))
     for number, row in enumerate(cells):
         for line in lines(row, widths, fixed):
             typer.echo(typer.style(line, bold=True) if number < len(head) else line)
