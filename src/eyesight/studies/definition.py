@@ -85,5 +85,6 @@ def differences(was: Definition, now: Definition) -> list[str]:
 def _by_name(definition: Definition) -> dict[str, Any]:
     """Return the definition with its arms by name, and the configuration's entries as they are known elsewhere."""
     values: dict[str, Any] = definition.model_dump(mode="json")
-    config, _ = values.pop("config"), values.pop("arms")
+    config: dict[str, Any] = values.pop("config")
+    del values["arms"]
     return values | config | {"arms": {arm.name: arm.settings for arm in definition.arms}}
