@@ -507,7 +507,7 @@ def test_epochs_trains_each_length_by_itself(tmp_path: Path, bars_data: eyesight
 def test_a_list_names_every_study_with_its_data_and_time(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["study"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines[1:] if not line.startswith(" ")] == [
+    assert [line.split()[0] for line in lines[1:]] == [
         "regularization",
         "dense-vs-conv",
         "architectures",

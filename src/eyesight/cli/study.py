@@ -67,7 +67,7 @@ def show_studies() -> None:
         sizes = zip(kind.datasets, kind.seeds, kind.minutes, strict=True)
         cells = [(data, seeds, f"about {minutes:g} min") for data, seeds, minutes in sizes]
         rows.append((name, kind.about, *cells[0], *cells[1]))
-    print_table(columns, rows)
+    print_table(columns, rows, whole=True)
     typer.echo("times: on two cores; those of --full are estimated", err=True)
 
 

@@ -119,8 +119,8 @@ class Loop:
         if job.data.validation is not None:
             timed, pictures = state.validating, job.recipe.validation_sample or len(job.data.validation)
             seconds += timed if timed is not None else self.estimated(pictures)
-            # fitting a temperature: as long as that for each view, or a third of an update; the lower, as one validation
-            # can be slow by chance, and this is many times as much
+            # fitting a temperature: as long as that for each view, or a third of an update; the lower, as one
+            # validation can be slow by chance, and this is many times as much
             views = calibration_views(job)
             guesses = (self.estimated(views) / 3, (timed or 0.0) / pictures * views)
             seconds += min((guess for guess in guesses if guess > 0), default=0.0)
