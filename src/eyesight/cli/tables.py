@@ -26,6 +26,7 @@ def print_table(
     rows: Iterable[Sequence[object]],
     *,
     numbers: Sequence[str] = (),
+    unbroken: Sequence[str] = (),
     whole: bool = False,
 ) -> None:
     """Print a table.
@@ -34,6 +35,7 @@ def print_table(
         columns: headings; none is printed where all are empty.
         rows: cells.
         numbers: columns that are aligned to the right and never wrapped.
+        unbroken: columns of text that are never wrapped, such as paths.
         whole: keep every row on one line, however long: for what is to be copied into a command.
     """
     head = [list(columns)] if any(columns) else []
@@ -42,11 +44,12 @@ def print_table(
     if not cells:
         return
     natural = [max(cell_len(row[k]) for row in cells) for k in range(len(columns))]
-    fixed = [name in numbers for name in columns]
+    right = [name in numbers for name in columns]
+    fixed = [name in numbers or name in unbroken for name in columns]
     words = [max(min(_WORD, longest_piece(row[k])) for row in cells) for k in range(len(columns))]
     widths = natural if whole else fit(natural, words, fixed, table_width() - _GAP * (len(columns) - 1))
     for number, row in enumerate(cells):
-        for line in lines(row, widths, fixed):
+        for line in lines(row, widths, right):
             typer.echo(typer.style(line, bold=True) if number < len(head) else line)
 
 
@@ -78,16 +81,16 @@ def longest_piece(text: str) -> int:
     return max((cell_len(piece.rstrip()) for piece in re.findall(_PIECE, text)), default=0)
 
 
-def lines(row: Sequence[str], widths: Sequence[int], fixed: Sequence[bool]) -> list[str]:
+def lines(row: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> list[str]:
     """Return the lines of one row of a table."""
     wrapped = [wrap(cell, width) for cell, width in zip(row, widths, strict=True)]
     result = []
     for number in range(max(map(len, wrapped))):
         parts = []
-        for cell, width, right in zip(wrapped, widths, fixed, strict=True):
+        for cell, width, aligned_right in zip(wrapped, widths, right, strict=True):
             text = cell[number] if number < len(cell) else ""
             blank = " " * (width - cell_len(text))
-            parts.append(blank + text if right else text + blank)
+            parts.append(blank + text if aligned_right else text + blank)
         result.append((" " * _GAP).join(parts).rstrip())
     return result
 
