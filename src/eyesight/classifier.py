@@ -185,7 +185,7 @@ class Classifier:
         self.checksum: str | None = None
         self._stored: NetworkWeights | None = None
         self._module: nn.Module | None = None
-        self._engine: tuple[Session, Watch | None, tuple[InferenceSpec, int | None]] | None = None
+        self._engine: tuple[Session, Watch | None, InferenceSpec] | None = None
         if isinstance(network, NetworkWeights):
             self._stored = network
         else:
@@ -236,10 +236,11 @@ class Classifier:
 
     def _session(self) -> Session | None:
         """Return the engine at work on the network as it is now; None where torch computes."""
-        settings = (self.inference, self.threads)
+        inference = self.inference
         if self._engine is not None:
             session, watch, made_for = self._engine
-            if made_for == settings and (watch is None or watch.unchanged(self.network)):
+            same = made_for is inference and session.threads == self.threads
+            if same and (watch is None or watch.unchanged(self.network)):
                 return session
         weights, watch = self._stored, None
         if weights is None:
@@ -253,7 +254,6 @@ class Classifier:
         from .engine.graph import build_graph, bytes_per_picture
         from .engine.session import Session
 
-        inference = self.inference
         graph = build_graph(
             weights.spec,
             weights.arrays,
@@ -262,7 +262,7 @@ class Classifier:
             temperature=inference.temperature,
         )
         held = bytes_per_picture(weights.spec, inference.views)
-        self._engine = Session(graph, bytes_per_picture=held, threads=self.threads), watch, settings
+        self._engine = Session(graph, bytes_per_picture=held, threads=self.threads), watch, inference
         return self._engine[0]
 
     def _torch_logits(self, pictures: Pixels) -> Logits:
