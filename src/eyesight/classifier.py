@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from .errors import FormatError, PictureError, UsageError
 from .formats import Arrays, read_tensors, upgrade, write_tensors
 from .metrics import softmax
-from .models.layers import Chain
+from .models.layers import Combinator
 from .models.network import NetworkSpec, NetworkWeights
 from .pictures.preprocess import Pixels, Preprocessing, adapt, plain_memory, read_picture
 from .pictures.sources import picture_files
@@ -421,15 +421,16 @@ def parse_description(description: dict[str, Any], path: Path) -> ModelDescripti
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"][:8]))  # of deep trees, the beginning
-        raise FormatError(f"{path}: wrong entry in its description: {place}: {first['msg']}") from None
+        message = first["msg"].partition(" of the expected tags")[0]  # a list of all layer types would be no line
+        raise FormatError(f"{path}: wrong entry in its description: {place}: {message}") from None
     except (UsageError, RecursionError) as error:
         raise FormatError(f"{path}: its network does not hold together: {error}") from None
     return parsed
 
 
-def _count(chain: Chain) -> int:
-    """Return the number of layers in a tree, chains not counted."""
-    return sum(_count(layer) if isinstance(layer, Chain) else 1 for _, layer in chain.layers)
+def _count(tree: Combinator) -> int:
+    """Return the number of layers in a tree, those that are made of others not counted."""
+    return sum(_count(layer) if isinstance(layer, Combinator) else 1 for _, layer in tree.children)
 
 
 def _filled_module(parsed: ModelDescription, arrays: Arrays, path: Path, module: nn.Module | None) -> nn.Module:

@@ -25,8 +25,10 @@ from eyesight.engine.session import Session
 from eyesight.errors import UsageError
 from eyesight.models import NETWORKS, network_spec
 from eyesight.models.elementwise import Activation, BatchNorm, Dropout, Scale
-from eyesight.models.layers import Chain, Conv, Flatten, GlobalMaxPool, Linear, MaxPool, Pad, Whitening
+from eyesight.models.layer import Layer
+from eyesight.models.layers import Chain, Conv, Flatten, Linear, Pad, Residual, Whitening
 from eyesight.models.network import NetworkSpec
+from eyesight.models.pooling import AdaptiveAveragePool, GlobalAveragePool, GlobalMaxPool, MaxPool
 from eyesight.models.torch_network import Network, channels_last, network_weights
 from eyesight.pictures.preprocess import Preprocessing
 from eyesight.pictures.views import Views
@@ -75,7 +77,7 @@ def test_every_view_is_looked_at_as_torch_does(name: str, views: Views) -> None:
     assert apart(network, PREPROCESSING, PICTURES, views) < EQUAL
 
 
-FUNCTIONS = st.sampled_from(["relu", "gelu", "tanh", "silu"])
+FUNCTIONS = st.sampled_from(get_args(Activation.model_fields["function"].annotation))
 PADDINGS = st.sampled_from(["same", "valid"])
 WHITENING = st.builds(
     Whitening,
@@ -84,14 +86,25 @@ WHITENING = st.builds(
     stride=st.integers(1, 2),
     bias=st.booleans(),
 )
-BETWEEN = st.one_of(
-    st.builds(Conv, out=st.integers(1, 5), kernel=st.integers(1, 4), padding=PADDINGS, bias=st.booleans()),
-    st.builds(MaxPool, size=st.integers(1, 3), padding=PADDINGS),
+CONVOLUTION = st.builds(
+    Conv,
+    out=st.integers(1, 6),
+    kernel=st.integers(1, 4),
+    padding=PADDINGS,
+    bias=st.booleans(),
+    stride=st.integers(1, 3),
+    groups=st.sampled_from([1, 1, 2, 3]),
+)
+POOLING = st.builds(MaxPool, size=st.integers(2, 3), padding=PADDINGS, stride=st.sampled_from([None, 1, 2]))
+SIMPLE = st.one_of(
+    CONVOLUTION,
+    POOLING,
     st.builds(Activation, function=FUNCTIONS),
     st.builds(BatchNorm, scale=st.booleans()),
     st.builds(Dropout, rate=st.just(0.5)),
     st.builds(Scale, factor=st.floats(0.1, 3)),
     st.just(Pad(left=1, right=0, top=2, bottom=1)),
+    st.builds(AdaptiveAveragePool, size=st.integers(1, 9)),
 )
 AFTER = st.one_of(
     st.builds(Linear, out=st.integers(1, 5), bias=st.booleans()),
@@ -105,17 +118,45 @@ def named(layers: list) -> Chain:
     return Chain(layers=tuple((f"layer{i}", layer) for i, layer in enumerate(layers)))
 
 
+KEEPING = st.one_of(  # layers that do not change a shape of three channels
+    st.builds(Conv, out=st.just(3), kernel=st.integers(1, 4), padding=st.just("same"), groups=st.sampled_from([1, 3])),
+    st.builds(Activation, function=FUNCTIONS),
+    st.builds(BatchNorm, scale=st.booleans()),
+    st.builds(Scale, factor=st.floats(0.1, 3)),
+    st.just(Dropout(rate=0.5)),
+)
+
+
+def residual(branch: list, shortcut: list, stride: int, inner: list) -> Chain:
+    """A residual of the layers, in a branch that makes three channels and may hold another residual."""
+    around = Conv(out=3, kernel=1)
+    last = [] if stride == 1 and not shortcut else [Conv(out=3, kernel=2, padding="same", stride=stride), *shortcut]
+    inside = [Residual(branch=named(inner))] if inner else []
+    ends = Conv(out=3, kernel=3, padding="same", stride=stride)
+    return named([around, Residual(branch=named([*branch, *inside, ends]), shortcut=named(last))])
+
+
+RESIDUAL = st.builds(
+    residual,
+    st.lists(KEEPING, max_size=3),
+    st.lists(KEEPING, max_size=2),
+    st.integers(1, 3),
+    st.lists(KEEPING, max_size=2),
+)
+BETWEEN = st.one_of(SIMPLE, RESIDUAL, RESIDUAL)
+
+
 @pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")
 @settings(max_examples=150, deadline=None)
 @given(
     st.none() | WHITENING,
     st.lists(BETWEEN, max_size=6),
-    st.booleans(),
+    st.sampled_from([Flatten(), GlobalMaxPool(), GlobalAveragePool()]),
     st.lists(AFTER, max_size=4),
     st.sampled_from(get_args(Views)),
 )
 def test_any_tree_of_layers_keeps_its_logits(
-    first: Whitening | None, between: list, flat: bool, head: list, views: Views
+    first: Whitening | None, between: list, end: Layer, head: list, views: Views
 ) -> None:
     features = [first, *between] if first else between
     spec = NetworkSpec(
@@ -123,7 +164,7 @@ def test_any_tree_of_layers_keeps_its_logits(
         input=(3, 14, 13),
         classes=3,
         features=named([named(features[:2]), named(features[2:])]),
-        head=named([Flatten() if flat else GlobalMaxPool(), *head, Linear(out=3)]),
+        head=named([end, *head, Linear(out=3)]),
     )
     try:
         network = trained(spec)

@@ -20,9 +20,10 @@ from eyesight.errors import FormatError, UnknownNameError, UsageError
 from eyesight.models import NETWORKS, default_network, network_spec
 from eyesight.models.elementwise import Activation
 from eyesight.models.layer import Layer
-from eyesight.models.layers import Chain, Conv, Flatten, Linear, MaxPool, Pad
+from eyesight.models.layers import Chain, Conv, Flatten, Linear, Pad, Residual
 from eyesight.models.modules import ChainModule
 from eyesight.models.network import NetworkSpec, glorot_limit, leaves
+from eyesight.models.pooling import AdaptiveAveragePool, GlobalAveragePool, MaxPool
 from eyesight.models.summary import summarise
 from eyesight.models.torch_network import channels_last, check_user_module, load_arrays, to_arrays
 
@@ -150,6 +151,33 @@ def test_a_spec_survives_json(name, shape):
     text = json.dumps(spec.to_json(), allow_nan=False)
     assert NetworkSpec.model_validate(json.loads(text)) == spec
     assert NetworkSpec.model_validate(json.loads(text)).to_json() == spec.to_json()
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        Conv(out=4, kernel=3, stride=2, groups=2),
+        MaxPool(size=3, stride=1),
+        MaxPool(size=3, padding="same", stride=2),
+        GlobalAveragePool(),
+        AdaptiveAveragePool(size=6),
+        Activation(function="relu6"),
+        Residual(branch=Chain(layers=(("conv", Conv(out=4, kernel=1)),))),
+        Residual(branch=Chain(layers=()), shortcut=Chain(layers=(("relu", Activation(function="relu")),))),
+    ],
+    ids=lambda layer: layer.describe(),
+)
+def test_every_layer_survives_json(layer):
+    whole = Chain(layers=(("layer", layer),))
+    assert Chain.model_validate_json(whole.model_dump_json()) == whole
+
+
+def test_files_without_stride_and_groups_are_those_of_earlier_versions():
+    assert Conv(out=4, kernel=3).model_dump() == {
+        "version": 1, "type": "conv", "out": 4, "kernel": 3, "padding": "valid", "bias": True,
+    }  # fmt: skip
+    assert MaxPool().model_dump() == {"version": 1, "type": "max-pool", "size": 2, "padding": "valid"}
+    assert Conv.model_validate({"type": "conv", "out": 4, "kernel": 3}).stride == 1
 
 
 def changed(path: list, value: object) -> dict:
