@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 
 
 def predict(
-    model: Annotated[Path, typer.Argument(help="A run's folder, or a model file.")],
+    model: Annotated[
+        Path,
+        typer.Argument(
+            help="A run's folder, a model file, or efficientnet-lite0, -lite1, -lite2: the thousand classes of ImageNet."
+        ),
+    ],
     pictures: Annotated[list[str], typer.Argument(help="Files, folders, patterns; - reads one picture from stdin.")],
     top: Annotated[int, typer.Option(min=1, help="Classes to give for each picture.")] = 3,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,

@@ -25,6 +25,9 @@ NETWORKS = Registry(
         "whitened-64-128-128": "eyesight.models.families.whitened:whitened_64_128_128",
         "whitened-64-256-256": "eyesight.models.families.whitened:whitened_64_256_256",
         "whitened-128-384-384": "eyesight.models.families.whitened:whitened_128_384_384",
+        "efficientnet-lite0": "eyesight.models.families.efficientnet_lite:efficientnet_lite0",
+        "efficientnet-lite1": "eyesight.models.families.efficientnet_lite:efficientnet_lite1",
+        "efficientnet-lite2": "eyesight.models.families.efficientnet_lite:efficientnet_lite2",
     },
     group="eyesight.models",
 )
