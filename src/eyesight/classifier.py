@@ -31,6 +31,7 @@ from .pictures.views import Views, views_of
 if TYPE_CHECKING:
     from torch import nn
 
+    from .engine.features import Features
     from .engine.session import Session
     from .models.torch_network import Watch
 
@@ -264,6 +265,25 @@ class Classifier:
         held = bytes_per_picture(weights.spec, inference.views)
         self._engine = Session(graph, bytes_per_picture=held, threads=self.threads), watch, settings
         return self._engine[0]
+
+    def features(self) -> Features:
+        """Return the network as it is now without its last dense layer, to make features (N, F) of stored pictures.
+
+        >>> classifier.features().of(pictures)  # doctest: +SKIP
+
+        Raises:
+            UsageError: it is a user's own module, or a part of it was replaced.
+        """
+        from .engine.features import Features
+
+        weights = self._stored
+        if weights is None:
+            from .models.torch_network import network_weights
+
+            weights = network_weights(self.network)
+        if weights is None:
+            raise UsageError(f"{self.spec.name}: has no known features, as only its own code knows its layers")
+        return Features(weights, self.inference.preprocessing, threads=self.threads)
 
     def _torch_logits(self, pictures: Pixels) -> Logits:
         """Return the logits that torch computes."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import sys
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -35,7 +36,11 @@ def predict(
     from ..pictures.sources import picture_files
 
     paths = [path for item in pictures for path in ([item] if item == "-" else picture_files([item]))]
-    classifier = api.load_classifier(model)
+    with warnings.catch_warnings(record=True) as notes:
+        warnings.simplefilter("always")
+        classifier = api.load_classifier(model)
+    for note in notes:
+        typer.echo(f"eyesight: {note.message}", err=True)
     inputs = [sys.stdin.buffer.read() if path == "-" else path for path in paths]  # stdin last: it may be a terminal
     failed: list[PictureError] = []
 

@@ -60,13 +60,20 @@ def build_graph(
         x = graph.add("ReduceSum", x, graph.constant(np.array([0], np.int64)), keepdims=0)
     if temperature != 1:
         x = graph.add("Div", x, graph.constant(np.float32(temperature)))
-    graph.add("Identity", x, output=OUTPUT)
-    pictures = helper.make_tensor_value_info(INPUT, TensorProto.UINT8, ["N", *preprocessing.shape])
-    logits = helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["N", spec.classes])
-    made = helper.make_graph(graph.nodes, spec.name, [pictures], [logits], graph.constants)
-    return helper.make_model(
-        made, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=_IR_VERSION, producer_name="eyesight"
-    )
+    return graph.model(spec.name, preprocessing, x, OUTPUT, spec.classes)
+
+
+def build_feature_graph(spec: NetworkSpec, weights: Arrays, preprocessing: Preprocessing) -> onnx.ModelProto:
+    """Return the graph of a network up to its last dense layer: `pictures` to `features` float32 (N, F).
+
+    Args:
+        spec: the network.
+        weights: arrays by path; those of the last layer are not looked at.
+        preprocessing: see `build_graph`.
+    """
+    graph, chain = _Graph(), spec.before_output()
+    x = _add_steps(graph, _steps(chain, spec.input, weights), _normalised(graph, preprocessing))
+    return graph.model(spec.name, preprocessing, x, "features", *chain.output_shape(spec.input))
 
 
 def bytes_per_picture(spec: NetworkSpec, views: Views) -> int:
@@ -95,6 +102,18 @@ class _Graph:
         output = output or f"value{len(self.nodes)}"
         self.nodes.append(helper.make_node(kind, inputs, [output], **attributes))
         return output
+
+    def model(self, name: str, preprocessing: Preprocessing, x: str, output: str, width: int) -> onnx.ModelProto:
+        """Return the whole as a model that gives `x`, which is (N, width), under the name `output`."""
+        self.add("Identity", x, output=output)
+        pictures = helper.make_tensor_value_info(INPUT, TensorProto.UINT8, ["N", *preprocessing.shape])
+        given = helper.make_tensor_value_info(output, TensorProto.FLOAT, ["N", width])
+        return helper.make_model(
+            helper.make_graph(self.nodes, name, [pictures], [given], self.constants),
+            opset_imports=[helper.make_opsetid("", OPSET)],
+            ir_version=_IR_VERSION,
+            producer_name="eyesight",
+        )
 
 
 def _normalised(graph: _Graph, preprocessing: Preprocessing) -> str:

@@ -58,6 +58,14 @@ class NetworkSpec(BaseModel):
         """Features and head as one chain; parameter names are paths in it."""
         return Chain(layers=(("features", self.features), ("head", self.head)))
 
+    def before_output(self) -> Chain:
+        """Return all that comes before the last dense layer, which makes features (F,) of a picture."""
+        places = [i for i, (_, layer) in enumerate(self.head.layers) if isinstance(layer, Linear)]
+        if not places:
+            raise UsageError(f"{self.name}: has no features, as its head holds no dense layer")
+        head = Chain(layers=self.head.layers[: places[-1]])
+        return Chain(layers=(("features", self.features), ("head", head)))
+
     def check_size(self) -> None:
         """Raise `UsageError` unless the input is large enough and the head gives one logit for every class."""
         try:
