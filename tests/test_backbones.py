@@ -106,7 +106,7 @@ def test_the_thousand_names_differ_and_stand_in_imagenets_order() -> None:
     ]  # fmt: skip
 
 
-def run_predict(photo: Path, *, code: str = "") -> subprocess.CompletedProcess:
+def run_predict(photo: Path, *, code: str = "pass") -> subprocess.CompletedProcess:
     command = (
         "import sys; from eyesight.cli import main\n"
         f"code = main(['predict', 'efficientnet-lite0', {str(photo)!r}]); {code}; sys.exit(code)"
