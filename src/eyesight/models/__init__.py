@@ -28,6 +28,13 @@ NETWORKS = Registry(
         "efficientnet-lite0": "eyesight.models.families.efficientnet_lite:efficientnet_lite0",
         "efficientnet-lite1": "eyesight.models.families.efficientnet_lite:efficientnet_lite1",
         "efficientnet-lite2": "eyesight.models.families.efficientnet_lite:efficientnet_lite2",
+        "alexnet": "eyesight.models.families.alexnet:alexnet",
+        "vgg16": "eyesight.models.families.vgg:vgg16",
+        "resnet18": "eyesight.models.families.resnet:resnet18",
+        "resnet34": "eyesight.models.families.resnet:resnet34",
+        "resnet50": "eyesight.models.families.resnet:resnet50",
+        "resnet20": "eyesight.models.families.resnet:resnet20",
+        "mobilenet-v2": "eyesight.models.families.mobilenet_v2:mobilenet_v2",
     },
     group="eyesight.models",
 )

@@ -10,110 +10,44 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
 
-from ..elementwise import Activation, BatchNorm, Dropout
-from ..layers import AnyLayer, Chain, Conv, Linear, Residual, chain
+from ..elementwise import BatchNorm
 from ..network import NetworkSpec
-from ..pooling import GlobalAveragePool
+from .mobilenet_v2 import Input, Stage, inverted_network, scaled_width
 
-Input = tuple[int, int, int]
-
-_STEM, _HEAD = 32, 1280  # channels
-_DIVISOR = 8  # of scaled widths
-_NORM = BatchNorm(momentum=0.01, eps=1e-3)
-_RELU6 = Activation(function="relu6")
-
-
-class _Stage(NamedTuple):
-    """Blocks with the same width, of which the first may halve the picture."""
-
-    repeats: int
-    kernel: int
-    stride: int
-    expansion: int
-    width: int
-
-
+_NORM = BatchNorm(momentum=0.01, eps=1e-3)  # as the published weights were trained with
 _STAGES = (
-    _Stage(1, 3, 1, 1, 16),
-    _Stage(2, 3, 2, 6, 24),
-    _Stage(2, 5, 2, 6, 40),
-    _Stage(3, 3, 2, 6, 80),
-    _Stage(3, 5, 1, 6, 112),
-    _Stage(4, 5, 2, 6, 192),
-    _Stage(1, 3, 1, 6, 320),
+    Stage(1, 3, 1, 1, 16),
+    Stage(2, 3, 2, 6, 24),
+    Stage(2, 5, 2, 6, 40),
+    Stage(3, 3, 2, 6, 80),
+    Stage(3, 5, 1, 6, 112),
+    Stage(4, 5, 2, 6, 192),
+    Stage(1, 3, 1, 6, 320),
 )
 
 
 def efficientnet_lite(
-    name: str, *, width: float = 1.0, depth: float = 1.0, dropout: float = 0.2, ends: tuple[int, int] = (_STEM, _HEAD)
+    name: str, *, width: float = 1.0, depth: float = 1.0, dropout: float = 0.2, ends: tuple[int, int] = (32, 1280)
 ) -> Callable[[Input, int], NetworkSpec]:
     """Return the maker of a network of this family.
 
     Args:
         name: of the network.
         width: factor of the stages' channels.
-        depth: factor of the stages' blocks, but for the first and last stage.
+        depth: factor of the number of blocks in a stage, but for the first and last.
         dropout: share of the features that training leaves out before the last layer.
-        ends: channels of stem and head, which are not scaled.
+        ends: channels of the first and of the last convolution, which are not scaled.
     """
 
     def make(shape: Input, classes: int) -> NetworkSpec:
-        stem, head = ends
-        parts: dict[str, AnyLayer] = {"stem": _convolution(stem, kernel=3, stride=2)}
-        channels = stem
-        for i, stage in enumerate(_STAGES, start=1):
-            out = _scaled_width(stage.width, width)
-            repeats = stage.repeats if i in (1, len(_STAGES)) else math.ceil(stage.repeats * depth)
-            blocks: dict[str, AnyLayer] = {}
-            for k in range(1, repeats + 1):
-                blocks[f"block{k}"] = _block(channels, out, stage, stride=stage.stride if k == 1 else 1)
-                channels = out
-            parts[f"stage{i}"] = chain(**blocks)
-        return NetworkSpec(
-            name=name,
-            input=shape,
-            classes=classes,
-            features=chain(**parts, top=_convolution(head, kernel=1)),
-            head=chain(pool=GlobalAveragePool(), dropout=Dropout(rate=dropout), output=Linear(out=classes)),
-            initialisation="he",
+        middle = [stage._replace(repeats=math.ceil(stage.repeats * depth)) for stage in _STAGES[1:-1]]
+        stages = tuple(
+            stage._replace(width=scaled_width(stage.width, width)) for stage in (_STAGES[0], *middle, _STAGES[-1])
         )
+        return inverted_network(name, shape, classes, stages=stages, ends=ends, norm=_NORM, dropout=dropout)
 
     return make
-
-
-def _convolution(out: int, *, kernel: int, stride: int = 1) -> Chain:
-    conv = Conv(out=out, kernel=kernel, padding="same", bias=False, stride=stride)
-    return chain(conv=conv, norm=_NORM, relu=_RELU6)
-
-
-def _block(channels: int, out: int, stage: _Stage, *, stride: int) -> Chain | Residual:
-    """Return an inverted residual block: widen, look around in each channel alone, narrow."""
-    wide = channels * stage.expansion
-    expand: dict[str, AnyLayer] = {
-        "expand": Conv(out=wide, kernel=1, padding="same", bias=False),
-        "norm0": _NORM,
-        "relu0": _RELU6,
-    }
-    around = Conv(out=wide, kernel=stage.kernel, padding="same", bias=False, stride=stride, groups=wide)
-    project = Conv(out=out, kernel=1, padding="same", bias=False)
-    block = chain(
-        **(expand if stage.expansion > 1 else {}),
-        depthwise=around,
-        norm1=_NORM,
-        relu1=_RELU6,
-        project=project,
-        norm2=_NORM,
-    )
-    return Residual(branch=block) if stride == 1 and channels == out else block
-
-
-def _scaled_width(width: int, factor: float) -> int:
-    """Return a width times a factor, as a multiple of 8 that is at most a tenth too small."""
-    scaled = width * factor
-    rounded = max(_DIVISOR, int(scaled + _DIVISOR / 2) // _DIVISOR * _DIVISOR)
-    return rounded + _DIVISOR if rounded < 0.9 * scaled else rounded
 
 
 efficientnet_lite0 = efficientnet_lite("efficientnet-lite0")
