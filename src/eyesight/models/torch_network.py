@@ -6,6 +6,7 @@ In: a `NetworkSpec`, or a user's `nn.Module`. Out: modules that map (N, C, H, W)
 from __future__ import annotations
 
 import functools
+import math
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,8 @@ def _drawn(
     if how == "glorot-uniform":
         limit = glorot_limit(layer, shape)
         return weight.uniform_(-limit, limit, generator=generator)
+    if how == "he":  # He et al., "Delving deep into rectifiers", ICCV 2015: variance 2 / fan in
+        return weight.normal_(std=math.sqrt(2 / weight[0].numel()), generator=generator)
     if isinstance(layer, Linear):
         weight.normal_(generator=generator)
         return weight / weight.std()
