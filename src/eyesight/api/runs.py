@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal
 from ..backbones import BACKBONES, load_backbone
 from ..classifier import Classifier
 from ..data.dataset import Dataset
-from ..errors import FormatError, RunError, UsageError
+from ..errors import FormatError, RunError, UsageError, nearest_name
 from ..evaluation import figures
 from ..evaluation.judge import Report, judge
 from ..formats import write_json
@@ -212,6 +212,8 @@ def load_classifier(path: str | Path, *, module: nn.Module | None = None) -> Cla
     """Load a classifier from a model file, from a run's folder, or a pretrained one by its name."""
     if str(path) in BACKBONES:
         return load_backbone(str(path))
+    if not Path(path).exists() and (nearest := nearest_name(str(path), BACKBONES)):
+        raise FormatError(f"{path}: no such file or folder; did you mean {nearest!r}?")
     return open_run(path, module=module).classifier if Path(path).is_dir() else Classifier.load(path, module=module)
 
 
