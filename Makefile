@@ -2,21 +2,34 @@
 PYTHON ?= python3
 PIP = .venv/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 RUN = .venv/bin/eyesight
+PYTEST = .venv/bin/python -m pytest
 
-.PHONY: demo test test-long check format clean
+# Processes that share the tests, file by file, as what a file prepares is prepared once; each computes with one thread
+# (tests/conftest.py).
+WORKERS ?= 2
+PARALLEL = --numprocesses $(WORKERS) --dist loadfile
+
+# What depends on the processor's instructions, and as an older processor computes it: AVX2, without AVX-512 and AMX.
+AVX2 = ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2
+ON_AVX2 = tests/models $(wildcard tests/engine) tests/bench tests/test_classifier.py tests/training/test_training.py
+
+.PHONY: demo test test-avx2 test-long check format clean
 
 demo: .venv/installed
 	$(RUN) train digits --output demo/run --overwrite
 	$(RUN) evaluate demo/run
 	$(RUN) predict demo/run examples/digit.png
 	@echo "model:   demo/run/model.safetensors"
-	@echo "figures: $$(ls -d demo/run/evaluation/test-*)/"
+	@echo "figures: demo/run/figures/"
 
 test: .venv/installed-dev
-	.venv/bin/python -m pytest -m "not long"
+	$(PYTEST) $(PARALLEL) -m "not long"
+
+test-avx2: .venv/installed-dev
+	$(AVX2) $(PYTEST) $(PARALLEL) -m "not long" $(ON_AVX2)
 
 test-long: .venv/installed-dev
-	.venv/bin/python -m pytest -m long
+	$(PYTEST) -m long
 
 check: .venv/installed-dev
 	.venv/bin/ruff format --check

@@ -43,7 +43,7 @@ from eyesight.training.batches import Batches, stream
 from eyesight.training.job import Job
 from eyesight.training.loop import train_step
 from eyesight.training.optim.averaging import AVERAGES, NoAverage
-from eyesight.training.plan.recommended import recommended
+from eyesight.training.plan.resolve import recommend
 from eyesight.training.state import TrainState
 from runs import accuracy, open_results, warm_up, write
 
@@ -326,7 +326,7 @@ def main() -> int:
         file,
         data=arguments.data,
         network=changed.name,
-        recipe=recommended(changed.name, data) | {"batch_size": BATCH_SIZE},
+        recipe=recommend(changed.name, data) | {"batch_size": BATCH_SIZE},
         pictures=len(data.train),
         length=length,
     )

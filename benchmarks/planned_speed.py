@@ -13,15 +13,16 @@ import argparse
 import sys
 from pathlib import Path
 
+import torch
+
 import eyesight
 import machine
-from eyesight.api.training import configuration
 from eyesight.device import choose_device, choose_precision, keep_freed_memory, synchronise
 from eyesight.models import network_spec
 from eyesight.training import loop
 from eyesight.training.job import prepare
 from eyesight.training.plan.planner import CANDIDATES, seconds_per_picture
-from eyesight.training.plan.recommended import recommended
+from eyesight.training.plan.resolve import read_request, recommend
 from eyesight.training.plan.speed import machine_speed
 from roofline import median_seconds
 
@@ -30,8 +31,13 @@ MEASURED = 0.4  # seconds, as for a budget of 40 s
 
 def seconds(data: eyesight.Dataset, network: str, precision: str, updates: int) -> float:
     """Return the median time that an update takes for each of its pictures, after two that are not counted."""
-    recipe = {f"recipe.{key}": value for key, value in recommended(network, data).items()}
-    job, state = prepare(data, configuration(None, {"model.name": network, "machine.precision": precision}, recipe))
+    recipe = {f"recipe.{key}": value for key, value in recommend(network, data).items()}
+    changes = recipe | {
+        "model.name": network,
+        "machine.precision": precision,
+        "machine.threads": torch.get_num_threads(),
+    }
+    job, state = prepare(data, read_request(changes=changes | recipe).config)
     state.network.train()
 
     def update() -> None:

@@ -27,12 +27,12 @@ from torch.profiler import ProfilerActivity, profile
 
 import eyesight
 import machine
-from eyesight.api.training import configuration
 from eyesight.cli.arguments import parse_setting
 from eyesight.models.layers import Conv, Linear, Whitening
 from eyesight.models.network import leaves
 from eyesight.training import loop
 from eyesight.training.job import Job, prepare
+from eyesight.training.plan.resolve import read_request
 from eyesight.training.state import TrainState
 
 KINDS = {
@@ -152,8 +152,11 @@ def main() -> int:
         "model.name": arguments.model,
         "recipe.batch_size": arguments.batch_size,
         "machine.precision": arguments.precision,
+        "machine.threads": torch.get_num_threads(),
     }
-    job, state = prepare(data, configuration(None, given, dict(map(parse_setting, arguments.settings))))
+    given = {key: value for key, value in given.items() if value is not None}
+    changes = given | dict(map(parse_setting, arguments.settings))
+    job, state = prepare(data, read_request(changes=changes).config)
     alone = convolutions(job, state)
     flops = sum(row["flops"] for row in alone)
     roof = flops / sum(row["seconds"] for row in alone)

@@ -40,7 +40,7 @@ FIGURES = Path(presets.__file__).with_name(presets.FIGURES_FILE)
 
 
 def train(
-    preset: presets.Preset, data: eyesight.Dataset, side: str, seed: int, threads: int | None
+    preset: presets.Tutorial, data: eyesight.Dataset, side: str, seed: int, threads: int | None
 ) -> dict[str, float]:
     """Train one side with one seed; return test accuracy, and seconds from the call to the end of the last epoch."""
     config = preset.configuration(ours=side == "ours", seed=seed)
@@ -142,11 +142,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data-dir", type=Path, required=True, help="holds mnist/, fashion-mnist/ and cifar-10/")
     parser.add_argument("--json", type=Path, help="where all runs are noted")
-    parser.add_argument("--tutorials", type=lambda text: text.split(","), default=list(presets.PRESETS))
+    parser.add_argument("--tutorials", type=lambda text: text.split(","), default=list(presets.TUTORIALS))
     parser.add_argument("--seeds", type=numbers, default=[0, 1, 2, 3, 4])
     parser.add_argument("--threads", type=int, help="of each training; all cores, where not given")
     parser.add_argument("--record", action="store_true", help="put the summaries into the package")
-    parser.add_argument("--choose", choices=list(presets.PRESETS), help="try ours on held-out pictures instead")
+    parser.add_argument("--choose", choices=list(presets.TUTORIALS), help="try ours on held-out pictures instead")
     parser.add_argument("--set", dest="settings", action="append", default=[], metavar="KEY=VALUE")
     arguments = parser.parse_args()
     if arguments.choose:

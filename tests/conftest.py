@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+
+# Tests run side by side, and some compare trainings bit by bit: with one thread, none is chosen by the clock.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import eyesight
 
@@ -66,6 +70,17 @@ _proofs = pytest.StashKey[list[str]]()
 def proof(pytestconfig: pytest.Config) -> Callable[[str], None]:
     """Note a line of figures, to be printed at the end of the whole session: what `make test-long` is run for."""
     return pytestconfig.stash.setdefault(_proofs, []).append
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hand the lines of a worker of pytest-xdist to the process that prints."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["proofs"] = session.config.stash.get(_proofs, [])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    node.config.stash.setdefault(_proofs, []).extend(getattr(node, "workeroutput", {}).get("proofs", []))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

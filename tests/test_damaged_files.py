@@ -201,6 +201,27 @@ def test_a_damaged_newest_state_costs_only_the_time_since_the_one_before(folder,
     assert (run / "model.safetensors").read_bytes() == (folder / "complete" / "model.safetensors").read_bytes()
 
 
+def test_damaged_later_states_do_not_push_out_the_new_ones(tmp_path, monkeypatch):
+    class State:
+        step = 5
+
+        def facts(self):
+            return {"step": self.step}
+
+        def arrays(self):
+            return {"a": np.zeros(2)}
+
+    for step in (8, 9):
+        (tmp_path / f"step-{step:09d}.safetensors").write_bytes(b"cut off")
+    state = State()
+    for state.step in (5, 6, 7):
+        checkpoint.save(state, tmp_path, identity={})
+        found, _ = checkpoint.newest(tmp_path)
+        assert found is not None
+        assert found.facts["step"] == state.step
+    assert [path.name for path in sorted(tmp_path.iterdir())] == [f"step-{n:09d}.safetensors" for n in (6, 7)]
+
+
 # -- the other files of a run ----------------------------------------------------------------------------------------
 
 TEXTS = ("run.json", "config.yaml", "environment.json", "metrics.jsonl", "events.jsonl")

@@ -11,6 +11,7 @@ import stat
 import struct
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from safetensors.numpy import load_file
 
 from eyesight import formats
 from eyesight.errors import FormatError
+from eyesight.formats import atomic_path
 
 DTYPES = ("f8", "f4", "f2", "i8", "i4", "i2", "i1", "u8", "u4", "u2", "u1", "?")
 
@@ -158,6 +160,13 @@ def test_an_error_of_a_rename_names_the_file_and_not_the_temporary_one(tmp_path)
         formats.write_bytes(tmp_path / "result", b"new")
     assert str(caught.value).endswith(f": '{tmp_path / 'result'}'")
     assert contents(tmp_path) == {"result"}
+
+
+def test_a_file_that_cannot_be_written_is_named_as_the_user_knows_it(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match=r"report\.json") as caught, atomic_path(tmp_path / "file" / "report.json"):
+        pass
+    assert caught.value.filename == str(tmp_path / "file" / "report.json")
 
 
 def test_a_failure_to_clean_up_does_not_hide_the_failure_before_it(tmp_path, monkeypatch):
@@ -351,6 +360,40 @@ def test_a_description_that_looks_like_a_checksum_does_no_harm(tmp_path):
     description = {"blank": "0" * 64, "checksum": "0" * 64, "quoted": '"checksum":"' + "0" * 64 + '"'}
     formats.write_tensors(tmp_path / "a.safetensors", {"0" * 64: np.zeros(2)}, description)
     assert formats.read_tensors(tmp_path / "a.safetensors")[1] == description
+
+
+def test_tensors_that_a_disk_reads_back_otherwise_are_noticed(tmp_path, monkeypatch):
+    path = tmp_path / "a.safetensors"
+    path.write_bytes(b"old")
+    sync = formats._sync
+
+    def rot(handle: int) -> None:
+        sync(handle)
+        os.pwrite(handle, b"\xff", os.fstat(handle).st_size - 1)
+
+    monkeypatch.setattr(formats, "_sync", rot)
+    with pytest.raises(FormatError, match="read back"):
+        formats.write_tensors(path, {"a": np.zeros(9)}, {})
+    assert path.read_bytes() == b"old"
+    assert contents(tmp_path) == {"a.safetensors"}
+
+
+def test_tensors_are_written_one_at_a_time_without_a_copy_of_the_whole(tmp_path):
+    """Sixteen arrays of 2 MB, each made when it is written: no more than one of them and a buffer are in memory."""
+    size = 1 << 18
+    arrays = {
+        str(i): formats.LazyArray(np.dtype(np.float64), (size,), lambda i=i: np.full(size, float(i))) for i in range(16)
+    }
+    tracemalloc.start()
+    try:
+        checksum = formats.write_tensors(tmp_path / "a.safetensors", arrays, {})
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 3 * 8 * size
+    found, _, found_checksum = formats.read_tensors(tmp_path / "a.safetensors")
+    assert found_checksum == checksum
+    assert all((found[str(i)] == i).all() for i in range(16))
 
 
 def test_a_type_that_cannot_be_read_back_is_not_written(tmp_path):

@@ -15,8 +15,9 @@ PACKAGE = Path(eyesight.__file__).parent
 # have yet stands here already, so that it falls into its place.
 ORDER = (
     ("errors",),
-    ("registry", "formats"),
-    ("metrics", "calibration", "intervals", "report"),
+    ("registry", "formats", "locks"),
+    ("metrics", "intervals", "report"),
+    ("calibration",),
     ("pictures", "device", "environment"),
     ("data", "models"),
     ("engine",),
@@ -31,6 +32,7 @@ ORDER = (
     ("api",),
     ("eyesight",),  # the public names; only the command line and users import them
     ("cli",),
+    ("__main__",),
 )
 RANK = {name: rank for rank, names in enumerate(ORDER) for name in names}
 BANNED = {name: {"training"} for name in ("evaluation", "explain", "export", "serve")}  # they start from the disk

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -110,11 +111,12 @@ def test_a_cut_off_predictions_file_is_refused(tmp_path):
         Predictions.load(path)
 
 
-def test_predictions_of_a_split_do_not_depend_on_how_it_is_gathered(digits_run):
+def test_predictions_of_a_split_do_not_depend_on_how_it_is_gathered(digits_run, monkeypatch):
     split = eyesight.load_data("digits").split("test")
     classifier = digits_run.classifier
     whole = predict_split(classifier, split, model="x")
-    parts = predict_split(classifier, split, model="x", batch_size=100)
+    monkeypatch.setattr("eyesight.predictions._GATHERED", 64 * 100)
+    parts = predict_split(classifier, split, model="x")
     np.testing.assert_allclose(whole.logits, parts.logits, atol=1e-5)
     assert whole.example_ids == parts.example_ids == tuple(split.example_ids)
     assert np.array_equal(whole.labels, split.labels)
@@ -391,6 +393,24 @@ def test_the_next_run_gets_the_first_free_number(tmp_path):
         (tmp_path / name).mkdir()
     assert next_run_path(tmp_path, "x").name == "x-3"
     assert next_run_path(tmp_path, "y").name == "y-1"
+
+
+def test_runs_that_start_at_the_same_moment_get_folders_of_their_own(tmp_path):
+    with ThreadPoolExecutor(8) as pool:
+        runs = list(pool.map(lambda _: RunFolder.create_next(tmp_path, "digits", {"seed": 0}), range(16)))
+    assert len({run.path for run in runs}) == 16
+
+
+def test_of_two_starts_in_one_folder_only_one_gets_it(tmp_path):
+    def start(_: int) -> bool:
+        try:
+            RunFolder.create(tmp_path / "run", {})
+        except RunError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(start, range(16))) == 1
 
 
 def test_a_run_without_a_model_says_how_to_go_on(tmp_path):

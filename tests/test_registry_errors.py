@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import signal
 import subprocess
 import sys
@@ -125,6 +127,35 @@ def test_the_program_lists_a_network_that_a_plug_in_brings(plug_in):
 def test_every_error_is_an_eyesight_error_with_its_exit_code(error, code):
     assert isinstance(error, errors.EyesightError)
     assert error.exit_code == code
+
+
+def error_classes(kind=errors.EyesightError):
+    return [kind, *(found for below in kind.__subclasses__() for found in error_classes(below))]
+
+
+@pytest.mark.parametrize("field", [None, "recipe.lr"])
+@pytest.mark.parametrize("kind", error_classes(), ids=lambda kind: kind.__name__)
+def test_every_error_survives_pickling(kind, field):
+    """Workers hand their errors to another process; the error of a class that takes other arguments too."""
+    arguments = {errors.UnknownNameError: ("network", "lenet", ["lenet5"]), errors.InterruptedRun: ("stopped", 15)}
+    error = kind(*arguments.get(kind, ("too large",)))
+    error.field = field
+    again = pickle.loads(pickle.dumps(error))
+    assert type(again) is kind
+    assert (str(again), vars(again), again.exit_code) == (str(error), vars(error), error.exit_code)
+    assert str(copy.copy(error)) == str(error)
+
+
+def test_an_error_names_its_field_as_whoever_asked_knows_it():
+    error = errors.UsageError("should be greater than 0; received: -1", field="recipe.lr")
+    assert str(error) == "recipe.lr: should be greater than 0; received: -1"
+    with (
+        pytest.raises(errors.UsageError, match=r"^--lr: should be greater than 0"),
+        errors.naming({"recipe.lr": "--lr"}.get),
+    ):
+        raise error
+    with pytest.raises(errors.RunError, match=r"^x: is locked$"), errors.naming(str.upper):
+        raise errors.RunError("x: is locked")
 
 
 def test_the_tree_of_errors_is_the_one_its_file_draws():

@@ -18,6 +18,7 @@ import json
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ import numpy as np
 import torch
 
 from eyesight.data import catalog
-from eyesight.lessons.tutorials.programs import PRESETS
+from eyesight.lessons.tutorials.programs import find
 from eyesight.models.layers import Conv, Flatten, Linear
 from eyesight.models.network import leaves
 from eyesight.training.batches import Batches
@@ -47,7 +48,7 @@ LIMIT = 1e-5  # after one update
 
 def double_job(name: str, data_dir: Path) -> tuple[Job, TrainState]:
     """Return a tutorial's job and first state, in float64."""
-    config = PRESETS.load(TUTORIALS[name])().configuration()
+    config = find(TUTORIALS[name]).configuration()
     wanted = config.data
     data = catalog.load(wanted.name, data_dir=data_dir, validation=wanted.validation, seed=wanted.split_seed)
     job, state = prepare(data, config)
@@ -61,8 +62,9 @@ def double_job(name: str, data_dir: Path) -> tuple[Job, TrainState]:
         replacement=config.recipe.sampling == "replacement",
     )
     network = state.network.double()
-    job = Job(data, job.config, job.preprocessing, batches, job.schedule, job.device, job.precision)
-    return job, TrainState(network, optimizers.build(network.named_parameters(), config.recipe), state.sums)
+    return replace(job, batches=batches), TrainState(
+        network, optimizers.build(network.named_parameters(), config.recipe), state.sums
+    )
 
 
 def to_keras(network: Any, values: dict[str, torch.Tensor]) -> list[np.ndarray]:

@@ -160,7 +160,7 @@ def _converted(name: str, spec: NetworkSpec) -> NetworkWeights:
     for module, (place, own) in zip(modules, [found for found in weighted if found[1]], strict=True):
         arrays |= {f"{place}.{key}": stored[f"{module}.{key}"].numpy() for key in own}
     weights = NetworkWeights(spec, arrays)
-    weights.check(str(path))
+    weights.check(str(path), size=path.stat().st_size)
     return weights
 
 

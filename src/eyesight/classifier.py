@@ -20,12 +20,12 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from .errors import FormatError, PictureError, UsageError
-from .formats import Arrays, read_tensors, upgrade, write_tensors
+from .formats import Arrays, Upgrade, read_tensors, upgrade, write_tensors
 from .metrics import softmax
 from .models.layers import Combinator
 from .models.network import NetworkSpec, NetworkWeights
+from .pictures.inputs import named_pictures
 from .pictures.preprocess import Pixels, Preprocessing, adapt, plain_memory, read_picture
-from .pictures.sources import picture_files
 from .pictures.views import Views, views_of
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from .models.torch_network import Watch
 
 MODEL_FORMAT: Final = "eyesight-model"
-MODEL_VERSION: Final = 1
+MODEL_VERSION: Final = 2
 
 _MAX_LAYERS = 4096  # more than any network has; building what a file claims beyond that would only take time
 _MOST_PICTURES = 256  # at a time: large enough for full speed on two cores
@@ -109,7 +109,7 @@ class ModelDescription(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: Literal["eyesight-model"]
-    version: Literal[1]
+    version: Literal[2]
     network: Annotated[NetworkSpec | OpaqueSpec, Field(discriminator="type")]
     classes: Annotated[tuple[str, ...], Field(min_length=1)]
     inference: InferenceSpec
@@ -186,7 +186,7 @@ class Classifier:
         self.checksum: str | None = None
         self._stored: NetworkWeights | None = None
         self._module: nn.Module | None = None
-        self._engine: tuple[Session, Watch | None, tuple[InferenceSpec, int | None]] | None = None
+        self._engine: tuple[Session, Watch | None, InferenceSpec] | None = None
         if isinstance(network, NetworkWeights):
             self._stored = network
         else:
@@ -237,10 +237,11 @@ class Classifier:
 
     def _session(self) -> Session | None:
         """Return the engine at work on the network as it is now; None where torch computes."""
-        settings = (self.inference, self.threads)
+        inference = self.inference
         if self._engine is not None:
             session, watch, made_for = self._engine
-            if made_for == settings and (watch is None or watch.unchanged(self.network)):
+            same = made_for is inference and session.threads == self.threads
+            if same and (watch is None or watch.unchanged(self.network)):
                 return session
         weights, watch = self._stored, None
         if weights is None:
@@ -254,7 +255,6 @@ class Classifier:
         from .engine.graph import build_graph, bytes_per_picture
         from .engine.session import Session
 
-        inference = self.inference
         graph = build_graph(
             weights.spec,
             weights.arrays,
@@ -263,7 +263,7 @@ class Classifier:
             temperature=inference.temperature,
         )
         held = bytes_per_picture(weights.spec, inference.views)
-        self._engine = Session(graph, bytes_per_picture=held, threads=self.threads), watch, settings
+        self._engine = Session(graph, bytes_per_picture=held, threads=self.threads), watch, inference
         return self._engine[0]
 
     def features(self) -> Features:
@@ -326,8 +326,8 @@ class Classifier:
         """Classify pictures of any size and kind.
 
         Args:
-            inputs: a file, folder or pattern; a Pillow image; an array (H, W) or (H, W, C) of uint8; or a list of
-                these.
+            inputs: a file, folder or pattern; the bytes of a file, or one opened for reading; a Pillow image; an array
+                (H, W) or (H, W, C) of uint8; or a list of these.
             top: how many classes to give for each picture.
             on_error: called with the error of every picture that cannot be read, which is then left out; without
                 it the first such error is raised.
@@ -346,7 +346,7 @@ class Classifier:
             names, pictures = [], []
             for name, picture in chunk:
                 try:
-                    pictures.append(read_picture(picture, self.inference.preprocessing))
+                    pictures.append(read_picture(picture, self.inference.preprocessing, name=name))
                     names.append(name)
                 except PictureError as error:
                     if on_error is None:
@@ -404,12 +404,12 @@ class Classifier:
         """
         path = Path(path)
         arrays, description, checksum = read_tensors(path)
-        description = upgrade(description, path, name=MODEL_FORMAT, version=MODEL_VERSION, upgrades={})
+        description = upgrade(description, path, name=MODEL_FORMAT, version=MODEL_VERSION, upgrades=_UPGRADES)
         parsed = parse_description(description, path)
         network: nn.Module | NetworkWeights
         if isinstance(parsed.network, NetworkSpec):
             network = NetworkWeights(parsed.network, arrays)
-            network.check(str(path))
+            network.check(str(path), size=path.stat().st_size)
         else:
             network = _filled_module(parsed, arrays, path, module)
         classifier = cls(
@@ -448,6 +448,19 @@ def parse_description(description: dict[str, Any], path: Path) -> ModelDescripti
     return parsed
 
 
+def _name_filter(description: dict[str, Any]) -> dict[str, Any]:
+    """Upgrade a description of version 1, when there was one way of scaling pictures and it was not named."""
+    try:
+        inference = description["inference"]
+        preprocessing = {**inference["preprocessing"], "resample": "bilinear"}
+    except (KeyError, TypeError):  # damaged, which `parse_description` will say
+        return description
+    return description | {"inference": {**inference, "preprocessing": preprocessing}}
+
+
+_UPGRADES: Final[dict[int, Upgrade]] = {1: _name_filter}
+
+
 def _count(tree: Combinator) -> int:
     """Return the number of layers in a tree, those that are made of others not counted."""
     return sum(_count(layer) if isinstance(layer, Combinator) else 1 for _, layer in tree.children)
@@ -471,31 +484,6 @@ def _filled_module(parsed: ModelDescription, arrays: Arrays, path: Path, module:
 def class_path(module: nn.Module) -> str:
     """Return "package.module.Class" of a module."""
     return f"{type(module).__module__}.{type(module).__qualname__}"
-
-
-def named_pictures(inputs: Any) -> Iterable[tuple[str, Any]]:
-    """Yield (name, something `decode` takes) for everything in `inputs`; see `Classifier.predict`."""
-    from PIL import Image
-
-    if isinstance(inputs, str | Path):
-        for path in picture_files([inputs]):
-            yield str(path), path
-    elif isinstance(inputs, Image.Image | bytes):
-        yield "picture", inputs
-    elif isinstance(inputs, np.ndarray):
-        fits = inputs.ndim == 2 or (inputs.ndim == 3 and inputs.shape[2] in (1, 3, 4))
-        if inputs.dtype != np.uint8 or not fits or not inputs.size:
-            raise UsageError(
-                f"inputs: expected a uint8 array (H, W) or (H, W, C), or a list of them; "
-                f"received: {inputs.dtype} of shape {inputs.shape}"
-            )
-        yield "array", Image.fromarray(inputs[..., 0] if inputs.ndim == 3 and inputs.shape[2] == 1 else inputs)
-    elif isinstance(inputs, Iterable) and getattr(inputs, "ndim", None) != 0:  # torch numbers claim to be iterable
-        for i, item in enumerate(inputs):
-            for name, picture in named_pictures(item):
-                yield (name if isinstance(item, str | Path) else f"{name} {i}"), picture
-    else:
-        raise UsageError(f"inputs: expected pictures or file names; received: {type(inputs).__name__}")
 
 
 def _chunks(items: Iterable[tuple[str, Any]], size: int) -> Iterable[list[tuple[str, Any]]]:

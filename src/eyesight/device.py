@@ -12,7 +12,7 @@ import functools
 import os
 import platform
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 import torch
@@ -37,7 +37,9 @@ def choose_device(name: str) -> torch.device:
         device = torch.device(name)
         torch.zeros(1, dtype=torch.float64, device=device).item()  # sums of losses are kept in float64
     except (RuntimeError, TypeError, AssertionError, NotImplementedError, AttributeError):
-        raise UsageError(f"--device {name}: not usable with this machine and build of torch; try auto or cpu") from None
+        raise UsageError(
+            f"{name} is not usable with this machine and build of torch; try auto or cpu", field="device"
+        ) from None
     return device
 
 
@@ -51,7 +53,7 @@ def choose_precision(name: str, device: torch.device) -> Precision:
     if name == "bf16":
         return "bf16"
     if name != "auto":
-        raise UsageError(f"--precision: expected auto, fp32 or bf16; received: {name!r}")
+        raise UsageError(f"expected auto, fp32 or bf16; received: {name!r}", field="precision")
     return "bf16" if _has_fast_bf16(device) and bf16_is_right(device) else "fp32"
 
 
@@ -59,6 +61,8 @@ def _has_fast_bf16(device: torch.device) -> bool:
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type != "cpu" or platform.machine() not in ("x86_64", "AMD64"):
+        return False
+    if not torch.backends.cpu.get_cpu_capability().startswith("AVX512"):  # older, or told to be (ATEN_CPU_CAPABILITY)
         return False
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
@@ -119,19 +123,32 @@ def keep_freed_memory() -> bool:
 
 
 @contextlib.contextmanager
-def threads(count: int | None = None) -> Iterator[None]:
-    """Let torch compute with so many CPU threads inside this context; None for as many as it has.
+def threads(asked: object = "auto") -> Iterator[None]:
+    """Let torch compute with so many CPU threads inside this context; as many as it has where no number is asked for.
 
     Whatever happened inside, it has as many as before afterwards.
     """
     before = torch.get_num_threads()
     try:
-        if count is not None:
-            torch.set_num_threads(count)
+        if isinstance(asked, int):
+            torch.set_num_threads(asked)
         yield
     finally:
         if torch.get_num_threads() != before:
             torch.set_num_threads(before)
+
+
+def set_first_threads(asked: int | str | Sequence[tuple[int, int]]) -> int:
+    """Let torch have the threads that a training prepares itself with; return how many it had.
+
+    One where it chooses them itself, which is what its first updates are made with: first weights can depend on it.
+    """
+    available = torch.get_num_threads()
+    if isinstance(asked, int):
+        torch.set_num_threads(asked)
+    else:
+        torch.set_num_threads(1 if isinstance(asked, str) else asked[0][1])
+    return available
 
 
 def synchronise(device: str | torch.device) -> None:

@@ -1,7 +1,10 @@
 """Every error a user can meet, as one tree.
 
-In: what went wrong, in words. Out: an exception whose text is one line that names the file or the argument, and
-the exit code of the command that met it. This file knows nothing of the rest of the project.
+In: what went wrong, in words, and the field that it is about. Out: an exception whose text is one line that names the
+file or the field, and the exit code of the command that met it. This file knows nothing of the rest of the project.
+
+A field is the dotted key of a configuration or the name of an argument. Whoever asked for it knows it by another name,
+and puts that in its place (`naming`): Python the argument, the command line the option.
 
     EyesightError            exit 1
     ├── UsageError           exit 2   the command, an argument or a configuration is wrong
@@ -18,14 +21,31 @@ the exit code of the command that met it. This file knows nothing of the rest of
 
 from __future__ import annotations
 
+import contextlib
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 
 class EyesightError(Exception):
-    """Base of all errors raised on purpose; its text is one line for the user."""
+    """Base of all errors raised on purpose; as a string it is one line for the user.
+
+    Attributes:
+        text: what is wrong.
+        field: what it is wrong with; None where the text says so.
+    """
 
     exit_code = 1
+
+    def __init__(self, text: str, *, field: str | None = None) -> None:
+        super().__init__(text)
+        self.text, self.field = text, field
+
+    def __str__(self) -> str:
+        return self.text if self.field is None else f"{self.field}: {self.text}"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restore, (type(self), self.args, self.__dict__)  # whatever `__init__` of its class takes
 
 
 class UsageError(EyesightError):
@@ -37,12 +57,12 @@ class UsageError(EyesightError):
 class UnknownNameError(UsageError):
     """A name that is not registered."""
 
-    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+    def __init__(self, kind: str, name: str, known: Iterable[str], *, field: str | None = None) -> None:
         """Name the `kind` of thing (for example "dataset"), what was `received`, and the nearest `known` name."""
         names = sorted(known)
         nearest = nearest_name(name, names)
         hint = f"did you mean {nearest!r}?" if nearest else f"known: {', '.join(names)}"
-        super().__init__(f"unknown {kind} {name!r}; {hint}")
+        super().__init__(f"unknown {kind} {name!r}; {hint}", field=field)
 
 
 class DataError(EyesightError):
@@ -79,6 +99,33 @@ class InterruptedRun(EyesightError):
     def __init__(self, message: str, signal_number: int) -> None:
         self.exit_code = 128 + signal_number
         super().__init__(message)
+
+
+def _restore(kind: type[EyesightError], args: tuple[Any, ...], values: dict[str, Any]) -> EyesightError:
+    """Return an error as it was pickled."""
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(values)
+    return error
+
+
+@contextlib.contextmanager
+def naming(rename: Callable[[str], str]) -> Iterator[None]:
+    """Let errors raised inside name what their field is called outside."""
+    try:
+        yield
+    except EyesightError as error:
+        if error.field is not None:
+            error.field = rename(error.field)
+        raise
+
+
+def concerns(field: str, key: str) -> bool:
+    """Tell whether one of two dotted keys is the other, or the whole that the other is a part of.
+
+    >>> concerns("recipe.early_stopping", "recipe.early_stopping.patience"), concerns("recipe.lr", "recipe.lrs")
+    (True, False)
+    """
+    return field == key or key.startswith(f"{field}.") or field.startswith(f"{key}.")
 
 
 def nearest_name(name: str, known: Iterable[str]) -> str | None:

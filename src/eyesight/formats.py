@@ -11,11 +11,13 @@ import contextlib
 import errno
 import hashlib
 import json
+import math
 import os
 import re
 import secrets
 import struct
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,7 @@ _KINDS = {dtype: kind for kind, dtype in _DTYPES.items()}
 _BLANK = "0" * 64  # stands where the checksum goes while the checksum is computed
 _MODE = 0o666  # of new files, less the user's umask
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\.tmp", re.DOTALL)
+_CHUNK = 1 << 20  # bytes read back at a time
 _MAX_HEADER = 64 << 20  # bytes; the largest header a real file of ours comes near is a few MB of example ids
 
 
@@ -57,11 +60,9 @@ def write_bytes(path: Path, data: bytes) -> None:
     """
     with _replacing(path) as (handle, temporary):
         _write_all(handle, data)
-        os.fsync(handle)
-        if hasattr(os, "posix_fadvise"):  # let go of the copy in memory, so that the disk itself is read back
-            os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_DONTNEED)
+        _sync(handle)
         if temporary.read_bytes() != data:
-            raise FormatError(f"{path}: what was read back differs from what was written; is the disk failing?")
+            raise _failing_disk(path)
 
 
 def append_line(path: Path, line: bytes) -> None:
@@ -123,7 +124,7 @@ def _naming(path: Path) -> Iterator[None]:
         raise
 
 
-def _write_all(handle: int, data: bytes) -> None:
+def _write_all(handle: int, data: bytes | memoryview) -> None:
     """Write all of `data`: the system may take less at a time, as with more than 2 GiB or the last bytes of a disk."""
     rest = memoryview(data)
     while rest:
@@ -131,6 +132,17 @@ def _write_all(handle: int, data: bytes) -> None:
         if written == 0:
             raise OSError(errno.EIO, "nothing more could be written")
         rest = rest[written:]
+
+
+def _sync(handle: int) -> None:
+    """Make a file durable, and let go of the copy in memory, so that the disk itself is read back."""
+    os.fsync(handle)
+    if hasattr(os, "posix_fadvise"):
+        os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def _failing_disk(path: Path) -> FormatError:
+    return FormatError(f"{path}: what was read back differs from what was written; is the disk failing?")
 
 
 def sync_folder(folder: Path) -> None:
@@ -200,41 +212,91 @@ def upgrade(
     return dict(value)
 
 
-def write_tensors(path: Path, arrays: Mapping[str, np.ndarray[Any, Any]], description: Mapping[str, Any]) -> str:
+@dataclass(frozen=True)
+class LazyArray:
+    """An array that is made when it is written, and let go of then.
+
+    Attributes:
+        dtype, shape: of what `load` returns.
+        load: returns the array.
+    """
+
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    load: Callable[[], np.ndarray[Any, Any]]
+
+
+Storable = np.ndarray[Any, Any] | np.generic | LazyArray
+
+
+def write_tensors(path: Path, arrays: Mapping[str, Storable], description: Mapping[str, Any]) -> str:
     """Write named arrays and a JSON `description` as one checksummed safetensors file, atomically.
 
     The description lies under `eyesight` in the safetensors metadata, so any safetensors reader opens the file.
     `checksum` in the metadata is the SHA-256 of the whole file with the checksum's own 64 characters as zeros.
+    One array after the other is written, and what was written is read back in parts: no copy of the whole is made.
 
     Returns:
         The checksum, as 64 hexadecimal digits.
+
+    Raises:
+        OSError: with `path` as its file name.
+        FormatError: an array that cannot be saved, or other bytes came back than were written.
     """
-    data, checksum = pack_tensors(arrays, description)
-    write_bytes(path, data)
+    header, names = _header(arrays, description)
+    with _replacing(path) as (handle, temporary):
+        digest = hashlib.sha256(header)
+        _write_all(handle, header)
+        for name in names:
+            part = _little_endian(arrays[name])
+            digest.update(part)
+            _write_all(handle, part)
+        checksum = digest.hexdigest()
+        os.lseek(handle, 0, os.SEEK_SET)  # the checksum is known only now
+        _write_all(handle, _with_checksum(header, _BLANK, checksum))
+        _sync(handle)
+        with temporary.open("rb") as file:
+            found = hashlib.sha256(_with_checksum(file.read(len(header)), checksum, _BLANK))
+            while chunk := file.read(_CHUNK):
+                found.update(chunk)
+        if found.hexdigest() != checksum:
+            raise _failing_disk(path)
     return checksum
 
 
-def pack_tensors(arrays: Mapping[str, np.ndarray[Any, Any]], description: Mapping[str, Any]) -> tuple[bytes, str]:
+def pack_tensors(arrays: Mapping[str, Storable], description: Mapping[str, Any]) -> tuple[bytes, str]:
     """Return the bytes that `write_tensors` writes, and their checksum.
 
     The same contents give the same bytes; the safetensors package's own writer orders its metadata by chance.
     """
+    header, names = _header(arrays, description)
+    body = b"".join(_little_endian(arrays[name]) for name in names)
+    checksum = hashlib.sha256(header + body).hexdigest()
+    return _with_checksum(header, _BLANK, checksum) + body, checksum
+
+
+def _header(arrays: Mapping[str, Storable], description: Mapping[str, Any]) -> tuple[bytes, list[str]]:
+    """Return what a tensor file begins with, its checksum blank, and the names in the order of their bytes."""
     table: dict[str, Any] = {"__metadata__": {"checksum": _BLANK, "eyesight": json.dumps(description)}}
-    parts, end = [], 0
-    for key in sorted(arrays, key=lambda key: (-arrays[key].dtype.itemsize, key)):  # widest first: all stay aligned
-        array = np.asarray(arrays[key])
-        kind = _KINDS.get(array.dtype.newbyteorder("<"))
+    names = sorted(arrays, key=lambda key: (-arrays[key].dtype.itemsize, key))  # widest first: all stay aligned
+    end = 0
+    for name in names:
+        dtype, shape = arrays[name].dtype, arrays[name].shape
+        kind = _KINDS.get(dtype.newbyteorder("<"))
         if kind is None:
-            raise FormatError(f"tensor {key!r}: cannot be saved (its type is {array.dtype})")
-        parts.append(array.astype(_DTYPES[kind], copy=False).tobytes())
-        start, end = end, end + array.nbytes
-        table[key] = {"dtype": kind, "shape": array.shape, "data_offsets": [start, end]}
+            raise FormatError(f"tensor {name!r}: cannot be saved (its type is {dtype})")
+        start, end = end, end + dtype.itemsize * math.prod(shape)
+        table[name] = {"dtype": kind, "shape": shape, "data_offsets": [start, end]}
     header = json.dumps(table, separators=(",", ":")).encode()
     header += b" " * (-len(header) % 8)
-    blank = b"".join((struct.pack("<Q", len(header)), header, *parts))
-    checksum = hashlib.sha256(blank).hexdigest()
-    end_of_header = 8 + len(header)
-    return _with_checksum(blank[:end_of_header], _BLANK, checksum) + blank[end_of_header:], checksum
+    return struct.pack("<Q", len(header)) + header, names
+
+
+def _little_endian(array: Storable) -> memoryview:
+    """Return the bytes of an array in C order, copied only where they do not lie so already."""
+    loaded = array.load() if isinstance(array, LazyArray) else np.asarray(array)
+    ordered = np.ascontiguousarray(loaded, loaded.dtype.newbyteorder("<"))
+    return ordered.reshape(-1).view(np.uint8).data
 
 
 def _with_checksum(head: bytes, old: str, new: str) -> bytes:

@@ -22,6 +22,8 @@ from .metrics import softmax
 
 PREDICTIONS_FORMAT, PREDICTIONS_VERSION = "eyesight-predictions", 1
 
+_GATHERED = 16 << 20  # bytes of pictures at a time
+
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
@@ -114,17 +116,16 @@ class _Description(BaseModel):
     classes: tuple[str, ...]
 
 
-def predict_split(predictor: Predictor, split: Split, *, model: str, batch_size: int = 4096) -> Predictions:
+def predict_split(predictor: Predictor, split: Split, *, model: str) -> Predictions:
     """Classify every example of a split.
 
     Args:
         predictor: a classifier, or anything with its protocol.
         split: the pictures.
         model: checksum of the model file, to be noted.
-        batch_size: pictures gathered at a time.
     """
     none = np.empty((0, len(predictor.classes)), np.float32)
-    logits = np.concatenate([none, *(predictor.logits(batch) for batch in split.batches(batch_size))])
+    logits = np.concatenate([none, *(predictor.logits(batch) for batch in split.batches(memory=_GATHERED))])
     return Predictions(
         example_ids=tuple(split.example_ids),
         labels=split.labels,

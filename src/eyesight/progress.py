@@ -13,58 +13,29 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from .studies.events import RunBegun, RunFinished
-from .training.events import Ended, EpochEnded, Event, Planned, Started, Warned
+from .training.events import Ended, EpochEnded, Event, Planned, Started, ThreadsChosen, Warned
 from .training.events import Progress as ProgressEvent
 
 _QUIET_SECONDS = 10  # without a terminal, long epochs get a line this often
 
 
-class ProgressReport:
-    """A listener that shows loss, accuracy, pictures per second and the time left."""
+class Report:
+    """What a person reads meanwhile: lines, and on a terminal a bar below them."""
 
     def __init__(self, stream: IO[str] | None = None) -> None:
         self.console = Console(file=stream or sys.stderr, highlight=False, soft_wrap=True, markup=False, emoji=False)
         self.bar: Progress | None = None
         self.task = TaskID(0)
-        self.epochs: int | None = None
         self.spoke = time.monotonic()
 
-    def __call__(self, event: Event) -> None:
-        """Show one event."""
-        match event:
-            case Planned():
-                smaller = ", with smaller pictures at first" if event.recipe.get("resolution") else ""
-                self.console.print(
-                    f"{event.network}: about {event.epochs:.1f} epochs in this time, "
-                    f"at {event.rate / 1e9:,.0f} GFLOP/s{smaller}"
-                )
-            case Started():
-                self._start(event)
-            case ProgressEvent():
-                text = progress_text(event, self.epochs)
-                if self.bar:
-                    self.bar.update(self.task, completed=event.progress, status=text)
-                elif time.monotonic() - self.spoke >= _QUIET_SECONDS:
-                    self._say(text)
-            case EpochEnded():
-                self._say(epoch_text(event.row, self.epochs))
-            case Warned():
-                self.console.print(f"warning: {event.message}")
-            case Ended():
-                self._end(event)
-            case _:
-                pass
-
-    def _say(self, text: str) -> None:
+    def say(self, text: str) -> None:
+        """Print a line."""
         self.console.print(text)
         self.spoke = time.monotonic()
 
-    def _start(self, event: Started) -> None:
-        self.epochs = event.epochs
-        self.console.print(
-            f"{event.network}, {event.examples:,} training pictures, {_length(event)}, "
-            f"{event.device}, {event.precision}" + (f"; going on at step {event.step:,}" if event.step else "")
-        )
+    def open_bar(self, status: str = "") -> None:
+        """Show a bar, where there is a terminal."""
+        self.spoke = time.monotonic()
         if self.console.is_terminal:
             columns = (
                 BarColumn(bar_width=24),
@@ -74,86 +45,113 @@ class ProgressReport:
             self.bar = Progress(*columns, console=self.console, transient=True)
             self.bar.start()
             self.console.show_cursor(True)  # a second Ctrl-C leaves no time to bring it back
-            self.task = self.bar.add_task("", total=1.0, status="")
+            self.task = self.bar.add_task("", total=1.0, status=status)
 
-    def _end(self, event: Ended) -> None:
+    def move_bar(self, progress: float, *, status: str, line: str) -> None:
+        """Show how far it is: in the bar, or in a line now and then."""
+        if self.bar:
+            self.bar.update(self.task, completed=progress, status=status)
+        elif time.monotonic() - self.spoke >= _QUIET_SECONDS:
+            self.say(line)
+
+    def close_bar(self) -> None:
+        """Let go of the terminal."""
         if self.bar:
             self.bar.stop()
-        if event.status == "complete":
-            self.console.print(f"done in {duration(event.seconds)} ({event.reason})")
+            self.bar = None
 
 
-class StudyReport:
+class ProgressReport(Report):
+    """A listener that shows loss, accuracy, pictures per second and the time left."""
+
+    epochs: int | None = None
+    updates: int | None = None
+
+    def __call__(self, event: Event) -> None:
+        """Show one event."""
+        match event:
+            case Planned():
+                smaller = ", with smaller pictures at first" if event.recipe.get("resolution") else ""
+                self.say(
+                    f"{event.network}: about {event.epochs:.1f} epochs in this time, "
+                    f"at {event.rate / 1e9:,.0f} GFLOP/s{smaller}"
+                )
+            case Started():
+                self.epochs, self.updates = event.epochs, event.updates
+                self.say(start_text(event))
+                self.open_bar()
+            case ProgressEvent():
+                text = progress_text(event, self.epochs, self.updates)
+                self.move_bar(event.progress, status=text, line=text)
+            case EpochEnded():
+                self.say(epoch_text(event.row, self.epochs, self.updates))
+            case ThreadsChosen():
+                self.say(f"threads: {event.threads} of {event.available} ({event.reason})")
+            case Warned():
+                self.say(f"warning: {event.message}")
+            case Ended():
+                self.close_bar()
+                if event.status == "complete":
+                    self.say(f"done in {duration(event.seconds)} ({event.reason})")
+            case _:
+                pass
+
+
+class StudyReport(Report):
     """A listener that shows a line for each run of a study with the time left; within a run a bar, or lines."""
 
-    def __init__(self, stream: IO[str] | None = None) -> None:
-        self.console = Console(file=stream or sys.stderr, highlight=False, soft_wrap=True, markup=False, emoji=False)
-        self.bar: Progress | None = None
-        self.task = TaskID(0)
-        self.run = ""
-        self.spoke = time.monotonic()
+    run = ""
 
     def __call__(self, event: Event | RunBegun | RunFinished) -> None:
         """Show one event."""
         match event:
             case RunBegun():
-                self._begin(event)
+                place = f"{event.number:>{len(str(event.total))}} of {event.total}"
+                self.run = f"run {place}  {event.label}, seed {event.seed}"
+                self.open_bar(self.run)
             case ProgressEvent():
-                self._go_on(event)
+                left = duration(event.seconds_left)
+                line = f"{self.run}: {100 * event.progress:.0f} %, {left} left of this run"
+                self.move_bar(event.progress, status=self.run, line=line)
             case Warned():
-                self.console.print(f"warning: {event.message}")
+                self.say(f"warning: {event.message}")
             case Ended():
-                self._close()
+                self.close_bar()
             case RunFinished():
-                self._finish(event)
+                self.close_bar()
+                self.say(f"{self.run}: {result_text(event)}")
             case _:
                 pass
 
-    def _begin(self, event: RunBegun) -> None:
-        place = f"{event.number:>{len(str(event.total))}} of {event.total}"
-        self.run = f"run {place}  {event.label}, seed {event.seed}"
-        self.spoke = time.monotonic()
-        if self.console.is_terminal:
-            columns = (BarColumn(bar_width=24), TextColumn("{task.percentage:>3.0f} %"), TextColumn(self.run))
-            self.bar = Progress(*columns, console=self.console, transient=True)
-            self.bar.start()
-            self.console.show_cursor(True)  # a second Ctrl-C leaves no time to bring it back
-            self.task = self.bar.add_task("", total=1.0)
 
-    def _go_on(self, event: ProgressEvent) -> None:
-        if self.bar:
-            self.bar.update(self.task, completed=event.progress)
-        elif time.monotonic() - self.spoke >= _QUIET_SECONDS:
-            left = duration(event.seconds_left)
-            self.console.print(f"{self.run}: {100 * event.progress:.0f} %, {left} left of this run")
-            self.spoke = time.monotonic()
-
-    def _close(self) -> None:
-        if self.bar:
-            self.bar.stop()
-            self.bar = None
-
-    def _finish(self, event: RunFinished) -> None:
-        self._close()
-        result = event.result
-        left = f"; about {duration(event.seconds_left)} left" if event.seconds_left else ""
-        self.console.print(
-            f"{self.run}: train {result.train_accuracy:.4f}, test {result.test_accuracy:.4f}, "
-            f"{duration(result.seconds)}{left}"
-        )
+def start_text(event: Started) -> str:
+    """Return the line with which a training begins."""
+    return (
+        f"{event.network}, {event.examples:,} training pictures, {_length(event)}, "
+        f"{event.device}, {event.precision}" + (f"; going on at step {event.step:,}" if event.step else "")
+    )
 
 
-def progress_text(event: ProgressEvent, epochs: int | None) -> str:
+def result_text(event: RunFinished) -> str:
+    """Return what came of one run of a study, and the time left for the others."""
+    result = event.result
+    left = f"; about {duration(event.seconds_left)} left" if event.seconds_left else ""
+    return f"train {result.train_accuracy:.4f}, test {result.test_accuracy:.4f}, {duration(result.seconds)}{left}"
+
+
+def progress_text(event: ProgressEvent, epochs: int | None, updates: int | None = None) -> str:
     """Return what stands beside the bar."""
     return (
-        f"epoch {_of(event.epoch, epochs)}  loss {event.loss:.4f}  accuracy {event.accuracy:.4f}  "
+        f"{_place(event.epoch, epochs, event.step, updates)}  loss {event.loss:.4f}  accuracy {event.accuracy:.4f}  "
         f"{event.rate:,.0f} pictures/s  {duration(event.seconds_left)} left"
     )
 
 
-def epoch_text(row: dict[str, Any], epochs: int | None) -> str:
-    """Return the line of one epoch."""
-    text = f"epoch {_of(row['epoch'], epochs)}  loss {row['loss']:.4f}  accuracy {row['accuracy']:.4f}"
+def epoch_text(row: dict[str, Any], epochs: int | None, updates: int | None = None) -> str:
+    """Return the line of one epoch, or of one look at the validation pictures in a training that counts updates."""
+    text = (
+        f"{_place(row['epoch'], epochs, row['step'], updates)}  loss {row['loss']:.4f}  accuracy {row['accuracy']:.4f}"
+    )
     if "val_loss" in row:
         text += f"  val_loss {row['val_loss']:.4f}  val_accuracy {row['val_accuracy']:.4f}"
     return f"{text}  {duration(row['seconds'])}"
@@ -167,8 +165,10 @@ def _length(event: Started) -> str:
     return f"{length} of {event.steps_per_epoch:,} updates"
 
 
-def _of(epoch: int, epochs: int | None) -> str:
-    return str(epoch) if epochs is None else f"{epoch:>{len(str(epochs))}}/{epochs}"
+def _place(epoch: int, epochs: int | None, step: int, updates: int | None) -> str:
+    if updates is not None:
+        return f"update {step:>{len(f'{updates:,}')},}/{updates:,}"
+    return f"epoch {epoch}" if epochs is None else f"epoch {epoch:>{len(str(epochs))}}/{epochs}"
 
 
 def duration(seconds: float) -> str:

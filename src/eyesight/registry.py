@@ -56,10 +56,10 @@ class Registry(Mapping[str, str]):
         self._plug_ins()
         return len(self._entries)
 
-    def check(self, name: str) -> str:
-        """Return `name` if it is registered; otherwise raise `UnknownNameError` with the nearest name."""
+    def check(self, name: str, *, field: str | None = None) -> str:
+        """Return `name` if it is registered; otherwise raise `UnknownNameError` of `field` with the nearest name."""
         if name not in self:
-            raise UnknownNameError(self.kind, name, self)
+            raise UnknownNameError(self.kind, name, self, field=field)
         return name
 
     def load(self, name: str) -> Any:

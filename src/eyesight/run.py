@@ -8,10 +8,13 @@ configuration and the checkpoints contain only as plain data.
     environment.json    versions, device, threads, precision, dataset fingerprint, timings
     metrics.jsonl       a line for every epoch
     clock.jsonl         of a training by the clock: its progress before each update
+    threads.jsonl       of a training that chose its CPU threads: every choice, before the update it was made for
     events.jsonl        a line for everything that happened
     model.safetensors   the classifier; last.safetensors beside it where the best weights are not the last
     checkpoints/        the state of the training, the last two
-    evaluation/         one folder for each split and model: predictions, report, figures
+    figures/            PNG files: curves and predictions of the training, and those of every evaluation
+    evaluation/         one folder for each split and model: predictions, report
+    overfitting.json    right answers on training pictures and on others, with the kept weights
     tutorial/           of a run of `eyesight tutorial`: the figures that the tutorial draws
 """
 
@@ -20,15 +23,14 @@ from __future__ import annotations
 import contextlib
 import datetime
 import json
-import os
 import shutil
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
 import yaml
 
+from . import locks
 from .errors import FormatError, RunError
 from .formats import (
     append_line,
@@ -49,7 +51,6 @@ REPORT_FORMAT, REPORT_VERSION = "eyesight-report", 1
 PREDICTIONS_FILE, REPORT_FILE = "predictions.safetensors", "report.json"  # in an evaluation's folder
 
 _METRICS = {"epoch", "step", "loss", "accuracy", "seconds"}  # what every line of metrics.jsonl has
-_LOCK, _LOCK_ATTEMPTS = "lock", 5
 
 Status = Literal["running", "complete", "interrupted", "failed"]
 
@@ -109,12 +110,12 @@ class RunFolder:
 
     def _may_go(self, path: Path) -> bool:
         """Tell whether a file is all that an earlier `create` came to, which was killed or met a full disk."""
-        return path.name == _LOCK or (is_temporary(path) and path.name.startswith(f".{self._run_file.name}."))
+        return path.name == locks.LOCK_FILE or (is_temporary(path) and path.name.startswith(f".{self._run_file.name}."))
 
     def _clear(self) -> None:
         """Remove all but the lock, the run file last: what is left of a run can be replaced again."""
         for path in sorted(self.path.iterdir(), key=lambda path: path == self._run_file):
-            if path.name == _LOCK:
+            if path.name == locks.LOCK_FILE:
                 continue
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
@@ -157,6 +158,11 @@ class RunFolder:
         return self.path / "clock.jsonl"
 
     @property
+    def threads_file(self) -> Path:
+        """The record of a training that chose its CPU threads: each choice and the update it was made before."""
+        return self.path / "threads.jsonl"
+
+    @property
     def checkpoints_folder(self) -> Path:
         """Where the states of the training lie."""
         return self.path / "checkpoints"
@@ -165,6 +171,16 @@ class RunFolder:
     def tutorial_folder(self) -> Path:
         """Where the figures of a tutorial lie."""
         return self.path / "tutorial"
+
+    @property
+    def figures_folder(self) -> Path:
+        """Where the figures of training and evaluations lie."""
+        return self.path / "figures"
+
+    @property
+    def overfitting_file(self) -> Path:
+        """What was measured of training pictures and others, to tell whether the classifier overfits."""
+        return self.path / "overfitting.json"
 
     def evaluation_folder(self, split: str, fingerprint: str) -> Path:
         """Where what was derived from one split lies; `fingerprint` tells models and data apart."""
@@ -255,43 +271,33 @@ class RunFolder:
                 raise FormatError(f"{path}: line {number} should have {', '.join(sorted(_METRICS))}")
         return rows
 
+    def trained_epochs(self, rows: Sequence[dict[str, Any]]) -> list[float] | None:
+        """Return the times through the training pictures at every row of `metrics`; None where that is not known.
+
+        Rows are looks at the validation pictures, which need not lie an epoch apart. Runs of older versions do not say
+        how many updates an epoch has.
+        """
+        per_epoch = self.about().get("steps_per_epoch")
+        if isinstance(per_epoch, int) and per_epoch > 0:
+            return [row["step"] / per_epoch for row in rows]
+        recipe = self.read_config().get("recipe", {}) if self.has_config else {}
+        return None if recipe.get("validate_every") else [float(row["epoch"]) for row in rows]
+
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold the run for this process; the system lets go of it when the process ends, however it ends.
+        """Hold the run for this process.
 
         Raises:
             RunError: another process holds it.
         """
-        import fcntl
-
-        handle = os.open(self.path / _LOCK, os.O_RDWR | os.O_CREAT, 0o666)
-        try:
-            for attempt in range(_LOCK_ATTEMPTS):
-                try:
-                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    if attempt == _LOCK_ATTEMPTS - 1:
-                        raise RunError(f"{self.path}: another process is using this run") from None
-                    time.sleep(0.05)  # it may only be `is_locked` of another process, which lets go at once
+        with locks.hold(self.path, doing="using this run"):
             for folder in (self.path, self.checkpoints_folder):  # which only the holder of the lock writes to
                 remove_temporaries(folder)
             yield
-        finally:
-            os.close(handle)
 
     def is_locked(self) -> bool:
         """Tell whether a process holds the run."""
-        import fcntl
-
-        try:
-            with (self.path / _LOCK).open("rb") as file:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        except OSError:  # never locked, or not to be read
-            return False
-        return False
+        return locks.is_held(self.path)
 
 
 def read_config_file(path: Path) -> dict[str, Any]:

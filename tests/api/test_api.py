@@ -19,7 +19,7 @@ from eyesight.errors import RunError, UnknownNameError, UsageError
 from eyesight.formats import read_tensors
 
 PUBLIC = [
-    "Classifier", "Dataset", "Evaluation", "EyesightError", "Prediction", "Predictions", "Report", "Run", "Split",
+    "Answer", "Classifier", "Dataset", "Evaluation", "EyesightError", "Predictions", "Report", "Run", "Split",
     "Study", "__version__", "from_arrays", "load_classifier", "load_data", "open_run", "resume", "study", "summary",
     "train", "tutorial",
 ]  # fmt: skip
@@ -106,18 +106,18 @@ def test_settings_reach_any_entry_and_win(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"epoch": 3}, "unknown key 'recipe.epoch'; did you mean 'recipe.epochs'?"),
-        ({"epochs": 0}, "recipe.epochs: should be greater than or equal to 1; received: 0"),
-        ({"lr": float("nan")}, "recipe.lr: should be a finite number; received: nan"),
-        ({"validation": 0.9}, 'data.validation: expected a share from 0 to 0.5, or "test"; received: 0.9'),
-        ({"optimizer": "adem"}, "unknown optimizer 'adem'; did you mean 'adam'?"),
-        ({"schedule": "cosin"}, "unknown schedule 'cosin'; did you mean 'cosine'?"),
-        ({"model": "lenet"}, "unknown network 'lenet'; did you mean 'lenet5'?"),
+        ({"epoch": 3}, "epoch: unknown key; did you mean 'epochs'?"),
+        ({"epochs": 0}, "epochs: should be greater than or equal to 1; received: 0"),
+        ({"lr": float("nan")}, "lr: should be a finite number; received: nan"),
+        ({"validation": 0.9}, 'validation: expected a share from 0 to 0.5, or "test"; received: 0.9'),
+        ({"optimizer": "adem"}, "optimizer: unknown optimizer 'adem'; did you mean 'adam'?"),
+        ({"schedule": "cosin"}, "schedule: unknown schedule 'cosin'; did you mean 'cosine'?"),
+        ({"model": "lenet"}, "model: unknown network 'lenet'; did you mean 'lenet5'?"),
         ({"model": "small-cnn"}, "small-cnn needs pictures of at least 18x18 pixels; received: 8x8"),
-        ({"precision": "fp8"}, "machine.precision: should be 'auto', 'fp32' or 'bf16'; received: 'fp8'"),
-        ({"early_stopping": 3}, "recipe.early_stopping: should be a mapping; received: 3"),
-        ({"settings": {"recipes.lr": 1}}, "unknown key 'recipes'; did you mean 'recipe'?"),
-        ({"accumulate": 65}, "recipe.accumulate: should be at most the batch size, 64; received: 65"),
+        ({"precision": "fp8"}, "precision: should be 'auto', 'fp32' or 'bf16'; received: 'fp8'"),
+        ({"early_stopping": 3}, "early_stopping: should be a mapping; received: 3"),
+        ({"settings": {"recipes.lr": 1}}, "recipes: unknown key; did you mean 'recipe'?"),
+        ({"accumulate": 65}, "accumulate: should be at most the batch size, 64; received: 65"),
     ],
 )
 def test_a_wrong_argument_is_named_and_nothing_written(

@@ -6,9 +6,9 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 import eyesight
+from eyesight.bench import measure
 from eyesight.bench import report as bench_report
 from eyesight.bench import settings as bench_settings
 from eyesight.bench.figure import throughput
@@ -29,6 +30,8 @@ from eyesight.cli.bench import whole_numbers
 from eyesight.errors import UsageError
 from eyesight.models.torch_network import to_arrays
 from eyesight.pictures.preprocess import Preprocessing
+from eyesight.training.job import Job, prepare
+from eyesight.training.state import TrainState
 
 LENET = ("bench", "lenet5", "--input", "28x28x1", "--threads", "1", "--devices", "cpu", "--seconds", "0.05")
 ON_CPU = Setting("training", "cpu", "fp32", 1, 8)
@@ -54,7 +57,6 @@ def test_json_says_what_was_measured_where_and_how_fast(capsys: pytest.CaptureFi
     assert result["parameters"] == 61_706
     assert result["machine"]["packages"]["torch"] == torch.__version__
     assert list(result["machine"]["devices"]) == ["cpu"]
-    assert result["machine"]["load"] >= 0
     assert [(row["task"], row["batch_size"]) for row in result["results"]] == [
         ("training", 1), ("training", 8), ("prediction", 1), ("prediction", 8)
     ]  # fmt: skip
@@ -86,57 +88,78 @@ def test_speed_ups_are_against_the_most_threads_at_the_same_task_and_batch_size(
     bench.rates = {setting: [rate] * ROUNDS for setting, rate in rates.items()}
     report = report_of(bench)
     assert report.reference == "cpu fp32 (2 threads)"
-    assert [row.speed_up for row in report.rows] == [1, 2, 1, 3, 1, 0.5, 1, 10]
+    assert [row.speed_up for row in report.results] == [1, 2, 1, 3, 1, 0.5, 1, 10]
 
 
-def test_the_training_that_is_timed_changes_the_weights_and_the_prediction_does_not() -> None:
+@pytest.fixture
+def prepared(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Job, TrainState]]:
+    """What the workloads of a bench are made of, in order."""
+    made: list[tuple[Job, TrainState]] = []
+
+    def noting(*arguments: Any) -> tuple[Job, TrainState]:
+        made.append(prepare(*arguments))
+        return made[-1]
+
+    monkeypatch.setattr(measure, "prepare", noting)
+    return made
+
+
+def test_what_is_timed_is_a_whole_update_and_the_logits_of_a_classifier(
+    prepared: list[tuple[Job, TrainState]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     bench = lenet(ON_CPU, PREDICT)
-    predict, train = bench.workload(PREDICT), bench.workload(ON_CPU)
-    network = bench.states["cpu"].network
-    before = to_arrays(network)
-    predict()
-    assert all(np.array_equal(before[name], array) for name, array in to_arrays(network).items())
-    bench.workload(ON_CPU)()
+    train, predict = bench.workload(ON_CPU), bench.workload(PREDICT)
+    (_, trained), (_, still) = prepared
+    assert (trained.network.training, still.network.training) == (True, False)
+    before = to_arrays(trained.network)
     train()
-    assert bench.states["cpu"].step == 2
-    assert all(not np.array_equal(before[name], array) for name, array in to_arrays(network).items())
-
-
-def test_each_task_runs_in_its_own_mode_however_they_take_turns() -> None:
-    bench = lenet(ON_CPU, PREDICT)
-    for setting in (ON_CPU, PREDICT, ON_CPU):
-        bench.workload(setting)
-        assert bench.states["cpu"].network.training == (setting.task == "training")
+    train()
+    assert trained.step == 2
+    assert all(not np.array_equal(before[name], array) for name, array in to_arrays(trained.network).items())
+    asked: list[tuple[int | None, Any, Any]] = []
+    noting = lambda self, pictures: asked.append((self.threads, pictures.shape, pictures.dtype))  # noqa: E731
+    monkeypatch.setattr(Classifier, "logits", noting)
+    predict()
+    assert asked == [(1, (8, 28, 28, 1), np.uint8)]
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 5000])
-def test_every_batch_is_a_whole_one_also_where_an_epoch_ends(batch_size: int) -> None:
+def test_every_batch_is_a_whole_one_also_where_an_epoch_ends(
+    batch_size: int, prepared: list[tuple[Job, TrainState]]
+) -> None:
     setting = Setting("training", "cpu", "fp32", 1, batch_size)
-    bench = lenet(setting)
-    bench.workload(setting)
-    batches = bench._jobs["cpu", "fp32", batch_size].batches
+    lenet(setting).workload(setting)
+    batches = prepared[0][0].batches
     assert len(batches.batch(batches.steps_per_epoch - 1)[1]) == batch_size
     assert len(batches.split) >= len(random_pictures((28, 28, 1), 10).train)
 
 
 class Slow(Bench):
-    """Every step takes two milliseconds, the first of all settings 300; it notes whose turn it is."""
+    """Every step takes two milliseconds, the first of all 300, on a clock of its own; it notes whose turn it is."""
 
-    turns: list[Setting]
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.turns: list[Setting] = []
+        self.now = 0.0
 
     def workload(self, setting: Setting) -> Callable[[], None]:
-        first = not hasattr(self, "turns")
-        self.turns = [*getattr(self, "turns", []), setting]
-        return lambda: time.sleep(0.3 if first and len(self.turns) == 1 else 0.002)
+        def step() -> None:
+            self.now += 0.002 if self.turns else 0.3
+            self.turns.append(setting)
+
+        return step
 
 
-def test_rates_count_pictures_of_warm_steps_and_settings_take_turns() -> None:
+def test_rates_count_pictures_of_warm_steps_and_settings_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     bench = lenet(ON_CPU, PREDICT, kind=Slow)
+    assert isinstance(bench, Slow)
+    monkeypatch.setattr(measure.time, "perf_counter", lambda: bench.now)
     bench.run()
-    rates = np.median([bench.rates[ON_CPU], bench.rates[PREDICT]], axis=1)
-    assert (rates <= 8 / 0.002).all()
-    assert (rates > 0.4 * 8 / 0.002).all()  # a sleep may be late
-    assert bench.turns[-2 * ROUNDS :] == [ON_CPU, PREDICT] * ROUNDS  # type: ignore[attr-defined]
+    for setting in (ON_CPU, PREDICT):
+        assert bench.rates[setting] == pytest.approx([8 / 0.002] * ROUNDS)
+    slices = 1 + round(0.05 / ROUNDS / 0.002)  # the first step of each is not counted
+    last = bench.turns[-2 * ROUNDS * slices :]
+    assert last == [setting for setting in (ON_CPU, PREDICT) * ROUNDS for _ in range(slices)]
 
 
 def test_the_caller_gets_back_threads_and_random_numbers() -> None:
@@ -155,9 +178,9 @@ def test_medians_quartiles_and_sentences_come_from_the_rounds(monkeypatch: pytes
     for setting, middle in zip(bench.settings, (100, 50, 40, 1000, 20_000, 45_600), strict=True):
         bench.rates[setting] = [middle * factor for factor in (0.1, 0.8, 0.9, 0.95, 1, 1.05, 1.1, 1.2, 9)]
     report = report_of(bench, found=("cpu", "cuda:0"))
-    assert [row.rate for row in report.rows] == [100, 50, 40, 1000, 20_000, 45_600]
-    assert report.rows[0].quartiles == pytest.approx((90, 110))
-    assert [row.speed_up for row in report.rows] == [1, 0.5, 0.4, 1, 20, 45.6]
+    assert [row.rate for row in report.results] == [100, 50, 40, 1000, 20_000, 45_600]
+    assert report.results[0].quartiles == pytest.approx((90, 110))
+    assert [row.speed_up for row in report.results] == [1, 0.5, 0.4, 1, 20, 45.6]
     assert report.conclusion == (
         "Training is fastest on cuda:0 bf16 at batch size 32: 45,600 pictures/s, 46 times cpu fp32 (2 threads) at "
         "that batch size.",
@@ -165,7 +188,7 @@ def test_medians_quartiles_and_sentences_come_from_the_rounds(monkeypatch: pytes
     )
     bench.problems[bench.settings[5]] = "out of memory"
     report = report_of(bench)
-    assert (report.rows[5].rate, report.rows[5].problem, report.complete) == (None, "out of memory", True)
+    assert (report.results[5].rate, report.results[5].problem, report.complete) == (None, "out of memory", True)
     assert "20 times" in report.conclusion[0]
     texts = [text.get_text() for axes in throughput(report).get_axes() for text in axes.texts]
     assert texts == ["100  ×1.00", "50  ×0.50", "40  ×0.40", "1,000  ×1.00", "20,000  ×20", "out of memory"]
@@ -188,9 +211,21 @@ def test_without_cpu_fp32_there_is_no_speed_up_and_none_is_claimed() -> None:
     bench = lenet(chosen)
     bench.rates[chosen] = [1234.0] * ROUNDS
     report = report_of(bench)
-    assert (report.reference, report.rows[0].speed_up) == (None, None)
+    assert (report.reference, report.results[0].speed_up) == (None, None)
     assert report.conclusion[0] == "Training is fastest on cpu bf16 (1 thread) at batch size 8: 1,234 pictures/s."
     throughput(report).canvas.draw()
+
+
+def test_prediction_is_measured_as_predict_computes_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench_settings, "bf16_is_right", lambda _: True)
+    found, _ = plan(["cpu"], threads=[2], batch_sizes=[1])
+    places = [(setting.task, setting.precision) for setting in found]
+    assert places == [("training", "fp32"), ("training", "bf16"), ("prediction", "fp32")]
+    found, _ = plan(["cpu"], precisions=["bf16"], threads=[2], batch_sizes=[1])
+    report = report_of(lenet(*found))
+    assert [(r.setting.task, r.setting.precision, r.speed_up) for r in report.results] == [
+        ("training", "bf16", None), ("prediction", "fp32", None)
+    ]  # fmt: skip
 
 
 def test_wrong_bf16_is_left_out_and_said(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -285,22 +320,25 @@ def test_a_batch_too_large_for_memory_is_said_and_the_others_go_on() -> None:
     assert "batch size 1000000: out of memory" in result.stderr
 
 
-def test_ctrl_c_prints_what_was_measured_so_far() -> None:
-    code = (
-        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"  # a background job ignores it
-        "from eyesight.cli import main; sys.exit(main(sys.argv[1:]))"
-    )
-    arguments = [*LENET[:-1], "20", "--precisions", "fp32", "-b", "1", "--json"]
-    with Path("err").open("w") as errors:
-        process = subprocess.Popen([sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE, stderr=errors)
-    while process.poll() is None and "measured" not in Path("err").read_text():
-        time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    out, _ = process.communicate(timeout=60)
-    assert process.returncode == 130
-    result = json.loads(out)
+def test_ctrl_c_prints_what_was_measured_so_far(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    measure_setting = Bench._measure
+
+    def interrupting(bench: Bench, setting: Setting) -> None:
+        measure_setting(bench, setting)
+        if len(bench.rates[setting]) == 3:
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(Bench, "_measure", interrupting)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it
+    try:
+        assert main([*LENET, "--precisions", "fp32", "-b", "1", "--json"]) == 130
+    finally:
+        signal.signal(signal.SIGINT, before)
+    result = json.loads(capsys.readouterr().out)
     assert not result["complete"]
-    assert 1 <= result["results"][0]["rounds"] < ROUNDS
+    assert [row["rounds"] for row in result["results"]] == [3, 2]
     assert result["notes"][-1] == f"interrupted: not all of the {ROUNDS} rounds were measured"
 
 

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -77,7 +78,7 @@ def test_train_says_where_the_model_is_and_what_comes_next(tmp_path: Path, capsy
                  "--patience", "2", "--optimizer", "sgd", "--schedule", "one-cycle"]) == 0  # fmt: skip
     out, err = capsys.readouterr()
     assert out.splitlines()[0].startswith("model: runs/digits-whitened-32-64-64-1/model.safetensors (epoch 1 of 1, ")
-    assert out.splitlines()[1] == "next:  eyesight evaluate runs/digits-whitened-32-64-64-1"
+    assert out.splitlines()[-1] == "next: eyesight evaluate runs/digits-whitened-32-64-64-1"
     assert "epoch 1/1" in err
     config = eyesight.open_run("runs/digits-whitened-32-64-64-1").read_config()
     recipe = config["recipe"]
@@ -87,12 +88,27 @@ def test_train_says_where_the_model_is_and_what_comes_next(tmp_path: Path, capsy
     assert eyesight.open_run("again").read_config() == config
 
 
+def test_patience_keeps_the_monitor_of_the_configuration():
+    config = {"recipe": {"epochs": 1, "early_stopping": {"monitor": "val_accuracy", "patience": 5}}}
+    Path("c.yaml").write_text(f"format: eyesight-config\nversion: 1\nrecipe: {config['recipe']}\n")
+    assert main(["train", "--config", "c.yaml", "--patience", "2", "-o", "run"]) == 0
+    stopping = eyesight.open_run("run").config.recipe.early_stopping
+    assert stopping is not None
+    assert (stopping.monitor, stopping.patience) == ("val_accuracy", 2)
+
+
+def test_square_brackets_in_a_path_are_only_letters(capfd):
+    eyesight.train("digits", epochs=1, output="b[/a][red]", progress=False)
+    assert main(["train", "--resume", "b[/a][red]"]) == 0
+    assert "b[/a][red]: is complete already" in capfd.readouterr().err
+
+
 def test_evaluate_prints_a_table_or_json(digits_run: eyesight.Run, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", str(digits_run.path)]) == 0
     out, err = capsys.readouterr()
     for words in ("accuracy", "precision", "recall", "F1", "support", "confusion matrix", "surest mistakes"):
         assert words in out
-    assert err.startswith("figures, predictions and report: ")
+    assert f"figures: {digits_run.path / 'figures'}\nreport and predictions: {digits_run.path}" in err
     assert main(["evaluate", str(digits_run.path), "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert {"accuracy", "loss", "per_class", "confusion_matrix"} <= report.keys()
@@ -148,6 +164,16 @@ def test_bad_pictures_are_told_and_skipped_and_the_good_ones_answered(
     assert lines[3:] == ["eyesight: error: 3 of 4 pictures could not be read"]
 
 
+def test_pictures_in_a_folder_that_cannot_be_read_are_named_not_passed_over(digits_run, capsys):
+    Path("photos").mkdir()
+    Path("photos/a.heic").write_bytes(b"ftypheic")
+    Path("photos/b.png").symlink_to("nowhere.png")
+    assert main(["predict", str(digits_run.path), "photos"]) == 1
+    err = capsys.readouterr().err
+    assert "a.heic" in err
+    assert "b.png: no such file" in err
+
+
 def test_runs_lists_what_was_trained(digits_run: eyesight.Run, capsys: pytest.CaptureFixture[str]) -> None:
     digits_run.evaluate("test")
     folder = str(digits_run.path.parent)
@@ -157,8 +183,28 @@ def test_runs_lists_what_was_trained(digits_run: eyesight.Run, capsys: pytest.Ca
     assert "complete" in out
     assert main(["runs", folder, "--json"]) == 0
     (row,) = json.loads(capsys.readouterr().out)
-    assert (row["epochs"], row["model"], row["seed"], row["status"]) == (3, "whitened-32-64-64", 0, "complete")
+    assert (row["updates"], row["epochs"], row["model"], row["seed"], row["status"]) == (
+        63,
+        3,
+        "whitened-32-64-64",
+        0,
+        "complete",
+    )
     assert row["test"] == digits_run.evaluate("test").accuracy
+
+
+def test_runs_lists_the_figures_of_the_model_that_was_kept(capsys):
+    run = eyesight.train("digits", epochs=4, lr=0.003, keep="last", output="runs/a", progress=False)
+    eyesight.train("digits", epochs=1, validation="test", output="runs/b", progress=False)
+    accuracy = run.evaluate().accuracy
+    assert main(["runs", "--json"]) == 0
+    first, second = json.loads(capsys.readouterr().out)
+    assert first["validation"] == run.metrics()[-1]["val_accuracy"]
+    assert first["test"] == accuracy
+    assert isinstance(first["seconds"], float)
+    assert second["validation"] is None
+    assert main(["runs", "runs/a"]) == 0
+    assert "runs/a" in capsys.readouterr().out
 
 
 def test_runs_skips_what_it_cannot_read(
@@ -172,6 +218,20 @@ def test_runs_skips_what_it_cannot_read(
     out, err = capsys.readouterr()
     assert [row["run"] for row in json.loads(out)] == [str(tmp_path / "good")]
     assert sorted(line.split(":")[0:2] for line in err.splitlines()) == [["eyesight", " skipped"]] * 2
+
+
+def test_a_config_that_lost_a_part_and_a_metrics_line_that_lost_a_figure_are_named(capsys):
+    run = eyesight.train("digits", epochs=1, output="runs/a", progress=False)
+    eyesight.train("digits", epochs=1, output="runs/b", progress=False)
+    config = run.path / "config.yaml"
+    config.write_text(re.sub(r"model:\n(  .*\n)+", "model: lenet5\n", config.read_text()))
+    assert main(["evaluate", "runs/a"]) == 2
+    assert "config.yaml: model: should be a mapping" in capsys.readouterr().err
+    (run.path / "metrics.jsonl").write_text('{"a": 1}\n')
+    assert main(["runs"]) == 0
+    out, err = capsys.readouterr()
+    assert "runs/b" in out
+    assert "metrics.jsonl: line 1 should have" in err
 
 
 @pytest.mark.parametrize(
@@ -239,17 +299,21 @@ WRONG = [
     (["train", "--seed", "-1"], 2, "--seed: should be greater than or equal to 0; received: -1"),
     (["train", "--patience", "0"], 2, "--patience: should be greater than or equal to 1; received: 0"),
     (["train", "--patience", "1", "--validation", "0"], 2, "--patience: needs validation pictures"),
-    (["train", "--threads", "5000"], 2, "--threads: should be less than or equal to 1024; received: 5000"),
+    (["train", "--threads", "5000"], 2, "--threads: expected auto, or a number from 1 to 1024; received: 5000"),
     (["train", "--validation", "0.9"], 2, "--validation: expected a share from 0 to 0.5, or 'test'; received: '0.9'"),
     (["train", "--validation", "tset"], 2, "--validation: expected"),
     (["train", "--precision", "fp8"], 2, "--precision: should be 'auto', 'fp32' or 'bf16'; received: 'fp8'"),
-    (["train", "--device", "gpu9"], 2, "--device gpu9: not usable with this machine"),
+    (["train", "--device", "gpu9"], 2, "--device: gpu9 is not usable with this machine"),
     (["train", "--checkpoint-every", "5"], 2, "--checkpoint-every: expected a time such as 30s"),
     (["train", "--set", "recipe.lr"], 2, "--set: expected KEY=VALUE"),
     (["train", "--set", "recipe.lr=[1"], 2, "--set: the value of recipe.lr is not YAML"),
     (["train", "--set", "recipe.lr=fast"], 2, "--set: recipe.lr: should be a valid number"),
-    (["train", "--set", "recipe.rate=1"], 2, "--set: unknown key 'recipe.rate'; "),
-    (["train", "--set", "recipe.label_smooth=1"], 2, "unknown key 'recipe.label_smooth'; did you mean 'recipe.label_s"),
+    (["train", "--set", "recipe.rate=1"], 2, "--set: recipe.rate: unknown key; "),
+    (
+        ["train", "--set", "recipe.label_smooth=1"],
+        2,
+        "recipe.label_smooth: unknown key; did you mean 'label_smoothing'",
+    ),
     (["train", "--set", "data.validation=0.9"], 2, "--set: data.validation: expected a share from 0 to 0.5"),
     (["train", "--set", "recipe=3"], 2, "--set: recipe: should be a mapping; received: 3"),
     (["train", "--model", "small-cnn"], 2, "small-cnn needs pictures of at least 18x18 pixels; received: 8x8"),
@@ -287,7 +351,7 @@ def test_what_is_wrong_is_said_in_one_line(
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
 def test_a_gpu_that_is_not_there_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "--device", "cuda"]) == 2
-    assert capsys.readouterr().err.startswith("eyesight: error: --device cuda: not usable with this machine")
+    assert capsys.readouterr().err.startswith("eyesight: error: --device: cuda is not usable with this machine")
 
 
 def test_wrong_use_of_a_run_changes_nothing_in_it(digits_run: eyesight.Run, capsys: pytest.CaptureFixture[str]) -> None:

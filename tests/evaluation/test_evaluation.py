@@ -21,6 +21,7 @@ from eyesight.evaluation import figures
 from eyesight.evaluation.judge import judge, number
 from eyesight.intervals import wilson
 from eyesight.predictions import Predictions
+from eyesight.report.drawing import BLUE, ORANGE, png, save
 
 
 def predictions(labels, logits, classes=None) -> Predictions:
@@ -172,7 +173,7 @@ def dataset(classes: int, channels: int = 1, *, n: int = 40, names=None, size=8,
 
 def opened(figure) -> Image.Image:
     """Return a figure as it will be seen, after checking that it is a picture of sane size that shows something."""
-    data = figures.png(figure)
+    data = png(figure)
     picture = Image.open(io.BytesIO(data))
     assert picture.format == "PNG"
     assert 150 < picture.width < 2500, picture.size
@@ -209,7 +210,9 @@ def test_every_figure_can_be_drawn(classes, channels, names):
 
 def rows(count: int, *, validation: bool = True):
     keys = ("loss", "accuracy", *(("val_loss", "val_accuracy") if validation else ()))
-    return [{"epoch": e, **{key: 1 / (e + i) for i, key in enumerate(keys)}} for e in range(1, count + 1)]
+    return [
+        {"epoch": e, "step": 10 * e, **{key: 1 / (e + i) for i, key in enumerate(keys)}} for e in range(1, count + 1)
+    ]
 
 
 @pytest.mark.parametrize(("count", "validation"), [(1, True), (1, False), (2, True), (30, False)])
@@ -252,8 +255,8 @@ def test_right_and_wrong_are_marked_by_sign_and_colour_even_where_two_classes_ha
     given_ = replace(predictions(split.labels, logits), classes=data.classes)
     figure = figures.sample_predictions(given_, split, count=4)
     titles = [axes.title for axes in figure.axes[:4]]
-    assert [title.get_text().strip() for title in titles] == ["✗ same 73%\nis same", "✓ same 73%"] * 2
-    assert [title.get_color() for title in titles] == [figures.ORANGE, figures.BLUE] * 2
+    assert [title.get_text().strip() for title in titles] == ["✗ same (73%)\nis same", "✓ same (73%)"] * 2
+    assert [title.get_color() for title in titles] == [ORANGE, BLUE] * 2
 
 
 def test_the_confusion_matrix_shows_counts_coloured_by_the_share_of_the_row():
@@ -289,13 +292,13 @@ def test_the_grid_of_classes_names_every_picture_and_says_when_some_are_left_out
 
 
 def test_a_figure_becomes_a_file(tmp_path):
-    path = figures.save(figures.curves(rows(2)), tmp_path / "sub" / "c.png")
+    path = save(figures.curves(rows(2)), tmp_path / "sub" / "c.png")
     assert path.read_bytes()[:4] == b"\x89PNG"
 
 
 def test_drawing_changes_nothing_global():
     before = dict(mpl.rcParams)
-    figures.png(figures.curves(rows(2)))
+    png(figures.curves(rows(2)))
     assert dict(mpl.rcParams) == before
     if "matplotlib.pyplot" in sys.modules:
         assert sys.modules["matplotlib.pyplot"].get_fignums() == []

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import doctest
+import importlib
 import io
 import itertools
+import pkgutil
 import re
 import subprocess
 import sys
@@ -25,16 +28,23 @@ from scipy.signal import correlate2d
 from scipy.special import softmax
 
 import eyesight
+import eyesight.lessons
+import eyesight.report
 from eyesight.cli import main
 from eyesight.lessons import channels, layers, outputs, pictures, pooling, reading, step_by_step
-from eyesight.lessons.sheet import sheet
 from eyesight.lessons.topics import LESSONS, LINES
 from eyesight.report.document import Block, Card, Grid, Lesson, Line, Only, Table, Words
+from eyesight.report.sheet import sheet
 from eyesight.report.terminal import text_lines
 
 WITHOUT_MODEL = [name for name in LESSONS if name != "layers"]
 PUBLISHED = "10 2 0 3; 50 7 7 1; 0 0 25 4; 9 8 7 6"
 KERNEL = "1 0 -1; 0 0 0; -1 0 1"
+MODULES = [
+    module.name
+    for package in (eyesight.lessons, eyesight.report)
+    for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
+]
 LARGE = "; ".join(" ".join(str((i * 12 + j) * 7 % 256) for j in range(12)) for i in range(12))
 
 
@@ -74,6 +84,11 @@ def worth(text: str) -> float:
     plain = text.replace("×", "*")
     assert re.fullmatch(r"[-+*/().\d\s]+", plain), text
     return float(eval(plain))
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_the_examples_in_the_docstrings_are_true(name: str) -> None:
+    assert not doctest.testmod(importlib.import_module(name)).failed
 
 
 # the list, and what is printed
@@ -122,6 +137,21 @@ def test_a_terminal_gets_colour(monkeypatch: pytest.MonkeyPatch, capsys: pytest.
     monkeypatch.delenv("NO_COLOR", raising=False)
     assert "\x1b[" in told("relu", "-o", "one.png", capsys=capsys)
     assert Path("one.png").is_file()
+
+
+def test_a_sheet_goes_where_it_is_said_and_nowhere_else(capsys: pytest.CaptureFixture[str]) -> None:
+    package = Path(eyesight.__file__).parent
+
+    def files() -> set[Path]:
+        return {path for path in package.rglob("*") if path.suffix != ".pyc" and path.is_file()}
+
+    before = files()
+    assert "\nsheet: lesson-relu.png\n" in told("relu", capsys=capsys)
+    assert "\nsheet: new/lesson-relu.png\n" in told("relu", "-o", "new", capsys=capsys)
+    assert sorted(map(str, Path().rglob("*.png"))) == ["lesson-relu.png", "new/lesson-relu.png"]
+    assert files() == before
+    assert main(["lesson", "--help"]) == 0
+    assert "./lesson-TOPIC.png" in capsys.readouterr().out
 
 
 CROWDED = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import math
+import re
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ import eyesight
 from eyesight.errors import FormatError, UnknownNameError, UsageError
 from eyesight.models import NETWORKS, default_network, network_spec
 from eyesight.models.elementwise import Activation, BatchNorm, Dropout
-from eyesight.models.layer import Layer
+from eyesight.models.layer import TAKEN_NAMES, Layer
 from eyesight.models.layers import Chain, Conv, Flatten, Linear, Pad, Residual
 from eyesight.models.modules import ChainModule, ResidualModule
 from eyesight.models.network import NetworkSpec, glorot_limit, leaves
@@ -232,8 +233,8 @@ def test_a_tree_with_a_wrong_entry_is_refused(path, value):
 
 @pytest.mark.parametrize("name", ["train", "forward", "modules"])
 def test_a_layer_cannot_take_a_name_of_torch(name):
-    with pytest.raises(UsageError, match=f"'{name}'"):
-        Chain(layers=((name, Activation(function="relu")),)).build((3,))
+    with pytest.raises(ValidationError, match=f"torch keeps for itself: '{name}'"):
+        Chain(layers=((name, Activation(function="relu")),))
 
 
 def test_a_head_that_gives_other_than_one_logit_a_class_is_refused():
@@ -538,3 +539,9 @@ def test_a_users_module_with_other_inputs_or_outputs_is_refused_in_one_line(modu
         check_user_module(module, shape=(4, 4, 3), classes=2)
     assert "\n" not in str(caught.value)
     assert module.training
+
+
+def test_every_name_that_torch_keeps_for_itself_is_known():
+    module = nn.Module()
+    taken = {name for name in {*dir(module), *vars(module)} if re.fullmatch("[a-z][a-z0-9_]{0,40}", name)}
+    assert taken <= TAKEN_NAMES

@@ -34,9 +34,11 @@ def test_a_model_remembers_its_views_and_averages_their_logits(tmp_path: Path) -
     plain = eyesight.train(digits, epochs=1, output=tmp_path / "plain", progress=False)
     run = eyesight.train(digits, epochs=1, settings={"recipe.views": "mirror"}, output=tmp_path / "run", progress=False)
     pictures = digits.test.gather(np.arange(20))
-    one = plain.classifier.logits(pictures)
-    mirrored = plain.classifier.logits(np.ascontiguousarray(pictures[:, :, ::-1]))
-    np.testing.assert_allclose(run.classifier.logits(pictures), (one + mirrored) / 2, rtol=1e-5, atol=1e-5)
+    one, both = (each.classifier.inference.temperature for each in (plain, run))  # each has its own
+    straight = plain.classifier.logits(pictures) * one
+    mirrored = plain.classifier.logits(np.ascontiguousarray(pictures[:, :, ::-1])) * one
+    averaged = run.classifier.logits(pictures) * both
+    np.testing.assert_allclose(averaged, (straight + mirrored) / 2, rtol=1e-5, atol=1e-5)
     assert Classifier.load(run.model_file).inference.views == "mirror"
     rows = [[row["val_accuracy"] for row in each.metrics()] for each in (plain, run)]
     assert rows[0] == rows[1]  # training looks at one view

@@ -45,7 +45,7 @@ def test_it_ends_in_time_with_the_schedule_at_its_end(bars_data: eyesight.Datase
     started = time.perf_counter()
     run = trained(bars_data, tmp_path / "run", budget=2.0)
     assert time.perf_counter() - started == pytest.approx(2.0, abs=1.0)
-    record = read_record(run.clock_file)
+    record = read_record(run.folder.clock_file)
     assert record[0] == 0
     assert record[-1] == 1
     assert len(record) == run.about()["steps"] + 1
@@ -88,7 +88,7 @@ def test_a_machine_that_sleeps_midway_still_ends_annealed(bars_data: eyesight.Da
 
     run = trained(bars_data, tmp_path / "run", budget=2.0, listeners=[sleep_once])
     assert slept
-    record = read_record(run.clock_file)
+    record = read_record(run.folder.clock_file)
     assert max(b - a for a, b in itertools.pairwise(record)) > 0.3
     assert record[-1] == 1
     assert run.metrics()[-1]["lr"] < 0.05 * run.metrics()[0]["lr"]
@@ -104,7 +104,7 @@ def test_a_run_by_the_clock_is_repeated_bit_for_bit_from_its_record(
 ) -> None:
     again = eyesight.train(bars_data, replay=whole, output=tmp_path / "again", progress=False)
     assert again.model_file.read_bytes() == whole.model_file.read_bytes()
-    assert again.clock_file.read_bytes() == whole.clock_file.read_bytes()
+    assert again.folder.clock_file.read_bytes() == whole.folder.clock_file.read_bytes()
 
 
 @pytest.mark.parametrize("kept", [0, 20])
@@ -151,7 +151,7 @@ def test_stopped_it_goes_on_with_the_time_that_is_left_and_its_record_repeats_it
     assert 0.4 < before[-1] < 1
     time.sleep(1.0)  # does not count
     run = eyesight.resume(tmp_path / "run", data=bars_data, progress=False)
-    record = read_record(run.clock_file)
+    record = read_record(run.folder.clock_file)
     assert record[: len(before)] == before
     assert 0 <= record[len(before)] - before[-1] < 0.1  # neither the pause nor a guess at what validation takes
     assert len({value for value in record if value > before[-1]}) > 10
@@ -169,8 +169,8 @@ def test_what_was_recorded_after_the_saved_state_is_taken_first(bars_data: eyesi
     with file.open("a") as record:
         record.write("".join(f"{value!r}\n" for value in later) + "0.9")  # and one that was cut off
     run = eyesight.resume(tmp_path / "run", data=bars_data, progress=False)
-    assert read_record(run.clock_file)[: len(recorded) + 7] == recorded + later
-    assert read_record(run.clock_file)[len(recorded) + 7] - later[-1] < 0.3
+    assert read_record(run.folder.clock_file)[: len(recorded) + 7] == recorded + later
+    assert read_record(run.folder.clock_file)[len(recorded) + 7] - later[-1] < 0.3
 
 
 def test_a_damaged_record_is_told_and_the_saved_state_suffices(bars_data: eyesight.Dataset, tmp_path: Path) -> None:
@@ -180,7 +180,7 @@ def test_a_damaged_record_is_told_and_the_saved_state_suffices(bars_data: eyesig
     heard: list[Event] = []
     run = eyesight.resume(tmp_path / "run", data=bars_data, progress=False, listeners=[heard.append])
     assert any(isinstance(event, Warned) and "clock.jsonl" in event.message for event in heard)
-    record = read_record(run.clock_file)
+    record = read_record(run.folder.clock_file)
     assert record[: len(before)] == before
     assert len(record) > len(before) + 10
 

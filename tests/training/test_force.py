@@ -1,8 +1,7 @@
-"""Going on although something has changed: refused with what differs, or forced with what is lost."""
+"""Going on although something has changed: other versions may be forced, other data or configuration may not."""
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import shutil
@@ -66,15 +65,93 @@ def forced(run: Path, data: eyesight.Dataset, **options: object) -> tuple[eyesig
     return result, [event.message for event in heard if isinstance(event, Warned)]
 
 
+OTHER = {"python": "3.11.7", "eyesight": eyesight.__version__, "torch": "1.0.0", "numpy": np.__version__}
+
+
 def test_another_version_is_refused_and_named(run: Path, bars_data: eyesight.Dataset) -> None:
-    versions = {"python": "3.11.7", "eyesight": eyesight.__version__, "torch": "1.0.0", "numpy": np.__version__}
-    change_identity(run, versions=versions)
-    with pytest.raises(RunError, match=r"version of torch was 1\.0\.0 and is "):
+    change_identity(run, versions=OTHER)
+    with pytest.raises(RunError, match=r"version of torch was 1\.0\.0 and is .* or add --force to go on all the same"):
         eyesight.resume(run, data=bars_data, progress=False)
+
+
+def test_another_version_that_is_forced_goes_on_with_all_that_was_saved_and_the_run_remembers(
+    run: Path, whole: Path, bars_data: eyesight.Dataset
+) -> None:
+    change_identity(run, versions=OTHER)
     result, told = forced(run, bars_data)
     assert result.status == "complete"
     assert any(text.startswith("--force: version of torch was 1.0.0 and is ") for text in told)
-    assert "--force: the weights will no longer be those of an uninterrupted run" in told
+    assert told[-1] == "--force: the weights will be those of an uninterrupted run only about"
+    assert result.model_file.read_bytes() == (whole / "model.safetensors").read_bytes()  # truly the same ones
+    assert [text.partition(" was ")[0] for text in result.about()["forced"]][-1] == "version of torch"
+    assert any("the run went on with --force after changes: version of " in note for note in notes(result, bars_data))
+    with pytest.raises(RunError, match="went on with --force after changes, and so cannot be repeated"):
+        eyesight.train(bars_data, replay=run, output=run.parent / "again")
+
+
+def notes(run: eyesight.Run, data: eyesight.Dataset) -> tuple[str, ...]:
+    return run.evaluate(data=data).report.notes
+
+
+def test_the_same_change_forced_twice_is_noted_once(run: Path, bars_data: eyesight.Dataset) -> None:
+    change_identity(run, versions=OTHER)
+
+    def stop(event: Event) -> None:
+        if isinstance(event, Started):
+            os._exit(1)
+
+    if (child := os.fork()) == 0:
+        eyesight.resume(run, data=bars_data, force=True, progress=False, listeners=[stop])
+    os.waitpid(child, 0)
+    result, _ = forced(run, bars_data)
+    assert len(set(result.about()["forced"])) == len(result.about()["forced"]) > 0
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_every_changed_setting_is_named_and_nothing_is_touched(
+    run: Path, bars_data: eyesight.Dataset, force: bool
+) -> None:
+    edit(run, "lr: 0.001", "lr: 0.01")
+    edit(run, "epochs: 4", "epochs: 5")
+    before = {path.name: path.read_bytes() for path in run.iterdir() if path.is_file()}
+    expected = r"recipe\.epochs was 4 and is 5; recipe\.lr was 0\.001 and is 0\.01; put it back, or start a new run"
+    with pytest.raises(RunError, match=expected):
+        eyesight.resume(run, data=bars_data, progress=False, force=force)
+    assert {path.name: path.read_bytes() for path in run.iterdir() if path.is_file()} == before
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_other_pictures_are_refused_whatever_is_forced(run: Path, bars_data: eyesight.Dataset, force: bool) -> None:
+    with pytest.raises(RunError, match=r"train has 270 pictures as before, but they .* or start a new run"):
+        eyesight.resume(run, data=bars_data.with_validation(0.1, seed=5), progress=False, force=force)
+
+
+def test_an_entry_that_the_older_version_did_not_know_is_no_change(
+    run: Path, whole: Path, bars_data: eyesight.Dataset
+) -> None:
+    path = max((run / "checkpoints").glob("step-*"))
+    config = read_tensors(path)[1]["identity"]["config"]
+    del config["recipe"]["views"]
+    change_identity(run, config=config)
+    assert eyesight.resume(run, data=bars_data, progress=False).status == "complete"
+
+
+def test_a_state_of_the_first_version_is_refused_for_what_it_does_not_say(
+    run: Path, bars_data: eyesight.Dataset
+) -> None:
+    path = max((run / "checkpoints").glob("step-*"))
+    arrays, description, _ = read_tensors(path)
+    del (
+        arrays["clock"],
+        description["identity"],
+        description["state"]["averaged"],
+        description["state"]["best_averaged"],
+    )
+    write_tensors(path, arrays, description | {"version": 1, "config": "0" * 64, "data": "0" * 64})
+    with pytest.raises(RunError, match="what it was saved of was not recorded then"):
+        eyesight.resume(run, data=bars_data, progress=False)
+    result, _ = forced(run, bars_data)
+    assert [row["epoch"] for row in result.metrics()] == [1, 2, 3, 4]
 
 
 def test_an_unchanged_run_loses_nothing_by_force(run: Path, whole: Path, bars_data: eyesight.Dataset) -> None:
@@ -106,97 +183,6 @@ def test_other_first_weights_of_this_machine_are_told_when_a_run_is_repeated(
     assert warned == ["this machine computes other first weights: it will not repeat bit for bit"]
 
 
-def test_every_changed_setting_is_named_and_nothing_is_touched(run: Path, bars_data: eyesight.Dataset) -> None:
-    edit(run, "lr: 0.001", "lr: 0.01")
-    edit(run, "epochs: 4", "epochs: 5")
-    before = {path.name: path.read_bytes() for path in run.iterdir() if path.is_file()}
-    with pytest.raises(RunError, match=r"recipe\.epochs was 4 and is 5; recipe\.lr was 0\.001 and is 0\.01; put it"):
-        eyesight.resume(run, data=bars_data, progress=False)
-    assert {path.name: path.read_bytes() for path in run.iterdir() if path.is_file()} == before
-
-
-def test_forced_to_more_epochs_it_trains_them_and_the_run_remembers(run: Path, bars_data: eyesight.Dataset) -> None:
-    edit(run, "epochs: 4", "epochs: 6")
-    result, told = forced(run, bars_data)
-    assert told == [
-        "--force: recipe.epochs was 4 and is 6",
-        "--force: the weights will no longer be those of an uninterrupted run",
-    ]
-    assert [row["epoch"] for row in result.metrics()] == [1, 2, 3, 4, 5, 6]
-    assert result.about()["forced"] == ["recipe.epochs was 4 and is 6"]
-    notes = result.evaluate(data=bars_data).report.notes
-    assert "the run went on with --force after changes: recipe.epochs was 4 and is 6" in notes
-    with pytest.raises(RunError, match="went on with --force after changes, and so cannot be repeated"):
-        eyesight.train(bars_data, replay=run, output=run.parent / "again")
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "lost"),
-    [
-        ("optimizer: adam", "optimizer: sgd", "the optimizer's memory is lost"),
-        ("averaging: none", "averaging: ema", ""),
-        ("momentum: 0.9", "momentum: 0.8", ""),
-        ("batch_size: 64", "batch_size: 50", ""),  # it stopped at the end of an epoch
-    ],
-)
-def test_force_says_what_each_change_loses(
-    run: Path, bars_data: eyesight.Dataset, old: str, new: str, lost: str
-) -> None:
-    edit(run, old, new)
-    result, told = forced(run, bars_data)
-    losses = [text for text in told if " is lost" in text]
-    assert len(losses) == bool(lost)
-    assert all(lost in text for text in losses)
-    assert result.status == "complete"
-    assert [row["epoch"] for row in result.metrics()] == [1, 2, 3, 4]
-
-
-def test_another_batch_size_goes_on_at_the_start_of_its_epoch(run: Path, bars_data: eyesight.Dataset) -> None:
-    edit(run, "batch_size: 64", "batch_size: 27")  # 270 pictures: 10 updates instead of 5
-    heard: list[Event] = []
-    eyesight.resume(run, data=bars_data, force=True, progress=False, listeners=[heard.append])
-    assert next(event.step for event in heard if isinstance(event, Started)) == 20
-
-
-def test_other_validation_pictures_give_up_the_best_weights_chosen_on_the_old(
-    run: Path, bars_data: eyesight.Dataset
-) -> None:
-    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    assert len(rows) == 2
-    result, told = forced(run, bars_data.with_validation(0.1, seed=5))
-    assert any("the best weights so far are lost" in text for text in told)
-    assert any("may have been learned from before" in text for text in told)
-    assert result.about()["kept_epoch"] in (3, 4)
-
-
-def test_force_cannot_make_weights_fit_another_network(run: Path, bars_data: eyesight.Dataset) -> None:
-    edit(run, "name: small-cnn-1pool", "name: mlp")
-    with pytest.raises(RunError, match=r"--force cannot go on with it: start a new run"):
-        forced(run, bars_data)
-    more = dataclasses.replace(bars_data, classes=("a", "b", "c", "d"))
-    edit(run, "name: mlp", "name: small-cnn-1pool")
-    with pytest.raises(RunError, match=r"--force cannot go on with it: start a new run"):
-        forced(run, more)
-
-
-def test_a_state_of_the_first_version_is_refused_for_what_it_does_not_say(
-    run: Path, bars_data: eyesight.Dataset
-) -> None:
-    path = max((run / "checkpoints").glob("step-*"))
-    arrays, description, _ = read_tensors(path)
-    del (
-        arrays["clock"],
-        description["identity"],
-        description["state"]["averaged"],
-        description["state"]["best_averaged"],
-    )
-    write_tensors(path, arrays, description | {"version": 1, "config": "0" * 64, "data": "0" * 64})
-    with pytest.raises(RunError, match=r"recipe\.lr was not recorded and is 0\.001"):
-        eyesight.resume(run, data=bars_data, progress=False)
-    result, _ = forced(run, bars_data)
-    assert [row["epoch"] for row in result.metrics()] == [1, 2, 3, 4]
-
-
 def test_force_is_only_for_resuming(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "digits", "--force"]) == 2
     assert capsys.readouterr().err == "eyesight: error: --force: only with --resume\n"
@@ -207,22 +193,14 @@ def test_stopped_before_anything_was_saved_it_does_not_start_over_as_something_e
 ) -> None:
     shutil.rmtree(run / "checkpoints")
     edit(run, "lr: 0.001", "lr: 0.01")
-    with pytest.raises(RunError, match=r"recipe\.lr was 0\.001 and is 0\.01"):
-        eyesight.resume(run, data=bars_data, progress=False)
+    for force in (False, True):
+        with pytest.raises(RunError, match=r"recipe\.lr was 0\.001 and is 0\.01"):
+            eyesight.resume(run, data=bars_data, progress=False, force=force)
     edit(run, "lr: 0.01", "lr: 0.001")
     with pytest.raises(RunError, match=r"train has 270 pictures as before, but they"):
         eyesight.resume(run, data=bars_data.with_validation(0.1, seed=5), progress=False)
     result = eyesight.resume(run, data=bars_data, progress=False)
     assert result.model_file.read_bytes() == (whole / "model.safetensors").read_bytes()
-
-
-def test_forced_to_start_over_it_tells_what_has_changed(run: Path, bars_data: eyesight.Dataset) -> None:
-    shutil.rmtree(run / "checkpoints")
-    edit(run, "lr: 0.001", "lr: 0.01")
-    result, told = forced(run, bars_data)
-    assert "--force: recipe.lr was 0.001 and is 0.01" in told
-    assert result.metrics()[0]["lr"] > 0.005
-    assert "forced" not in result.about()  # it is whole, with the configuration that it has now
 
 
 def test_a_state_that_lacks_a_part_is_told_and_the_one_before_it_used(
@@ -268,15 +246,6 @@ def stop_in_validation(
     assert eyesight.open_run(output).metrics() == []
 
 
-def test_an_epoch_that_was_not_judged_does_not_count_with_another_batch_size(
-    bars_data: eyesight.Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    stop_in_validation(bars_data, tmp_path / "run", monkeypatch)
-    edit(tmp_path / "run", "batch_size: 64", "batch_size: 27")
-    result, _ = forced(tmp_path / "run", bars_data)
-    assert [row["step"] for row in result.metrics()] == [10, 20, 30, 40]
-
-
 def test_stopped_again_before_its_epoch_was_judged_a_run_still_ends_the_same(
     whole: Path, bars_data: eyesight.Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -293,38 +262,6 @@ def test_stopped_again_before_its_epoch_was_judged_a_run_still_ends_the_same(
     result = eyesight.resume(tmp_path / "run", data=bars_data, progress=False)
     assert [row["epoch"] for row in result.metrics()] == [1, 2, 3, 4]
     assert result.model_file.read_bytes() == (whole / "model.safetensors").read_bytes()
-
-
-def test_forced_to_keep_the_best_it_chooses_among_the_epochs_to_come(
-    bars_data: eyesight.Dataset, tmp_path: Path
-) -> None:
-    with pytest.raises(eyesight.EyesightError):
-        eyesight.train(bars_data, output=tmp_path / "run", keep="last", listeners=[stop_in_the_third_epoch], **OPTIONS)
-    edit(tmp_path / "run", "keep: last", "keep: best")
-    edit(tmp_path / "run", "lr: 0.001", "lr: 3.0")  # so that the epochs to come are worse
-    result, _ = forced(tmp_path / "run", bars_data)
-    assert result.status == "complete"
-    assert result.about()["kept_epoch"] in (3, 4)
-
-
-def test_what_runs_lists_follows_a_forced_change(run: Path, bars_data: eyesight.Dataset) -> None:
-    edit(run, "validation: 0.1", "validation: test")
-    result, _ = forced(run, bars_data.with_validation("test"))
-    assert result.about()["protocol"] == "test-as-validation"
-
-
-def test_the_same_change_forced_twice_is_noted_once(run: Path, bars_data: eyesight.Dataset) -> None:
-    edit(run, "lr: 0.001", "lr: 0.01")
-
-    def stop(event: Event) -> None:
-        if isinstance(event, Started):
-            os._exit(1)
-
-    if (child := os.fork()) == 0:
-        eyesight.resume(run, data=bars_data, force=True, progress=False, listeners=[stop])
-    os.waitpid(child, 0)
-    result, _ = forced(run, bars_data)
-    assert result.about()["forced"] == ["recipe.lr was 0.001 and is 0.01"]
 
 
 def test_where_no_state_can_be_read_it_does_not_start_over_by_itself(run: Path, bars_data: eyesight.Dataset) -> None:

@@ -127,7 +127,7 @@ def outcome(output: Path) -> dict[str, Any]:
     about = run.about()
     assert about["status"] == "complete"
     assert [path for path in output.rglob("*") if is_temporary(path)] == []
-    assert 1 <= len(list(run.checkpoints_folder.iterdir())) <= 2
+    assert 1 <= len(list(run.folder.checkpoints_folder.iterdir())) <= 2
     assert read_tensors(run.model_file)[2] == about["model_checksum"]
     return {
         "model": digest(run.model_file),

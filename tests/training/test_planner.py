@@ -22,9 +22,8 @@ from eyesight.device import Precision, threads
 from eyesight.errors import InterruptedRun, UsageError
 from eyesight.models import network_spec
 from eyesight.training.events import EpochEnded, Event, Planned
-from eyesight.training.plan import choice, planner, speed
+from eyesight.training.plan import planner, resolve, speed
 from eyesight.training.plan.planner import CANDIDATES, Plan, plan
-from eyesight.training.plan.recipe import parse_config
 from eyesight.training.plan.speed import Speed
 from eyesight.training.resolution import check_resolution
 
@@ -54,7 +53,8 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         asked.update(times=asked["times"] + 1, seconds=seconds, threads=torch.get_num_threads(), precision=precision)
         return Speed(float(asked["rate"]), float(asked["rate"]) / 500, float(asked.get("share", 1)))
 
-    monkeypatch.setattr(choice, "machine_speed", speed)
+    monkeypatch.setattr(resolve, "machine_speed", speed)
+    monkeypatch.setattr(resolve, "fastest_speed", speed)
     return asked
 
 
@@ -260,7 +260,7 @@ def test_batches_of_a_named_network_fit_the_time(machine: dict[str, Any]) -> Non
     data = eyesight.from_arrays((pictures, np.arange(9000) % 2), validation=0)
     for budget, batch in ((0.4, 64), (60, 300)):
         values = {"model": {"name": "whitened-64-128-128"}, "recipe": {"budget": budget}}
-        config, found = choice.chosen(values, parse_config(values), data, spent=0.0)
+        config, found = resolve.resolve(resolve.read_request(values), data)
         assert (config.model.name, config.recipe.batch_size) == ("whitened-64-128-128", batch)
         assert found is not None
         assert found.recipe == {"batch_size": batch}
@@ -270,7 +270,7 @@ def test_batches_of_a_named_network_fit_the_time(machine: dict[str, Any]) -> Non
 def test_a_machine_that_does_not_exist_is_refused_before_anything_is_measured(
     machine: dict[str, Any], tmp_path: Path
 ) -> None:
-    with pytest.raises(UsageError, match="--device cuda:99"):
+    with pytest.raises(UsageError, match="device: cuda:99 is not usable"):
         eyesight.train("digits", budget=1, device="cuda:99", output=tmp_path / "run", progress=False)
     assert machine["times"] == 0
     assert not (tmp_path / "run").exists()

@@ -12,7 +12,7 @@ import eyesight
 from eyesight.cli import main
 from eyesight.errors import UsageError
 from eyesight.models import network_spec
-from eyesight.training.plan.recommended import completed, recommended
+from eyesight.training.plan.resolve import fill_in, recommend
 from eyesight.training.resolution import check_resolution, shrunk
 
 
@@ -42,23 +42,23 @@ def test_what_the_user_says_goes_before_and_another_optimizer_brings_its_own_rat
 
 def test_without_flips_there_is_one_view() -> None:
     recommendation = {"flip": True, "views": "mirror"}
-    assert completed({}, recommendation) == recommendation
-    assert completed({"flip": False}, recommendation) == {"flip": False}
-    assert completed({"flip": False, "views": "mirror"}, recommendation)["views"] == "mirror"
+    assert fill_in({}, recommendation) == recommendation
+    assert fill_in({"flip": False}, recommendation) == {"flip": False}
+    assert fill_in({"flip": False, "views": "mirror"}, recommendation)["views"] == "mirror"
 
 
 def test_longer_trainings_get_larger_batches_and_few_pictures_small_ones() -> None:
     data = eyesight.from_arrays((np.zeros((60_000, 8, 8), np.uint8), np.arange(60_000) % 2), validation=0)
-    sizes = [recommended("whitened-32-64-64", data, epochs=epochs)["batch_size"] for epochs in (1, 5, 10, 100)]
+    sizes = [recommend("whitened-32-64-64", data, epochs=epochs)["batch_size"] for epochs in (1, 5, 10, 100)]
     assert sizes == [250, 750, 1500, 1500]
-    assert recommended("whitened-32-64-64", data)["batch_size"] == 250  # nobody knows how often they will come
+    assert recommend("whitened-32-64-64", data)["batch_size"] == 250  # nobody knows how often they will come
     few = data.with_sample(3000, seed=0)
-    assert recommended("whitened-32-64-64", few, epochs=100)["batch_size"] == 100
-    assert recommended("whitened-32-64-64", few, epochs=1)["batch_size"] == 64
+    assert recommend("whitened-32-64-64", few, epochs=100)["batch_size"] == 100
+    assert recommend("whitened-32-64-64", few, epochs=1)["batch_size"] == 64
 
 
 def test_only_data_known_to_allow_it_is_mirrored(bars_data: eyesight.Dataset) -> None:
-    assert "flip" not in recommended("whitened-32-64-64", bars_data)
+    assert "flip" not in recommend("whitened-32-64-64", bars_data)
     assert not eyesight.load_data("digits").mirrored
 
 
@@ -66,7 +66,7 @@ def test_cifar_and_clothes_are_mirrored(data_dir: Path) -> None:
     for name, mirrored in (("cifar10", True), ("fashion-mnist", True), ("mnist", False)):
         data = eyesight.load_data(name, data_dir=data_dir)
         assert data.mirrored is mirrored
-        assert recommended("whitened-32-64-64", data).get("flip", False) is mirrored
+        assert recommend("whitened-32-64-64", data).get("flip", False) is mirrored
 
 
 def test_pictures_are_smaller_only_until_their_moment() -> None:

@@ -166,7 +166,7 @@ def test_a_changed_configuration_is_refused(copy: Path, capsys: pytest.CaptureFi
     assert main(["train", "--resume", str(copy)]) == 1
     errors = capsys.readouterr().err.splitlines()
     assert len(errors) == 1
-    assert "because recipe.lr was 0.2 and is 0.3; put it back, or add --force" in errors[0]
+    assert "because recipe.lr was 0.2 and is 0.3; put it back, or start a new run" in errors[0]
     assert eyesight.open_run(copy).status == "interrupted"
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +22,13 @@ import eyesight
 from eyesight.classifier import Classifier
 from eyesight.errors import TrainingError, UsageError
 from eyesight.formats import read_tensors
+from eyesight.metrics import cross_entropy, softmax
 from eyesight.predictions import predict_split
 from eyesight.training import checkpoint
+from eyesight.training import loop as loop_module
 from eyesight.training.batches import Batches
-from eyesight.training.events import CheckpointSaved, Ended, EpochEnded, Event, Started
+from eyesight.training.events import CheckpointSaved, Ended, EpochEnded, Event, Progress, Started
+from eyesight.training.loop import Loop
 from eyesight.training.optim.optimizers import OPTIMIZERS
 from eyesight.training.optim.schedules import SCHEDULES
 
@@ -78,20 +84,23 @@ def same(a: Arrays, b: Arrays) -> bool:
     return a.keys() == b.keys() and all(np.array_equal(a[name], b[name]) for name in a)
 
 
-def stop_at(step: int, folder: Path) -> Any:
-    """Return a listener that ends the process's interest in a run right after the checkpoint of `step`."""
+def stop_after_epoch() -> Any:
+    """Return a listener that ends the process's interest in a run with the checkpoint that follows an epoch."""
+    ended: list[EpochEnded] = []
 
     def listen(event: Event) -> None:
-        if isinstance(event, CheckpointSaved) and event.step >= step:
+        if isinstance(event, EpochEnded):
+            ended.append(event)
+        elif isinstance(event, CheckpointSaved) and ended:
             raise KeyboardInterrupt
 
     return listen
 
 
 def cut_and_resume(data: Any, output: Path, *, model: Any = None, again: Any = None, **options: Any) -> eyesight.Run:
-    """Train until the first checkpoint, break off, and go on."""
+    """Train until the checkpoint of the first epoch, break off, and go on."""
     with pytest.raises(KeyboardInterrupt):
-        train(data, output, model=model, checkpoint_every=1e-9, listeners=[stop_at(1, output)], **options)
+        train(data, output, model=model, checkpoint_every=1e-9, listeners=[stop_after_epoch()], **options)
     run = eyesight.open_run(output, data=data)
     assert run.status == "interrupted"
     assert 0 < len(run.metrics()) < options.get("epochs", 2)
@@ -292,10 +301,22 @@ def test_without_validation_pictures_the_last_weights_are_kept(bars_data: eyesig
     assert not (tmp_path / "no").exists()
 
 
+def test_the_training_loss_is_shown_without_label_smoothing(bars_data: eyesight.Dataset, tmp_path: Path) -> None:
+    """With a rate of nearly zero the first epoch's loss is that of the first weights, whatever is optimised."""
+    shown = [
+        train(bars_data, tmp_path / str(s), model="small-cnn-1pool", epochs=1, lr=1e-12, label_smoothing=s).metrics()[0]
+        for s in (0.0, 0.5)
+    ]
+    assert shown[0]["loss"] == pytest.approx(shown[1]["loss"], rel=1e-6)
+    assert shown[0]["loss"] == pytest.approx(shown[0]["val_loss"], rel=0.2)
+
+
 def test_label_smoothing_makes_the_network_less_sure(bars_data: eyesight.Dataset, tmp_path: Path) -> None:
     def surest(smoothing: float) -> float:
         run = train(bars_data, tmp_path / str(smoothing), model=Dense(), epochs=10, lr=0.01, label_smoothing=smoothing)
-        return float(predict_split(run.classifier, bars_data.train, model="").probabilities.max(axis=1).mean())
+        predictions = predict_split(run.classifier, bars_data.train, model="")
+        logits = predictions.logits * run.classifier.inference.temperature  # which would undo it
+        return float(softmax(logits).max(axis=1).mean())
 
     assert surest(0.3) < surest(0.0) - 0.05
 
@@ -365,6 +386,18 @@ def test_the_last_good_weights_are_those_before_the_loss_broke(bars_data: eyesig
     found = eyesight.load_classifier(tmp_path / "r", module=Breaking())
     assert found.training.epoch == 2
     assert weights(tmp_path / "r" / "model.safetensors")["updates"] == 6
+
+
+def test_good_weights_are_noted_at_the_ends_of_epochs_not_whenever_losses_are_fetched(
+    bars_data: eyesight.Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noted, shown = [], []
+    keep = Loop.keep_weights
+    monkeypatch.setattr(Loop, "keep_weights", lambda loop: noted.append(loop.state.step) or keep(loop))
+    monkeypatch.setattr(loop_module, "_FLUSH_SECONDS", 0.0)
+    train(bars_data, tmp_path / "r", model=Dense(), batch_size=90, epochs=3, listeners=[shown.append])
+    assert [event.step for event in shown if isinstance(event, Progress)] == [1, 2, 4, 5, 7, 8]
+    assert noted == [0, 3, 6, 9]
 
 
 @pytest.mark.parametrize(
@@ -452,7 +485,8 @@ def test_validation_in_the_log_is_what_evaluate_says(digits_run: eyesight.Run) -
     row = digits_run.metrics()[digits_run.classifier.training.epoch - 1]
     found = digits_run.evaluate("validation")
     assert found.accuracy == row["val_accuracy"]
-    assert found.report.loss == pytest.approx(row["val_loss"], rel=1e-5)
+    logits = found.predictions.logits * digits_run.classifier.inference.temperature  # 1 while training
+    assert cross_entropy(logits, found.predictions.labels).mean() == pytest.approx(row["val_loss"], rel=1e-5)
 
 
 @pytest.mark.parametrize("precision", ["auto", "fp32", "bf16"])
@@ -463,7 +497,16 @@ def test_the_precision_that_was_used_is_written_down(
     recorded = yaml.safe_load((run.path / "config.yaml").read_text())["machine"]
     assert recorded["precision"] in (("fp32", "bf16") if precision == "auto" else (precision,))
     assert (recorded["device"], recorded["threads"]) == ("cpu", 1)
-    assert run.read_environment()["precision"] == recorded["precision"]
+    assert run.folder.read_environment()["precision"] == recorded["precision"]
+
+
+def test_a_processor_that_may_only_do_what_older_ones_can_is_not_given_bf16() -> None:
+    script = "import torch; from eyesight.device import choose_precision as p; print(p('auto', torch.device('cpu')))"
+    limits = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"}
+    found = subprocess.run(
+        [sys.executable, "-c", script], env=os.environ | limits, check=True, capture_output=True, text=True
+    )
+    assert found.stdout == "fp32\n"
 
 
 def test_bf16_learns_about_as_well_as_fp32(tmp_path: Path) -> None:
@@ -553,12 +596,38 @@ def test_accuracy_and_loss_of_an_epoch_are_means_over_its_pictures(bars_data: ey
         assert row["accuracy"] == pytest.approx(zero)
 
 
+SAVED = """
+import resource, sys
+from pathlib import Path
+import torch
+from eyesight.training import checkpoint
+from eyesight.training.state import TrainState
+network = torch.nn.Sequential(*(torch.nn.Linear(1024, 1024) for _ in range(16)))
+optimizer = torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9)
+for parameter in network.parameters():
+    optimizer.state[parameter]["momentum_buffer"] = torch.ones_like(parameter)
+state = TrainState(network, optimizer, torch.zeros(3, dtype=torch.float64))
+size = 2 * 4 * sum(parameter.numel() for parameter in network.parameters())
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+checkpoint.save(state, Path(sys.argv[1]), identity={})
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 / size)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems count memory in other units")
+def test_saving_a_state_needs_memory_for_one_tensor_not_for_copies_of_the_state(tmp_path: Path) -> None:
+    """A network of 67 MB and an optimizer with as much: five copies of both were 671 MB."""
+    found = subprocess.run([sys.executable, "-c", SAVED, str(tmp_path)], check=True, capture_output=True, text=True)
+    assert float(found.stdout) < 0.2
+    assert checkpoint.newest(tmp_path)[0].arrays["network/3.bias"].shape == (1024,)
+
+
 def test_only_two_checkpoints_are_kept(bars_data: eyesight.Dataset, tmp_path: Path) -> None:
     run = train(bars_data, tmp_path / "r", model=Dense(), epochs=6, checkpoint_every=1e-9)
-    steps = sorted(int(path.stem.removeprefix("step-")) for path in run.checkpoints_folder.iterdir())
+    steps = sorted(int(path.stem.removeprefix("step-")) for path in run.folder.checkpoints_folder.iterdir())
     assert len(steps) == 2
     assert steps[-1] == 30
-    found, problems = checkpoint.newest(run.checkpoints_folder)
+    found, problems = checkpoint.newest(run.folder.checkpoints_folder)
     assert found is not None
     assert found.facts["step"] == 30
     assert problems == []

@@ -7,10 +7,11 @@ and prints.
 from __future__ import annotations
 
 from ..data.dataset import Dataset, from_arrays
+from ..evaluation.evaluate import Evaluation
 from ..models import network_spec
 from ..models.summary import Summary, summarise
 from .datasets import load_data
-from .runs import Evaluation, Run, load_classifier, open_run
+from .runs import Run, load_classifier, open_run
 from .studies import study, tutorial
 from .training import resume, train
 

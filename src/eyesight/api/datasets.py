@@ -5,18 +5,14 @@ In: names, arrays. Out: `Dataset`.
 
 from __future__ import annotations
 
-import base64
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
-from ..data import catalog
-from ..data.dataset import Dataset, from_arrays
-from ..errors import UsageError
+from ..data.dataset import Dataset
+from ..data.open import open_data
 from ..evaluation import figures
-
-if TYPE_CHECKING:
-    from ..training.plan.recipe import DataConfig
+from ..report.drawing import html_image, png
 
 
 def load_data(
@@ -41,30 +37,13 @@ def load_data(
     Raises:
         UnknownNameError, DataNotFoundError, DataError, UsageError: see `catalog.load` and `from_arrays`.
     """
-    if not isinstance(data, str):
-        arrays = from_arrays(data, test=test, classes=classes, validation=0)
-        return arrays.with_validation(validation, seed=split_seed)
-    if test is not None or classes is not None:
-        raise UsageError(f"test, classes: only for arrays; {data} has its own")
-    return catalog.load(data, data_dir=data_dir, validation=validation, seed=split_seed)
-
-
-def load_wanted(wanted: DataConfig, data_dir: str | Path | None) -> Dataset:
-    """Return the named dataset that a configuration describes."""
-    return catalog.load(
-        wanted.name, data_dir=data_dir, validation=wanted.validation, seed=wanted.split_seed, sample=wanted.sample
-    )
+    return open_data(data, data_dir=data_dir, validation=validation, split_seed=split_seed, test=test, classes=classes)
 
 
 def _dataset_html(data: Dataset) -> str:
     """Return a dataset's sizes and a picture of its classes, for notebooks."""
-    return f"<p>{escape(repr(data))}</p>" + image(figures.png(figures.class_grid(data, data.train)))
+    return f"<p>{escape(repr(data))}</p>" + html_image(png(figures.class_grid(data, data.train)))
 
 
 # Drawing lies to the right of data in the order of imports, so this method is bound here, where both are known.
 Dataset._repr_html_ = _dataset_html  # type: ignore[attr-defined]
-
-
-def image(data: bytes) -> str:
-    """Return the bytes of a PNG as HTML."""
-    return f'<img style="max-width:100%" src="data:image/png;base64,{base64.b64encode(data).decode()}">'

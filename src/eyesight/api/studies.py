@@ -14,7 +14,7 @@ from ..errors import UsageError
 from ..run import RunFolder, next_run_path
 from .datasets import load_data
 from .runs import Run
-from .training import DEFAULT_RUNS, configuration, train, with_progress
+from .training import DEFAULT_RUNS, naming_arguments, train, with_progress
 
 if TYPE_CHECKING:
     from ..studies.study import Study
@@ -54,23 +54,26 @@ def tutorial(
         UsageError: no such tutorial, data that is not the tutorial's, or arguments that don't go together.
         DataNotFoundError, RunError, InterruptedRun: see `train`.
     """
-    from ..lessons.tutorials import programs as presets
-    from ..lessons.tutorials.story import Outcome
+    from ..lessons.tutorials import programs
+    from ..lessons.tutorials.story import FinishedRun
     from ..lessons.tutorials.telling import Telling
+    from ..training.plan.resolve import read_request
 
-    preset = presets.find(name)
-    length = preset.other_length(epochs=epochs, updates=updates)
+    program = programs.find(name)
+    length = program.other_length(epochs=epochs, updates=updates)
     if ours and length:
         raise UsageError(f"--ours: compares with the whole tutorial; leave out --{next(iter(length))[7:]}")
-    folder = Path(output) if output else next_run_path(DEFAULT_RUNS, preset.name)
+    folder = Path(output) if output else next_run_path(DEFAULT_RUNS, program.name)
     folders = [folder, *([folder.with_name(f"{folder.name}-ours")] if ours else [])]
     for path in folders:
         RunFolder(path).check_free(overwrite=overwrite)
     given = {"seed": seed, "machine.device": device, "machine.threads": threads}
-    configs = [configuration(values, given, length) for values in (preset.config, preset.ours)]
+    changes = {key: value for key, value in given.items() if value is not None} | length
+    with naming_arguments(length):
+        configs = [read_request(values, changes).config for values in (program.config, program.ours)]
     data = data or load_data(configs[0].data.name, data_dir=data_dir)
     data = data.with_validation(configs[0].data.validation)
-    telling = Telling(preset, data, configs, RunFolder(folder))
+    telling = Telling(program, data, configs, RunFolder(folder))
     for config, path, part in zip(configs, folders, telling.parts, strict=False):
         part.open()
         run = train(
@@ -82,7 +85,7 @@ def tutorial(
             listeners=[_bar(progress), part.listen],
         )
         judged = run.evaluate("test")
-        part.close(Outcome(run.path, run.metrics(), judged.report, judged.predictions))
+        part.close(FinishedRun(run.path, run.metrics(), judged.report, judged.predictions))
     telling.table()
     return run
 
@@ -127,14 +130,15 @@ def study(
     listeners = [StudyReport()] if progress else []
     if resume is not None:
         if name is not None or isinstance(data, str):
-            raise UsageError("resume: goes on with a study as it was defined; leave name and data out")
+            raise UsageError("goes on with a study as it was defined; leave name and data out", field="resume")
         return studies.resume(resume, data, data_dir=data_dir, listeners=listeners)
     if name is None:
-        raise UsageError("name: expected the name of a study, or resume")
+        raise UsageError("expected the name of a study, or resume", field="name")
     chosen = {**(settings or {}), **({} if threads is None else {"machine.threads": threads})}
-    return studies.run(
-        name, data, full=full, seeds=seeds, settings=chosen, data_dir=data_dir, output=output, listeners=listeners
-    )
+    with naming_arguments(settings):
+        return studies.run(
+            name, data, full=full, seeds=seeds, settings=chosen, data_dir=data_dir, output=output, listeners=listeners
+        )
 
 
 def _bar(progress: bool) -> Listener:

@@ -2,7 +2,7 @@
 
 In: a network's name, its picture size and classes, settings. Out: rates, several for each setting. What is timed is
 what training and prediction really do: `train_step` (gather, normalise, forward, loss, backward, optimizer) and
-`Classifier.logits` (copy, normalise, forward, copy back). It draws no conclusions.
+`Classifier.logits`, whatever computes it. It draws no conclusions.
 
 Settings take turns, so that whatever else the machine does meets all of them alike.
 """
@@ -19,12 +19,11 @@ import numpy as np
 import torch
 
 from ..data.dataset import Dataset, from_arrays
-from ..device import autocast, synchronise, threads
+from ..device import synchronise, threads
 from ..models import network_spec
-from ..training.job import Job, prepare
+from ..training.job import prepare
 from ..training.loop import is_out_of_memory, train_step
 from ..training.plan.recipe import parse_config
-from ..training.state import TrainState
 from .settings import Setting
 
 ROUNDS = 9  # enough for quartiles
@@ -51,7 +50,6 @@ class Bench:
         spec: the network as data.
         rates: pictures a second of each setting, one number for each round.
         problems: settings that could not be measured, and why.
-        states: what is being trained, by device: settings share it, as its values do not change how long it takes.
 
     Raises:
         UnknownNameError, UsageError: no such network, or the pictures do not fit it.
@@ -64,9 +62,8 @@ class Bench:
         self.network, self.settings, self.seconds = network, tuple(settings), seconds
         self.rates: dict[Setting, list[float]] = {setting: [] for setting in settings}
         self.problems: dict[Setting, str] = {}
-        self.states: dict[str, TrainState] = {}
         self._data = random_pictures(shape, classes)
-        self._jobs: dict[tuple[str, str, int], Job] = {}
+        self._workloads: dict[Setting, Callable[[], object]] = {}
         self._step_seconds: dict[Setting, float] = {}  # of one step, once warm
 
     def run(self, say: Callable[[str], None] = lambda _: None) -> None:
@@ -78,7 +75,7 @@ class Bench:
         with _as_before(self.settings):
             for i, setting in enumerate(self.settings, start=1):
                 self._attempt(setting, self._warm_up)
-                say(f"warm-up {i} of {len(self.settings)}: {self._warmed_up(setting)}")
+                say(f"warm-up {i} of {len(self.settings)}: {self._describe(setting)}")
             start = spoke = time.perf_counter()
             turns = ROUNDS * len(self.settings)
             for done, setting in enumerate(self.settings * ROUNDS, start=1):
@@ -87,7 +84,7 @@ class Bench:
                     say(f"measured {done / turns:.0%}, about {(now - start) * (turns - done) / done:.0f} s left")
                     spoke = now
 
-    def _warmed_up(self, setting: Setting) -> str:
+    def _describe(self, setting: Setting) -> str:
         name = f"{setting.task}, {setting.where}, batch size {setting.batch_size}"
         if setting in self.problems:
             return f"{name}: {self.problems[setting]}"
@@ -107,8 +104,10 @@ class Bench:
             if not is_out_of_memory(error):
                 raise
             self.problems[setting] = "out of memory"
-        if setting in self.problems and setting.device.startswith("cuda"):
-            torch.cuda.empty_cache()  # only here, where the error and the tensors in its traceback have gone
+        if setting in self.problems:
+            self._workloads.pop(setting, None)
+            if setting.device.startswith("cuda"):
+                torch.cuda.empty_cache()  # only here, where the error and the tensors in its traceback have gone
 
     def _warm_up(self, setting: Setting) -> None:
         """Run slices of growing length until their steps take no less time than before."""
@@ -128,52 +127,38 @@ class Bench:
 
     def _slice(self, setting: Setting, steps: int) -> float:
         """Return the seconds that so many steps take, work that is queued on the device included."""
-        if setting.threads is not None:
-            torch.set_num_threads(setting.threads)
-        step = self.workload(setting)
-        step()  # brings back into the caches what the other settings displaced
-        synchronise(setting.device)
-        start = time.perf_counter()
-        for _ in range(steps):
-            step()
-        synchronise(setting.device)
-        return time.perf_counter() - start
+        with threads(setting.threads):
+            if setting not in self._workloads:
+                self._workloads[setting] = self.workload(setting)
+            step = self._workloads[setting]
+            step()  # brings back into the caches what the other settings displaced
+            synchronise(setting.device)
+            start = time.perf_counter()
+            for _ in range(steps):
+                step()
+            synchronise(setting.device)
+            return time.perf_counter() - start
 
-    def workload(self, setting: Setting) -> Callable[[], None]:
-        """Return what is timed: a function that handles one batch."""
-        job = self._job(setting)
-        state = self.states[setting.device]
-        if setting.task == "training":
-            state.network.train()
+    def workload(self, setting: Setting) -> Callable[[], object]:
+        """Return what is timed: a function that handles one batch, with a network of its own."""
+        # "centered" costs what the default "standard" does, without counting pixels first
+        recipe = {"optimizer": OPTIMIZER, "normalize": "centered", "batch_size": setting.batch_size}
+        machine: dict[str, object] = {"device": setting.device, "precision": setting.precision}
+        machine |= {} if setting.threads is None else {"threads": setting.threads}
+        values = {"model": {"name": self.network}, "recipe": recipe, "machine": machine}
+        job, state = prepare(_whole_batches(self._data, setting.batch_size), parse_config(values))
+        if setting.task == "prediction":
+            classifier = job.classifier(state.network)
+            classifier.threads = setting.threads
+            pictures = job.data.train.gather(np.arange(setting.batch_size))
+            return lambda: classifier.logits(pictures)
+        state.network.train()
 
-            def train() -> None:
-                train_step(job, state, 0.0)  # always its beginning, as far as the learning rate goes
-                state.step += 1
+        def train() -> None:
+            train_step(job, state, 0.0)  # always its beginning, as far as the learning rate goes
+            state.step += 1
 
-            return train
-        classifier = job.classifier(state.network)
-        pictures = job.data.train.gather(np.arange(setting.batch_size))
-
-        def predict() -> None:
-            with autocast(job.device, job.precision):  # classifiers themselves always predict in fp32
-                classifier.logits(pictures)
-
-        return predict
-
-    def _job(self, setting: Setting) -> Job:
-        key = (setting.device, setting.precision, setting.batch_size)
-        if key not in self._jobs:
-            # "centered" costs what the default "standard" does, without counting pixels first
-            recipe = {"optimizer": OPTIMIZER, "normalize": "centered", "batch_size": setting.batch_size}
-            values = {
-                "model": {"name": self.network},
-                "recipe": recipe,
-                "machine": {"device": setting.device, "precision": setting.precision},
-            }
-            job, state = prepare(_whole_batches(self._data, setting.batch_size), parse_config(values))
-            self.states.setdefault(setting.device, state)
-            self._jobs[key] = job
-        return self._jobs[key]
+        return train
 
 
 def random_pictures(shape: tuple[int, int, int], classes: int) -> Dataset:

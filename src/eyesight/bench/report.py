@@ -6,7 +6,7 @@ In: a `Bench` that has run, wholly or in part. Out: `BenchReport`, plain data. I
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,14 +14,14 @@ import torch
 
 from ..environment import describe_environment
 from .measure import OPTIMIZER, ROUNDS, Bench
-from .settings import TASKS, Setting, Task
+from .settings import TASKS, Setting
 
 _VERBS = {"training": "trains", "prediction": "predicts"}
 
 
 @dataclass(frozen=True)
-class Row:
-    """One setting's result.
+class Measurement:
+    """What one setting came to.
 
     Attributes:
         setting: what was measured.
@@ -29,31 +29,21 @@ class Row:
         quartiles: first and third of the rounds.
         rounds: how many were measured.
         speed_up: `rate` as a multiple of the reference's at the same task and batch size; None without one.
-        problem: why it could not be measured, or "".
+        problem: why it could not be measured, or None.
     """
 
     setting: Setting
-    rate: float | None
-    quartiles: tuple[float, float] | None
-    rounds: int
-    speed_up: float | None
-    problem: str
+    rate: float | None = None
+    quartiles: tuple[float, float] | None = None
+    rounds: int = 0
+    speed_up: float | None = None
+    problem: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data."""
-        setting = self.setting
-        return {
-            "task": setting.task,
-            "device": setting.device,
-            "precision": setting.precision,
-            "threads": setting.threads,
-            "batch_size": setting.batch_size,
-            "pictures_per_second": self.rate,
-            "quartiles": self.quartiles,
-            "rounds": self.rounds,
-            "speed_up": self.speed_up,
-            "problem": self.problem or None,
-        }
+        values = asdict(self)
+        setting: dict[str, Any] = values.pop("setting")
+        return setting | {"pictures_per_second": values.pop("rate")} | values
 
 
 @dataclass(frozen=True)
@@ -61,46 +51,34 @@ class BenchReport:
     """All results of one network.
 
     Attributes:
-        network, shape, classes, parameters: what was measured; shape is (H, W, C).
+        network, input, classes, parameters: what was measured; the input is (H, W, C).
+        optimizer: that trained.
         seconds: measured time for each setting.
         machine: see `describe_environment`; also `devices` (description by name) and `load` (before measuring).
         complete: whether every setting has all its rounds, or a problem.
         reference: what speed-ups are against (CPU fp32 with the most threads), in words; None if it was not measured.
-        rows: by task, batch size, device, precision and threads.
+        results: by task, batch size, device, precision and threads.
         notes: what was left out, and why.
-        conclusion: sentences computed from the rows.
+        conclusion: sentences computed from the results.
     """
 
     network: str
-    shape: tuple[int, int, int]
+    input: tuple[int, int, int]
     classes: int
     parameters: int
+    optimizer: str
     seconds: float
     machine: dict[str, Any]
     complete: bool
     reference: str | None
-    rows: tuple[Row, ...]
+    results: tuple[Measurement, ...]
     notes: tuple[str, ...]
     conclusion: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data."""
-        return {
-            "format": "eyesight-bench",
-            "version": 1,
-            "network": self.network,
-            "input": self.shape,
-            "classes": self.classes,
-            "parameters": self.parameters,
-            "optimizer": OPTIMIZER,
-            "seconds": self.seconds,
-            "machine": self.machine,
-            "reference": self.reference,
-            "complete": self.complete,
-            "results": [row.to_json() for row in self.rows],
-            "notes": self.notes,
-            "conclusion": self.conclusion,
-        }
+        head = {"format": "eyesight-bench", "version": 1}
+        return head | asdict(self) | {"results": [result.to_json() for result in self.results]}
 
 
 def report(bench: Bench, *, found: Sequence[str], notes: Sequence[str], load: float | None) -> BenchReport:
@@ -112,25 +90,28 @@ def report(bench: Bench, *, found: Sequence[str], notes: Sequence[str], load: fl
         notes: what was left out, and why.
         load: load average of the machine before measuring, if known.
     """
-    reference = _reference(bench.settings)
-    rows = tuple(_row(bench, setting, reference) for setting in bench.settings)
+    # a GPU deserves no easier rival than all threads
+    on_cpu = [setting for setting in bench.settings if (setting.device, setting.precision) == ("cpu", "fp32")]
+    reference = max(on_cpu, key=lambda setting: setting.threads or 0, default=None)
+    results = tuple(_summarise(bench, setting, reference) for setting in bench.settings)
     channels, height, width = bench.spec.input
     devices = {name: describe_device(name) for name in dict.fromkeys(setting.device for setting in bench.settings)}
     name = reference.where if reference else None
-    complete = all(row.problem or row.rounds == ROUNDS for row in rows)
+    complete = all(result.problem or result.rounds == ROUNDS for result in results)
     cut = [] if complete else [f"interrupted: not all of the {ROUNDS} rounds were measured"]
     return BenchReport(
         network=bench.network,
-        shape=(height, width, channels),
+        input=(height, width, channels),
         classes=bench.spec.classes,
         parameters=bench.spec.parameters(),
+        optimizer=OPTIMIZER,
         seconds=bench.seconds,
         machine=describe_environment() | {"devices": devices, "load": load},
         complete=complete,
         reference=name,
-        rows=rows,
+        results=results,
         notes=(*notes, *cut),
-        conclusion=tuple(_conclusion(rows, name, devices, found)),
+        conclusion=tuple(_conclude(results, name, devices, found)),
     )
 
 
@@ -141,71 +122,67 @@ def describe_device(name: str) -> str:
     return str(describe_environment()["processor"])
 
 
-def _reference(settings: Sequence[Setting]) -> Setting | None:
-    """Return a setting on the CPU in fp32 with the most threads: a GPU deserves no easier rival."""
-    candidates = [setting for setting in settings if setting.device == "cpu" and setting.precision == "fp32"]
-    return max(candidates, key=lambda setting: setting.threads or 0, default=None)
-
-
-def _row(bench: Bench, setting: Setting, reference: Setting | None) -> Row:
-    problem = bench.problems.get(setting, "")
-    rates = [] if problem else bench.rates[setting]
+def _summarise(bench: Bench, setting: Setting, reference: Setting | None) -> Measurement:
+    if setting in bench.problems:
+        return Measurement(setting, problem=bench.problems[setting])
+    rates = bench.rates[setting]
     if not rates:
-        return Row(setting, None, None, 0, None, problem)
+        return Measurement(setting)
     low, rate, high = np.quantile(rates, (0.25, 0.5, 0.75)).tolist()
-    speed_up = None
+    rivals = []
     if reference:
-        against = replace(reference, task=setting.task, batch_size=setting.batch_size)
-        if against not in bench.problems and (others := bench.rates[against]):
-            speed_up = rate / float(np.median(others))
-    return Row(setting, rate, (low, high), len(rates), speed_up, "")
+        rival = replace(reference, task=setting.task, batch_size=setting.batch_size)
+        rivals = [] if rival in bench.problems else bench.rates.get(rival, [])
+    speed_up = rate / float(np.median(rivals)) if rivals else None
+    return Measurement(setting, rate, (low, high), len(rates), speed_up)
 
 
-def _conclusion(rows: Sequence[Row], reference: str | None, devices: dict[str, str], found: Sequence[str]) -> list[str]:
+def _conclude(
+    results: Sequence[Measurement], reference: str | None, devices: dict[str, str], found: Sequence[str]
+) -> list[str]:
     """Return the fastest setting of each task, and how much faster a GPU is."""
-    sentences = [sentence for task in TASKS if (sentence := _fastest(rows, task, reference))]
+    sentences = []
+    for task in TASKS:
+        measured = [result for result in results if result.setting.task == task and result.rate]
+        if measured:
+            sentences.append(_name_fastest(measured, reference))
     gpus = [name for name in devices if name != "cpu"]
     if gpus:
-        return sentences + [f"{name} ({devices[name]}) {_gains(rows, name, reference)}." for name in gpus]
+        return sentences + [f"{name} ({devices[name]}) {_gains(results, name, reference)}." for name in gpus]
     unused = [name for name in found if name != "cpu"]
     reason = f"{', '.join(unused)} was left out" if unused else "no GPU was found here"
     return [*sentences, f"How much faster a GPU is was not measured: {reason}."]
 
 
-def _fastest(rows: Sequence[Row], task: Task, reference: str | None) -> str:
-    best = max((row for row in rows if row.setting.task == task), key=lambda row: row.rate or 0, default=None)
-    if best is None or best.rate is None:
-        return ""
-    text = (
-        f"{task.capitalize()} is fastest on {best.setting.where} at batch size {best.setting.batch_size}: "
-        f"{number(best.rate)} pictures/s"
-    )
-    if best.setting.where == reference:
-        return text + ", which is what the others are compared with."
+def _name_fastest(measured: Sequence[Measurement], reference: str | None) -> str:
+    """Name the fastest of one task's settings, and say where its lead may be chance."""
+    best = max(measured, key=lambda result: result.rate or 0)
+    where, size = best.setting.where, best.setting.batch_size
+    text = f"{best.setting.task.capitalize()} is fastest on {where} at batch size {size}: {number(best.rate or 0)}"
+    text += " pictures/s"
+    if where == reference:
+        others = any(result.setting.where != reference for result in measured)
+        return text + (", which is what the others are compared with." if others else ".")
     if not best.speed_up:
         return f"{text}."
-    unclear = "" if _apart(rows, best, reference) else "; that may be chance, as their quartiles overlap"
+    rivals = [r for r in measured if (r.setting.batch_size, r.setting.where) == (size, reference)]
+    overlap = any(best.quartiles[0] <= r.quartiles[1] for r in rivals if best.quartiles and r.quartiles)
+    unclear = "; that may be chance, as their quartiles overlap" if overlap else ""
     return f"{text}, {ratio(best.speed_up)} times {reference} at that batch size{unclear}."
 
 
-def _apart(rows: Sequence[Row], row: Row, reference: str | None) -> bool:
-    """Tell whether a row is clearly faster than the reference: their quartiles do not overlap."""
-    place = (row.setting.task, row.setting.batch_size, reference)
-    own = [other for other in rows if (other.setting.task, other.setting.batch_size, other.setting.where) == place]
-    return all(row.quartiles[0] > other.quartiles[1] for other in own if row.quartiles and other.quartiles)
-
-
-def _gains(rows: Sequence[Row], device: str, reference: str | None) -> str:
+def _gains(results: Sequence[Measurement], device: str, reference: str | None) -> str:
     """Say how many times as fast as the reference a device is, at the batch sizes with the least and the most gain."""
     parts = []
     for task in TASKS:
         gains: dict[int, float] = {}
-        for row in rows:
-            if (row.setting.task, row.setting.device) == (task, device) and row.speed_up:
-                size = row.setting.batch_size
-                gains[size] = max(row.speed_up, gains.get(size, 0))
+        for result in results:
+            if (result.setting.task, result.setting.device) == (task, device) and result.speed_up:
+                size = result.setting.batch_size
+                gains[size] = max(result.speed_up, gains.get(size, 0))
         if gains:
-            ends = sorted({min(gains, key=gains.__getitem__), max(gains, key=gains.__getitem__)}, key=gains.__getitem__)
+            sizes = sorted(gains, key=gains.__getitem__)
+            ends = dict.fromkeys((sizes[0], sizes[-1]))
             parts.append(f"{_VERBS[task]} " + " to ".join(f"{ratio(gains[b])} (batch size {b})" for b in ends))
     if not parts:
         return "was measured, but not what speed-ups are against, CPU fp32"

@@ -53,8 +53,7 @@ def find_devices() -> tuple[list[str], list[str]]:
     """Return the names of the devices that this machine can use, the CPU first, and notes on those it cannot."""
     names = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
     names += ["mps"] if torch.backends.mps.is_available() else []
-    usable: list[str] = []
-    notes: list[str] = []
+    usable, notes = [], []
     for name in names:
         try:
             usable.append(str(choose_device(name)))
@@ -74,31 +73,18 @@ def check_devices(names: Sequence[str]) -> list[str]:
         try:
             device = choose_device(name)
         except UsageError:
-            usable = ", ".join(find_devices()[0])
-            raise UsageError(
-                f"--devices: expected some of {usable}, which this machine has; received: {name!r}"
-            ) from None
+            here = ", ".join(find_devices()[0])
+            message = f"--devices: expected some of {here}, which this machine has; received: {name!r}"
+            raise UsageError(message) from None
         numbered = device.type == "cuda" and device.index is None
         devices.append(f"cuda:{torch.cuda.current_device()}" if numbered else str(device))
     return list(dict.fromkeys(devices))
 
 
-def check_precisions(names: Sequence[str]) -> list[Precision]:
-    """Return the names as precisions.
-
-    Raises:
-        UsageError: there is no such precision.
-    """
-    chosen = [precision for name in names for precision in PRECISIONS if precision == name]
-    if unknown := [name for name in names if name not in PRECISIONS]:
-        raise UsageError(f"--precisions: expected some of {', '.join(PRECISIONS)}; received: {unknown[0]!r}")
-    return chosen
-
-
 def plan(
     devices: Sequence[str],
     *,
-    precisions: Sequence[Precision] = PRECISIONS,
+    precisions: Sequence[str] = PRECISIONS,
     threads: Sequence[int] = (),
     batch_sizes: Sequence[int],
 ) -> tuple[list[Setting], list[str]]:
@@ -106,25 +92,28 @@ def plan(
 
     Args:
         devices: names, as from `find_devices` or `check_devices`.
-        precisions: bf16 is left out on devices where its results are wrong.
+        precisions: that training is measured at, bf16 only where its results are right; prediction is always fp32.
         threads: of the CPU; torch's own number where none is given.
         batch_sizes: pictures at a time.
 
     Raises:
-        UsageError: nothing is left to measure.
+        UsageError: there is no such precision, or nothing is left to train with.
     """
-    places: list[tuple[str, Precision, int | None]] = []
-    notes: list[str] = []
+    if unknown := [name for name in precisions if name not in PRECISIONS]:
+        raise UsageError(f"--precisions: expected some of {', '.join(PRECISIONS)}; received: {unknown[0]!r}")
+    places: dict[Task, list[tuple[str, Precision, int | None]]] = {"training": [], "prediction": []}
+    notes = []
     for device in devices:
         counts = (threads or (torch.get_num_threads(),)) if device == "cpu" else (None,)
-        for precision in precisions:
-            if precision == "bf16" and not _bf16_works(torch.device(device)):
+        places["prediction"] += [(device, "fp32", count) for count in counts]
+        for precision in (name for name in PRECISIONS if name in precisions):
+            if precision == "fp32" or _bf16_works(torch.device(device)):
+                places["training"] += [(device, precision, count) for count in counts]
+            else:
                 notes.append(f"{device} bf16 is left out: it is missing here, or its results differ from fp32")
-                continue
-            places += [(device, precision, count) for count in counts]
-    if not places:
+    if not places["training"]:
         raise UsageError(f"--precisions: nothing is left to measure: {'; '.join(notes)}")
-    return [Setting(task, *place, size) for task in TASKS for size in batch_sizes for place in places], notes
+    return [Setting(task, *place, size) for task in TASKS for size in batch_sizes for place in places[task]], notes
 
 
 def _bf16_works(device: torch.device) -> bool:

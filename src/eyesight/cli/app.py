@@ -18,6 +18,7 @@ import typer
 from .. import __version__
 from ..errors import EyesightError
 from . import bench, convolve, data, evaluate, lesson, predict, presets, runs, study, summary, train, tutorial
+from .arguments import Command
 
 app = typer.Typer(
     name="eyesight",
@@ -28,17 +29,17 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("train")(train.train)
-app.command("presets")(presets.presets)
-app.command("evaluate")(evaluate.evaluate)
-app.command("predict")(predict.predict)
-app.command("runs")(runs.runs)
-app.command("summary")(summary.summary)
-app.command("study")(study.study)
-app.command("bench")(bench.bench)
-app.command("convolve")(convolve.convolve)
-app.command("lesson")(lesson.lesson)
-app.command("tutorial")(tutorial.tutorial)
+app.command("train", cls=Command)(train.train)
+app.command("presets", cls=Command)(presets.presets)
+app.command("evaluate", cls=Command)(evaluate.evaluate)
+app.command("predict", cls=Command)(predict.predict)
+app.command("runs", cls=Command)(runs.runs)
+app.command("summary", cls=Command)(summary.summary)
+app.command("study", cls=Command)(study.study)
+app.command("bench", cls=Command)(bench.bench)
+app.command("convolve", cls=Command)(convolve.convolve)
+app.command("lesson", cls=Command)(lesson.lesson)
+app.command("tutorial", cls=Command)(tutorial.tutorial)
 app.add_typer(data.app, name="data")
 
 # Typer brings its own copy of click; only these two of its exceptions are public, and they lead to their base.

@@ -12,26 +12,34 @@ from typing import Any, Literal
 
 import typer
 import yaml
+from typer.core import TyperCommand
 
-from ..errors import UsageError
+from ..errors import UsageError, concerns, naming
 
 _UNITS = {"s": 1, "m": 60, "h": 3600}
 
-# the options that stand for an entry of the configuration, where errors name the entry
-_OPTIONS = {
-    "recipe.epochs": "--epochs",
-    "recipe.budget": "--budget",
-    "recipe.averaging": "--averaging",
-    "recipe.batch_size": "--batch-size",
-    "recipe.lr": "--lr",
-    "recipe.early_stopping": "--patience",
-    "recipe.early_stopping.patience": "--patience",
-    "machine.device": "--device",
-    "machine.precision": "--precision",
-    "machine.threads": "--threads",
-    "seed": "--seed",
-    "preset": "--preset",
-}
+_PARAMETERS = {
+    "early_stopping": "patience",
+    "early_stopping.patience": "patience",
+}  # of arguments that go by another name
+
+
+class Command(TyperCommand):
+    """A command whose errors name the option that was typed in place of the argument that it became."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command."""
+        with naming(lambda field: option_name(field, ctx)):
+            return super().invoke(ctx)
+
+
+def option_name(field: str, context: Any) -> str:
+    """Return what was typed for an argument, or for an entry of the configuration that was given with --set."""
+    settings = [text.partition("=")[0] for text in context.params.get("settings") or ()]
+    if any(concerns(field, key) for key in settings):
+        return f"--set: {field}"
+    name = _PARAMETERS.get(field, field)
+    return next((parameter.opts[0] for parameter in context.command.params if parameter.name == name), field)
 
 
 def given(context: typer.Context, *, but: Collection[str] = ()) -> list[str]:
@@ -71,22 +79,6 @@ def parse_setting(text: str) -> tuple[str, Any]:
         return key, float(value) if re.fullmatch(r"[+-]?\d+(\.\d*)?e[+-]?\d+", value) else yaml.safe_load(value)
     except yaml.YAMLError:
         raise UsageError(f"--set: the value of {key} is not YAML; received: {value!r}") from None
-
-
-def name_option(message: str, settings: Collection[str]) -> str:
-    """Return an error's text with the option that was typed in place of the configuration's entry.
-
-    Args:
-        message: "entry: what is wrong".
-        settings: the keys given with --set.
-
-    >>> name_option("recipe.lr: should be greater than 0", settings=[])
-    '--lr: should be greater than 0'
-    """
-    entry, colon, rest = message.partition(": ")
-    if message.startswith("unknown key ") or any(entry == key or key.startswith(f"{entry}.") for key in settings):
-        return f"--set: {message}"
-    return _OPTIONS.get(entry, entry) + colon + rest
 
 
 def parse_validation(text: str | None) -> float | Literal["test"] | None:

@@ -29,7 +29,7 @@ def bench(
     batch_sizes: Annotated[str, Option("--batch-sizes", "-b", help="Pictures at a time.")] = "1,32,256",
     seconds: Annotated[float, Option(help="Time to measure for each row of the table.")] = 1,
     devices: Annotated[str | None, Option(help="cpu, cuda:0, …", show_default="all of this machine")] = None,
-    precisions: Annotated[str, Option(help="fp32, bf16; bf16 only where its results are right.")] = "fp32,bf16",
+    precisions: Annotated[str, Option(help="Of training: fp32, bf16; bf16 only where its results are right.")] = "fp32,bf16",
     threads: Annotated[str | None, Option(help="CPU threads: 1,2.", show_default="all cores")] = None,
     as_json: Annotated[bool, Option("--json", help="Print JSON.")] = False,
     output: Annotated[Path | None, Option("--output", "-o", help="PNG file for a figure.")] = None,
@@ -44,13 +44,12 @@ def bench(
     load = round(os.getloadavg()[0], 2)  # now: what follows is a load by itself
     from ..bench.measure import Bench
     from ..bench.report import report
-    from ..bench.settings import check_devices, check_precisions, find_devices, plan
+    from ..bench.settings import check_devices, find_devices, plan
 
-    chosen = check_precisions(words(precisions))
     name, shape, outputs = subject(network, size, classes)
     found, notes = find_devices()
     used = found if devices is None else check_devices(words(devices))
-    settings, left_out = plan(used, precisions=chosen, threads=counts, batch_sizes=sizes)
+    settings, left_out = plan(used, precisions=words(precisions), threads=counts, batch_sizes=sizes)
     measured = Bench(name, shape=shape, classes=outputs, settings=settings, seconds=seconds)
     if load > _BUSY:
         notes.append(f"load {load} before measuring: other programs were running, so the numbers mean little")
@@ -58,7 +57,7 @@ def bench(
         measured.run(lambda line: typer.echo(line, err=True))
     finally:  # also after Ctrl-C: what there is so far
         result = report(measured, found=found, notes=notes + left_out, load=load)
-        if any(row.rounds for row in result.rows) or result.complete:
+        if any(row.rounds for row in result.results) or result.complete:
             show(result, as_json=as_json, output=output)
 
 
@@ -112,9 +111,9 @@ def show(report: BenchReport, *, as_json: bool, output: Path | None) -> None:
         show_table(report)
     if output:
         from ..bench.figure import throughput
-        from ..evaluation import figures
+        from ..report.drawing import save
 
-        typer.echo(f"figure: {figures.save(throughput(report), output)}", err=True)
+        typer.echo(f"figure: {save(throughput(report), output)}", err=True)
 
 
 def show_table(report: BenchReport) -> None:
@@ -122,7 +121,7 @@ def show_table(report: BenchReport) -> None:
     from ..bench.report import number, ratio
     from .tables import print_table
 
-    height, width, channels = report.shape
+    height, width, channels = report.input
     machine = report.machine
     typer.echo(
         f"{report.network}, input {width}x{height}x{channels}, {report.classes:,} classes, {report.parameters:,} parameters"
@@ -131,13 +130,14 @@ def show_table(report: BenchReport) -> None:
         typer.echo(f"{name}: {model}" + (f", {machine['cores']} cores" if name == "cpu" else ""))
     typer.echo(f"torch {machine['packages']['torch']}, load before measuring {machine['load']}\n")
     rows = []
-    for row in report.rows:
-        setting = row.setting
-        rates = [row.problem or "not measured", ""]
-        if row.rate is not None and row.quartiles is not None:
-            rates = [number(row.rate), "–".join(map(number, row.quartiles))]
-        rows.append((setting.task, f"{setting.batch_size:,}", setting.device, setting.precision,
-                     setting.threads or "", *rates, ratio(row.speed_up) if row.speed_up else ""))  # fmt: skip
+    for result in report.results:
+        setting = result.setting
+        rates = [result.problem or "not measured", ""]
+        if result.rate is not None and result.quartiles is not None:
+            rates = [number(result.rate), "–".join(map(number, result.quartiles))]
+        speed_up = ratio(result.speed_up) if result.speed_up else ""
+        place = (setting.task, f"{setting.batch_size:,}", setting.device, setting.precision, setting.threads or "")
+        rows.append((*place, *rates, speed_up))
     columns = ("task", "batch", "device", "precision", "threads", "pictures/s", "quartiles", "speed-up")
     print_table(columns, rows, numbers=("batch", "threads", "pictures/s", "quartiles", "speed-up"))
     if report.reference:

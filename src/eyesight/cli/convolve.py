@@ -22,7 +22,7 @@ def convolve(
     stride: Annotated[int, typer.Option(min=1, help="Pixels from one window to the next.")] = 1,
     seed: Annotated[int, typer.Option(min=0, help="Of random kernels.")] = 0,
     scale: Annotated[Literal["auto", "clip", "min-max"], typer.Option(help="What is black and white: clip 0 and 255, min-max the smallest and largest result, auto clips where the kernel's sum is 0 or 1.")] = "auto",
-    output: Annotated[Path, typer.Option("--output", "-o", help="PNG to write, in place of an older one.")] = Path("convolve.png"),
+    output: Annotated[Path, typer.Option("--output", "-o", help="PNG to write, in place of an older one.", show_default="./convolve.png")] = Path("convolve.png"),
     npy: Annotated[Path | None, typer.Option(help="File for the raw numbers; with several kernels NAME.npy becomes NAME-KERNEL.npy.")] = None,
     list_kernels: Annotated[bool, typer.Option("--list", help="List the kernels that have names.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -47,22 +47,22 @@ def show(done: Convolved) -> None:
     """Print what each kernel did, and where the results are."""
     from ..lessons.convolution import by
     from ..lessons.convolve import brightness, number
-    from .tables import print_table
+    from ..report.terminal import align_columns
 
     kind = "color" if done.photo.pixels.shape[2] == 3 else "grey"
     typer.echo(f"{done.photo.name}, {by(done.photo.shape)}, {kind}; padding {done.padding}, stride {done.stride}")
     rows = [
         (r.kernel.name, by(r.kernel.shape), by(r.shape), f"{r.kernel.parameters:,}", number(r.kernel.sum),
-         brightness(r.kernel), " to ".join(r.numbers[:2]), r.shown)
+         f"{brightness(r.kernel)}; from {r.numbers[0]} to {r.numbers[1]}; {r.shown}")
         for r in done.results
     ]  # fmt: skip
-    columns = ("kernel", "size", "result", "parameters", "sum", "brightness", "numbers", "on the sheet")
-    print_table(columns, rows, numbers=("parameters", "sum"))
-    if done.hint:
-        typer.echo(f"hint: {done.hint}")
+    columns = ("kernel", "size", "result", "parameters", "sum", "what comes out")
+    typer.echo("\n".join(align_columns(columns, rows, numbers=("parameters", "sum"), width=80)))
     for result in done.results:
         if result.file:
             typer.echo(f"numbers: {result.file}")
+    if done.hint:
+        typer.echo(f"hint: {done.hint}")
     typer.echo(f"sheet: {done.sheet}")
 
 
@@ -70,13 +70,18 @@ def show_kernels(seed: int, as_json: bool) -> None:
     """Print the kernels that have names, with their numbers as --kernel takes them."""
     from ..lessons.convolve import brightness, number
     from ..lessons.kernels import all_kernels, spell
-    from .tables import print_table
+    from ..report.terminal import align_columns
 
     kernels = all_kernels(seed=seed)
     if as_json:
-        rows = [{"name": k.name, "values": k.values.tolist(), "sum": k.sum, "about": k.about} for k in kernels]
-        typer.echo(json.dumps(rows, indent=2))
+        values = [{"name": k.name, "values": k.values.tolist(), "sum": k.sum, "about": k.about} for k in kernels]
+        typer.echo(json.dumps(values, indent=2))
         return
-    table = [(k.name, number(k.sum), brightness(k), spell(k.values), k.about) for k in kernels]
-    print_table(("kernel", "sum", "brightness", "numbers", "shows"), table, numbers=("sum",))
+    rows = []
+    for kernel in kernels:
+        rows.append((kernel.name, number(kernel.sum), f"{kernel.about}; {brightness(kernel)}"))
+        rows.append(("", "", spell(kernel.values)))
+    typer.echo(
+        "\n".join(align_columns(("kernel", "sum", "what it shows, and its numbers"), rows, numbers=("sum",), width=80))
+    )
     typer.echo("blur, gaussian and random take any odd size: blur7, gaussian15, random5")

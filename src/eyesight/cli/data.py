@@ -8,12 +8,14 @@ from typing import Annotated
 
 import typer
 
+from .arguments import Command
+
 app = typer.Typer(help="Datasets: which there are, and what is in them.", no_args_is_help=True)
 
 DataDir = Annotated[Path | None, typer.Option(help="Folder with the datasets.", show_default="$EYESIGHT_DATA")]
 
 
-@app.command("list")
+@app.command("list", cls=Command)
 def list_datasets(
     data_dir: DataDir = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -51,7 +53,7 @@ def list_datasets(
     print_table(columns, table, numbers=("classes", "train", "test"))
 
 
-@app.command("show")
+@app.command("show", cls=Command)
 def show_dataset(
     name: Annotated[str, typer.Argument(help="A dataset's name.")] = "digits",
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the two PNG files.")] = Path(),
@@ -61,11 +63,12 @@ def show_dataset(
     """Count the labels of a dataset, and draw its pictures with their class names."""
     from .. import api
     from ..evaluation import figures
+    from ..report.drawing import save
 
     data = api.load_data(name, data_dir=data_dir, validation=0)
     counts = {split: part.label_counts(len(data.classes)).tolist() for split, part in data.splits().items()}
     drawn = {"pictures": figures.class_grid(data, data.train), "label-counts": figures.label_counts(data)}
-    files = [figures.save(figure, output / f"{name}-{what}.png") for what, figure in drawn.items()]
+    files = [save(figure, output / f"{name}-{what}.png") for what, figure in drawn.items()]
     if as_json:
         facts = {"name": name, "shape": data.shape, "classes": data.classes, "counts": counts}
         typer.echo(json.dumps(facts | {"fingerprint": data.fingerprint, "figures": [str(f) for f in files]}, indent=2))

@@ -34,29 +34,18 @@ def lesson(
     weights: Annotated[str | None, Option(metavar="NUMBERS", help="channels: two rows for the dense layer, dog and no dog.")] = None,
     model: Annotated[Path | None, Option(help="layers: a run's folder or a model file.", show_default="trains a small one")] = None,
     picture: Annotated[Path | None, Option(help="layers: a picture to follow through the network.", show_default="the first test picture")] = None,
-    output: Annotated[Path, Option("--output", "-o", help="Folder for the sheets, or a .png for one.", show_default="here")] = Path(),
+    output: Annotated[Path, Option("--output", "-o", help="Folder for the sheets, or a .png for one.", show_default="./lesson-TOPIC.png")] = Path(),
 ) -> None:  # fmt: skip
     """Explain a topic step by step with real numbers, in the terminal and on a sheet (PNG); without a topic, list them."""
-    given = {
-        "input": numbers,
-        "kernel": kernel,
-        "stride": stride,
-        "padding": padding,
-        "size": size,
-        "units": units,
-        "filters": filters,
-        "weights": weights,
-        "model": model,
-        "picture": picture,
-    }
-    given = {name: value for name, value in given.items() if value is not None}
+    asked = {"input": numbers, "kernel": kernel, "stride": stride, "padding": padding, "size": size, "units": units,
+             "filters": filters, "weights": weights, "model": model, "picture": picture}  # fmt: skip
+    given = {name: value for name, value in asked.items() if value is not None}
     from ..lessons.topics import LESSONS
 
     if topic is None:
         if given:
-            raise UsageError(
-                f"--{next(iter(given))}: name the topic that it is for, such as: eyesight lesson convolution"
-            )
+            option = next(iter(given))
+            raise UsageError(f"--{option}: name the topic that it is for, such as: eyesight lesson convolution")
         show_topics()
         return
     if topic != "all" and topic not in LESSONS:
@@ -80,7 +69,7 @@ def show_topics() -> None:
     from ..lessons.topics import LINES
     from .tables import print_table
 
-    print_table(("topic", "what it shows"), LINES.items())
+    print_table(("topic", "what it shows"), LINES.items(), whole=True)
     typer.echo("next: eyesight lesson convolution, or: eyesight lesson all -o lessons")
 
 
@@ -88,8 +77,8 @@ def show(made: Lesson, path: Path) -> None:
     """Print a lesson, and save its sheet."""
     from rich.console import Console
 
-    from ..evaluation.figures import save
-    from ..lessons.sheet import sheet
+    from ..report.drawing import save
+    from ..report.sheet import sheet
     from ..report.terminal import text_lines
 
     console = Console(highlight=False)
@@ -147,27 +136,26 @@ def follow(*, model: Path | None = None, picture: Path | None = None) -> dict[st
     """Return a classifier and a picture for it: the user's, or a small network trained now on the embedded digits."""
     from .. import api
 
-    classifier = _trained() if model is None else api.load_classifier(model)
-    pixels, source = _chosen(classifier, model, picture)
+    classifier = _train_small_network() if model is None else api.load_classifier(model)
+    pixels, source = _pick_picture(classifier, model, picture)
     return {"classifier": classifier, "picture": pixels, "source": source}
 
 
-def _trained() -> Classifier:
+def _train_small_network() -> Classifier:
     import tempfile
 
     from .. import api
 
     typer.echo(f"training a small network on the embedded digits for {_EPOCHS} epochs; --model takes yours", err=True)
     with tempfile.TemporaryDirectory() as folder:
+        output = Path(folder) / "run"
         try:
-            return api.train(
-                "digits", model="small-cnn-1pool", epochs=_EPOCHS, seed=0, output=Path(folder) / "run"
-            ).classifier
+            return api.train("digits", model="small-cnn-1pool", epochs=_EPOCHS, seed=0, output=output).classifier
         except InterruptedRun as error:
             raise InterruptedRun("interrupted", error.exit_code - 128) from None  # there is nothing to resume
 
 
-def _chosen(classifier: Classifier, model: Path | None, picture: Path | None) -> tuple[Pixels, str]:
+def _pick_picture(classifier: Classifier, model: Path | None, picture: Path | None) -> tuple[Pixels, str]:
     """Return the picture to follow, and what it is."""
     from .. import api
     from ..errors import DataError

@@ -67,7 +67,7 @@ def write_table(results: Answers) -> None:
     rows = [(r.source, *(text for name, p in r.top for text in (name, f"{p:.4f}"))) for r in results]
     count = len(results[0].top)
     columns = ["picture", *(text for k in range(1, count + 1) for text in (f"class {k}", f"p{k}"))]
-    print_table(columns, rows, numbers=[f"p{k}" for k in range(1, count + 1)])
+    print_table(columns, rows, numbers=[f"p{k}" for k in range(1, count + 1)], whole=True)
 
 
 def write_csv(results: Answers) -> None:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ..errors import EyesightError, RunError
 
+if TYPE_CHECKING:
+    from ..run import RunFolder
+
 
 def runs(
     folder: Annotated[Path, typer.Argument(help="Folder that holds the runs.")] = Path("runs"),
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with updates, seed and start.")] = False,
 ) -> None:
     """List runs: data, network, how far, and how good."""
     from ..run import list_runs
@@ -29,17 +32,19 @@ def runs(
         return
     from .tables import print_table
 
-    columns = ("run", "data", "model", "seed", "status", "epochs", "validation", "test", "seconds", "started")
+    columns = ("run", "data", "model", "status", "trained", "validation", "test", "seconds")
     for row in rows:
+        row["trained"] = length(row)
         row["seconds"] = row["seconds"] and f"{row['seconds']:,.1f}"
     table = [[show(row[column]) for column in columns] for row in rows]
-    print_table(columns, table, numbers=("seed", "epochs", "validation", "test", "seconds"))
+    print_table(columns, table, numbers=("validation", "test", "seconds"), unbroken=("run",))
 
 
-def describe(run: Any) -> dict[str, Any] | None:
+def describe(run: RunFolder) -> dict[str, Any] | None:
     """Return what there is to say of one run; one that cannot be read is told on stderr and left out."""
     try:
         about, metrics = run.about(), run.metrics()
+        epochs = run.trained_epochs(metrics)
     except EyesightError as error:
         typer.echo(f"eyesight: skipped: {error}", err=True)
         return None
@@ -52,12 +57,25 @@ def describe(run: Any) -> dict[str, Any] | None:
         "model": about.get("model"),
         "seed": about.get("seed"),
         "status": about.get("status"),
-        "epochs": len(metrics),
+        "updates": metrics[-1]["step"] if metrics else 0,
+        "epochs": None if epochs is None else round(epochs[-1], 3) if epochs else 0.0,
         "validation": kept.get("val_accuracy") if honest else None,
         "test": own[-1]["accuracy"] if own else None,
         "seconds": metrics[-1]["seconds"] if metrics else None,
         "started": str(about.get("created", ""))[:16].replace("T", " "),
     }
+
+
+def length(row: dict[str, Any]) -> str:
+    """Return how much was trained, in words.
+
+    >>> [length({"epochs": epochs, "updates": 40}) for epochs in (1.0, 2.5, None)]
+    ['1 epoch', '2.5 epochs', '40 updates']
+    """
+    epochs = row["epochs"]
+    if epochs is None:
+        return f"{row['updates']:,} updates"
+    return "1 epoch" if epochs == 1 else f"{round(epochs, 1):g} epochs"
 
 
 def show(value: Any) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import UsageError
-from .arguments import given, name_option, parse_setting
+from .arguments import given, parse_setting
 
 if TYPE_CHECKING:
     from ..studies.study import Study
@@ -46,13 +46,10 @@ def study(
     pairs = dict(parse_setting(setting) for setting in settings or ())
     from .. import api
 
-    try:
-        done = api.study(
-            name, data, full=full, seeds=seeds, settings=pairs, data_dir=data_dir, output=output, threads=threads,
-            resume=resume,
-        )  # fmt: skip
-    except UsageError as error:
-        raise UsageError(name_option(str(error), pairs)) from error
+    done = api.study(
+        name, data, full=full, seeds=seeds, settings=pairs, data_dir=data_dir, output=output, threads=threads,
+        resume=resume,
+    )  # fmt: skip
     show(done, as_json=as_json, as_markdown=as_markdown)
 
 
@@ -61,14 +58,12 @@ def show_studies() -> None:
     from ..studies.kinds import STUDIES
     from .tables import print_table
 
-    columns = ("study", "compares", "data", "seeds", "time", "--full: data", "seeds", "time")
     rows = []
     for name, kind in STUDIES.items():
         sizes = zip(kind.datasets, kind.seeds, kind.minutes, strict=True)
-        cells = [(data, seeds, f"about {minutes:g} min") for data, seeds, minutes in sizes]
-        rows.append((name, kind.about, *cells[0], *cells[1]))
-    print_table(columns, rows)
-    typer.echo("times: on two cores; those of --full are estimated", err=True)
+        rows.append((name, kind.about, *(f"{data} ×{seeds}: {minutes:g} min" for data, seeds, minutes in sizes)))
+    print_table(("study", "compares", "by default", "with --full"), rows)
+    typer.echo("data ×seeds: about how long on two cores; with --full estimated", err=True)
 
 
 def show(done: Study, *, as_json: bool, as_markdown: bool) -> None:
@@ -81,12 +76,9 @@ def show(done: Study, *, as_json: bool, as_markdown: bool) -> None:
         from ..studies.table import caption
         from .tables import print_table
 
-        columns = done.columns()
-        headings = [heading for heading, _ in columns]
         typer.echo(f"{caption(done.record)}\n")
-        print_table(
-            headings, [[cell(outcome) for _, cell in columns] for outcome in done.outcomes], numbers=headings[1:]
-        )
+        headings, *rows = done.table()
+        print_table(headings, rows, numbers=headings[1:])
         typer.echo("\n" + "\n".join(done.conclusion) + "\n")
         for note in done.notes:
             typer.echo(f"note: {note}")

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ..errors import UsageError
-from .arguments import given, name_option, parse_duration, parse_setting, parse_validation
+from .arguments import given, parse_duration, parse_setting, parse_validation
+
+if TYPE_CHECKING:
+    from ..api import Run
+    from ..run import RunFolder
 
 Option = typer.Option
 
-_OF_RESUME = {"resume", "force", "data_dir", "checkpoint_every"}
-_OF_REPLAY = {"replay", "data_dir", "checkpoint_every", "output", "overwrite"}
+_OF_RESUME = {"resume", "force", "data_dir", "checkpoint_every", "show_figures"}
+_OF_REPLAY = {"replay", "data_dir", "checkpoint_every", "output", "overwrite", "show_figures"}
 
 
 def train(
@@ -34,16 +38,17 @@ def train(
     output: Annotated[Path | None, Option("--output", "-o", help="Folder of the run.", show_default="runs/DATA-MODEL-N")] = None,
     overwrite: Annotated[bool, Option("--overwrite", help="Replace an older run in --output.")] = False,
     resume: Annotated[Path | None, Option(help="Go on with this run instead; takes no other option but --force, --data-dir and --checkpoint-every.")] = None,
-    force: Annotated[bool, Option("--force", help="Resume although data, configuration or versions have changed; says what is lost.")] = False,
+    force: Annotated[bool, Option("--force", help="Resume although versions have changed, or start over where no saved state can be read.")] = False,
     replay: Annotated[Path | None, Option(help="Repeat this run bit for bit, also one by the clock, in a new folder.")] = None,
     config: Annotated[Path | None, Option(help="Start from this config.yaml, for example a run's.")] = None,
     settings: Annotated[list[str] | None, Option("--set", metavar="KEY=VALUE", help="Any other setting: recipe.label_smoothing=0.1.")] = None,
     data_dir: Annotated[Path | None, Option(help="Folder with the datasets.", show_default="$EYESIGHT_DATA")] = None,
     device: Annotated[str | None, Option(help="auto, cpu, cuda, …", show_default="auto")] = None,
     precision: Annotated[str | None, Option(help="auto, fp32 or bf16.", show_default="auto")] = None,
-    threads: Annotated[int | None, Option(help="CPU threads.", show_default="all cores")] = None,
+    threads: Annotated[str | None, Option(help="CPU threads: a number, or auto, which takes what is faster while training.", show_default="auto")] = None,
     deterministic: Annotated[bool, Option("--deterministic", help="On a GPU: slower, but repeats bit for bit. A CPU always does.")] = False,
     checkpoint_every: Annotated[str | None, Option(help="Time between saved states: 30s, 2m.", show_default="30s; at most 1 % of the time")] = None,
+    show_figures: Annotated[bool, Option("--open", help="Open the figures at the end.")] = False,
 ) -> None:  # fmt: skip
     """Train a network on labelled pictures; the result is a run folder with the classifier in it."""
     every = None if checkpoint_every is None else parse_duration(checkpoint_every, "--checkpoint-every")
@@ -52,7 +57,11 @@ def train(
             raise UsageError(f"--resume: goes on with what the run was started with; received: {others[0]}")
         from .. import api
 
-        report(api.resume(resume, data_dir=data_dir, checkpoint_every=every, force=force))
+        report(
+            api.resume(resume, data_dir=data_dir, checkpoint_every=every, force=force),
+            data_dir,
+            show_figures=show_figures,
+        )
         return
     if force:
         raise UsageError("--force: only with --resume")
@@ -72,37 +81,60 @@ def train(
     share = parse_validation(validation)
     from .. import api
 
-    try:
-        run = api.train(
-            data,
-            model=model,
-            output=output,
-            seed=seed,
-            preset=preset,
-            config=config,
-            replay=replay,
-            settings=pairs,
-            data_dir=data_dir,
-            validation=share,
-            device=device,
-            precision=precision,
-            threads=threads,
-            deterministic=deterministic or None,
-            overwrite=overwrite,
-            checkpoint_every=every,
-            **recipe,
-        )
-    except UsageError as error:
-        raise UsageError(name_option(str(error), pairs)) from error
-    report(run)
+    run = api.train(
+        data,
+        model=model,
+        output=output,
+        seed=seed,
+        preset=preset,
+        config=config,
+        replay=replay,
+        settings=pairs,
+        data_dir=data_dir,
+        validation=share,
+        device=device,
+        precision=precision,
+        threads=threads,
+        deterministic=deterministic or None,
+        overwrite=overwrite,
+        checkpoint_every=every,
+        **recipe,
+    )
+    report(run, data_dir, show_figures=show_figures)
 
 
-def report(run: Any) -> None:
-    """Print what was made and what to do next."""
+def report(run: Run, data_dir: Path | None, *, show_figures: bool) -> None:
+    """Draw what there is to see; print what was made and what to do next."""
     about, rows = run.about(), run.metrics()
-    epoch = about.get("kept_epoch")
-    row: dict[str, Any] = next((row for row in rows if row["epoch"] == epoch), {})
+    row = next((row for row in rows if row["epoch"] == about.get("kept_epoch")), rows[-1])
     looked_at = "test" if about.get("protocol") == "test-as-validation" else "validation"
     figure = f", {looked_at} accuracy {row['val_accuracy']:.4f}" if "val_accuracy" in row else ""
-    typer.echo(f"model: {run.model_file} (epoch {epoch} of {len(rows)}{figure})")
-    typer.echo(f"next:  eyesight evaluate {run.path}")
+    typer.echo(f"model: {run.model_file} ({place(run.folder, rows, row)}{figure})")
+    look_back(run, data_dir, show_figures=show_figures)
+    typer.echo(f"next: eyesight evaluate {run.path}")
+
+
+def place(run: RunFolder, rows: list[dict[str, Any]], kept: dict[str, Any]) -> str:
+    """Return how far the training was where the kept weights were taken, and at its end."""
+    if (trained := run.trained_epochs([kept, rows[-1]])) is None:
+        return f"update {kept['step']:,} of {rows[-1]['step']:,}"
+    if all(epochs.is_integer() for epochs in trained):
+        return f"epoch {trained[0]:.0f} of {trained[1]:.0f}"
+    return f"after {trained[0]:.1f} of {trained[1]:.1f} epochs"
+
+
+def look_back(run: Run, data_dir: Path | None, *, show_figures: bool) -> None:
+    """Tell whether the network overfits, and draw; what fails in it takes nothing from the run, and is one warning."""
+    try:
+        found = run.look_back(data_dir)
+    except Exception as error:  # a full disk, a font, data that has gone: the model is safe
+        typer.echo(f"eyesight: warning: no figures were drawn: {' '.join(str(error).split())}", err=True)
+        return
+    if found.overfitting:
+        typer.echo(str(found.overfitting))
+    names = ", ".join(path.name for path in found.figures.values())
+    typer.echo(f"figures: {run.folder.figures_folder} ({names})")
+    if show_figures:
+        from .opening import open_files
+
+        open_files(found.figures.values())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -39,35 +40,41 @@ def tutorial(
         raise UsageError("--json: only for the list, without a name; a run's files are JSON already")
     from .. import api
 
-    api.tutorial(
-        name,
-        ours=ours,
-        output=output,
-        seed=seed,
-        epochs=epochs,
-        updates=updates,
-        data_dir=data_dir,
-        device=device,
-        threads=threads,
-        overwrite=overwrite,
-    )
+    api.tutorial(name, ours=ours, output=output, seed=seed, epochs=epochs, updates=updates, data_dir=data_dir,
+                 device=device, threads=threads, overwrite=overwrite)  # fmt: skip
 
 
 def show_list(as_json: bool) -> None:
-    """Print a row for each tutorial, and where the figures come from."""
-    from ..lessons.tutorials.programs import PRESETS, find
+    """Print what each tutorial is, what it reaches, and where the figures come from; no line is wider than 80."""
+    from ..lessons.tutorials.programs import TUTORIALS, figures_file
+    from ..report.terminal import align_columns
 
     if as_json:
-        presets = [find(name) for name in PRESETS]
-        rows = [asdict(preset) | {"command": preset.command, "measured": asdict(preset.measured)} for preset in presets]
-        typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+        values = [asdict(t) | {"command": t.command, "measured": asdict(t.measured)} for t in TUTORIALS.values()]
+        typer.echo(json.dumps(values, indent=2, ensure_ascii=False))
         return
-    from ..lessons.tutorials.table import FIGURE_COLUMNS, WHAT_COLUMNS, figure_rows, notes, what_rows
-    from .tables import print_table
-
-    print_table(WHAT_COLUMNS, what_rows(), numbers=("parameters",))
-    typer.echo()
-    print_table(FIGURE_COLUMNS, figure_rows())
-    for note in notes():
-        typer.echo(note)
-    typer.echo("next: eyesight tutorial lenet5-mnist --ours")
+    what = [
+        (t.name, f"{t.parameters:,}", f"{t.title}: {t.layers}. It says: {t.measured.published}.")
+        for t in TUTORIALS.values()
+    ]
+    rows: list[tuple[str, ...]] = []
+    for name, known in ((name, tutorial.measured) for name, tutorial in TUTORIALS.items()):
+        spreads = (known.keras, known.eyesight, known.ours)
+        rows.append((name, *(f"{s.mean:.3f} ± {s.deviation:.3f}" if s else "not measured" for s in spreads)))
+        rows.append(("", *(f"{s.seconds_median:.0f} s, n = {s.n}" if s else "" for s in spreads)))
+    file = figures_file()
+    notes = (
+        "accuracy: mean ± standard deviation of n runs; time: their median",
+        f"machine: {file['machine']}",
+        f"Keras here: {file['origin']['keras']}",
+        f"eyesight, ours: {file['origin']['eyesight']}",
+    )
+    lines = [
+        *align_columns(("name", "parameters", "what it is"), what, numbers=("parameters",), width=80),
+        "",
+        *align_columns(("test accuracy and time", "Keras here", "eyesight", "ours (--ours)"), rows),
+        "",
+        *(part for note in notes for part in textwrap.wrap(note, 80, subsequent_indent="  ")),
+        "next: eyesight tutorial lenet5-mnist --ours",
+    ]
+    typer.echo("\n".join(lines))

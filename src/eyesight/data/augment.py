@@ -58,42 +58,38 @@ class Changes:
             None if self.flips is None else self.flips[places], None if self.shifts is None else self.shifts[places]
         )
 
+    def places(self, height: int, width: int) -> tuple[Ints, Ints]:
+        """Return where each pixel of the changed pictures comes from: rows (N, H) and columns (N, W).
+
+        Where all pictures have the same, there is one row of them: (1, H), (1, W).
+        The one description of what the changes do: `apply` follows it on the host, `training.resident` on a GPU.
+        """
+        rows, columns = np.arange(height)[None], np.arange(width)[None]
+        if self.shifts is not None:
+            rows = _reflected(rows - self.shifts[:, :1], height)
+            columns = _reflected(columns - self.shifts[:, 1:], width)
+        if self.flips is not None:
+            columns = np.where(self.flips[:, None], width - 1 - columns, columns)
+        return rows, columns
+
     def apply(self, pictures: Pixels) -> Pixels:
         """Return the pictures (N, H, W, C) with their changes, as a new array; unchanged where there are none."""
-        if self.flips is not None:
-            pictures = _mirrored(pictures, self.flips)
-        if self.shifts is not None:
-            pictures = _moved(pictures, self.shifts)
-        return pictures
+        if self.flips is None and self.shifts is None:
+            return pictures
+        count, height, width, _ = pictures.shape
+        rows, columns = self.places(height, width)
+        rows, columns = np.broadcast_to(rows, (count, height)), np.broadcast_to(columns, (count, width))
+        pixel = np.dtype((np.void, pictures.shape[3]))  # whole pixels are copied, not single numbers
+        before = np.ascontiguousarray(pictures).view(pixel)[..., 0]  # (N, H, W)
+        after = np.empty_like(before)
+        for i, picture in enumerate(before):
+            after[i] = picture.take(rows[i], axis=0).take(columns[i], axis=1)
+        changed: Pixels = after.view(np.uint8).reshape(pictures.shape)
+        return changed
 
 
-def _mirrored(pictures: Pixels, flips: Bools) -> Pixels:
-    """Return the pictures, those of `flips` mirrored left to right."""
-    # whole pixels are copied, not single numbers
-    pixels = np.ascontiguousarray(pictures).view(np.dtype((np.void, pictures.shape[3])))[..., 0]  # (N, H, W)
-    mirrored = pixels.copy()
-    mirrored[flips] = pixels[flips, :, ::-1]
-    return _as_numbers(mirrored, pictures.shape)
-
-
-def _moved(pictures: Pixels, shifts: Ints) -> Pixels:
-    """Return the pictures moved by (down, right) each; what comes in at an edge is the picture reflected there."""
-    count, height, width, channels = pictures.shape
-    most = int(np.abs(shifts).max(initial=0))
-    around = np.pad(pictures, ((0, 0), (most, most), (most, most), (0, 0)), mode="symmetric")
-    picture, row, pixel, _ = around.strides
-    # each row of the result is one piece of memory in a row of `around`: whole rows are copied, not single numbers
-    rows = np.ndarray(
-        (count, height + 2 * most, 2 * most + 1),
-        dtype=np.dtype((np.void, width * channels)),
-        buffer=around,
-        strides=(picture, row, pixel),
-    )
-    first, columns = most - shifts[:, :1] + np.arange(height), most - shifts[:, 1:]
-    moved = rows[np.arange(count)[:, None], first, columns]  # (N, H)
-    return _as_numbers(moved, pictures.shape)
-
-
-def _as_numbers(items: npt.NDArray[np.void], shape: tuple[int, ...]) -> Pixels:
-    result: Pixels = items.view(np.uint8).reshape(shape)
-    return result
+def _reflected(places: Ints, size: int) -> Ints:
+    """Return places outside 0 … size − 1 as those that a mirror at the edge shows: −1 is 0, and size is size − 1."""
+    around: Ints = np.remainder(places, 2 * size)
+    reflected: Ints = np.minimum(around, 2 * size - 1 - around)
+    return reflected

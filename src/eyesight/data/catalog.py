@@ -81,12 +81,12 @@ def data_folders(data_dir: str | Path | None = None) -> list[Path]:
     Raises:
         UsageError: the folder named does not exist.
     """
-    origin, named = ("--data-dir", data_dir) if data_dir else ("$EYESIGHT_DATA", os.environ.get("EYESIGHT_DATA"))
+    field, named = ("data_dir", data_dir) if data_dir else ("$EYESIGHT_DATA", os.environ.get("EYESIGHT_DATA"))
     if not named:
         return []
     folder = Path(named).expanduser()
     if not folder.is_dir():
-        raise UsageError(f"{origin}: no such folder: {folder}")
+        raise UsageError(f"no such folder: {folder}", field=field)
     return [folder]
 
 

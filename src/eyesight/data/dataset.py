@@ -9,6 +9,7 @@ Letters: N pictures, H height, W width, C channels (1 or 3), K classes.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -25,6 +26,8 @@ Ints = npt.NDArray[np.int64]
 # holdout: validation pictures are taken out of the training set; test-as-validation: the tutorials' way, where the
 # test set is looked at every epoch; no-validation: none are used
 DataProtocol = Literal["holdout", "test-as-validation", "no-validation"]
+
+_CACHED = 1 << 19  # bytes: copies of so many stay in a processor's cache
 
 _MOST_UNNAMED = 100_000  # classes; labels above are ids of something else, or 2³² - 1 for "none"
 
@@ -65,6 +68,17 @@ class ArrayStore:
         return f"{name}[{row - start}]"
 
 
+def pictures_within(memory: int, shape: tuple[int, int, int]) -> int:
+    """Return how many pictures of this shape fit into so many bytes: a power of two, at least one.
+
+    Powers of two, so that a larger budget's batches divide into whole smaller ones.
+
+    >>> [pictures_within(1 << 20, shape) for shape in ((28, 28, 1), (32, 32, 3), (224, 224, 3), (4000, 3000, 3))]
+    [1024, 256, 4, 1]
+    """
+    return 1 << max((memory // math.prod(shape)).bit_length() - 1, 0)
+
+
 @dataclass(frozen=True, eq=False)
 class Split:
     """Some pictures of a store, with their labels.
@@ -92,8 +106,9 @@ class Split:
         """Return the pictures at positions `ids` of this split: uint8 (len(ids), H, W, C)."""
         return self.store.gather(self.rows[ids])
 
-    def batches(self, size: int) -> Iterator[Pixels]:
-        """Yield all pictures in order, `size` at a time."""
+    def batches(self, *, memory: int) -> Iterator[Pixels]:
+        """Yield all pictures in order, as many at a time as fit into so many bytes; see `pictures_within`."""
+        size = pictures_within(memory, self.store.shape)
         for start in range(0, len(self), size):
             yield self.gather(np.arange(start, min(start + size, len(self))))
 
@@ -193,17 +208,17 @@ class Dataset:
         from .split import hold_out
 
         if seed < 0:
-            raise UsageError(f"seed: expected 0 or more; received: {seed}")
+            raise UsageError(f"expected 0 or more; received: {seed}", field="seed")
         whole = self._whole_train or self.train
         held_out: Split | None = None
         train = whole
         protocol: DataProtocol = "no-validation"
         if validation == "test":
             if self.test is None:
-                raise UsageError(f"validation: {self.name} has no test set to validate on")
+                raise UsageError(f"{self.name} has no test set to validate on", field="validation")
             held_out, protocol = self.test, "test-as-validation"
         elif not isinstance(validation, int | float) or not 0 <= validation <= 0.5:
-            raise UsageError(f'validation: expected a share from 0 to 0.5, or "test"; received: {validation!r}')
+            raise UsageError(f'expected a share from 0 to 0.5, or "test"; received: {validation!r}', field="validation")
         elif validation > 0:
             train, held_out = hold_out(whole, validation, seed=seed, name="validation")
             protocol = "holdout"
@@ -233,7 +248,9 @@ class Dataset:
 
         whole = self._whole_train or self.train
         if not 1 <= count <= len(whole):
-            raise UsageError(f"data.sample: {self.name} has {len(whole):,} training pictures; received: {count}")
+            raise UsageError(
+                f"{self.name} has {len(whole):,} training pictures; received: {count}", field="data.sample"
+            )
         few = replace(self, _whole_train=draw(whole, count, seed=seed), sample=count)
         return few.with_validation(self.validation_share, seed=self.split_seed)
 
@@ -262,7 +279,7 @@ class Dataset:
 def split_fingerprint(split: Split) -> str:
     """SHA-256 of a split's pictures and labels, in order."""
     digest = hashlib.sha256(split.labels.tobytes())
-    for batch in split.batches(256):  # few enough that the copies stay in the processor's cache
+    for batch in split.batches(memory=_CACHED):
         digest.update(batch.data)
     return digest.hexdigest()
 

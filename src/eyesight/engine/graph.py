@@ -119,11 +119,13 @@ class _Graph:
 def _normalised(graph: _Graph, preprocessing: Preprocessing) -> str:
     """Add what `preprocess.adapt` does: (pixel / 255 − mean) / std, as (N, C, H, W)."""
     mean, std = np.array(preprocessing.mean), np.array(preprocessing.std)
-    x = graph.add("Cast", INPUT, to=TensorProto.FLOAT)
-    x = graph.add("Mul", x, graph.constant((1 / (255 * std)).astype(np.float32)))
+    each = (-1, 1, 1) if preprocessing.channels > 1 else ()  # a number alone is the fastest
+    x = graph.add("Transpose", INPUT, perm=[0, 3, 1, 2])  # first, while a pixel is a byte
+    x = graph.add("Cast", x, to=TensorProto.FLOAT)
+    x = graph.add("Mul", x, graph.constant((1 / (255 * std)).astype(np.float32).reshape(each)))
     if mean.any():
-        x = graph.add("Add", x, graph.constant((-mean / std).astype(np.float32)))
-    return graph.add("Transpose", x, perm=[0, 3, 1, 2])
+        x = graph.add("Add", x, graph.constant((-mean / std).astype(np.float32).reshape(each)))
+    return x
 
 
 def _seen(graph: _Graph, images: str, views: Views, preprocessing: Preprocessing) -> tuple[str, list[float]]:

@@ -1,52 +1,30 @@
 """Pictures of data and of results: grids, counts, curves, confusion, predictions.
 
-In: arrays, rows, a report. Out: matplotlib figures, and PNG files of them. It computes nothing that it draws.
+In: arrays, rows, a report. Out: matplotlib figures. It computes nothing that it draws.
 """
 
 from __future__ import annotations
 
-import io
-import warnings
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ..data.dataset import Dataset, Pixels, Split
-from ..formats import write_bytes
 from ..predictions import Predictions
+from ..report.drawing import BLUE, ORANGE, show_picture
 from .judge import Report
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Blue and orange stay apart for every kind of colour vision; right and wrong are marked by a sign as well.
-BLUE, ORANGE = "#1f5fa8", "#d1600a"
-_DPI = 110
 _LARGEST_ANNOTATED = 20  # classes; beyond that numbers in the cells of a confusion matrix are unreadable
+_LONGEST_LEVEL = 3  # letters; longer names are tilted under a confusion matrix
 _LARGEST_COUNTED = 25  # classes; beyond that bars are too thin for numbers
-
-
-def save(figure: Figure, path: Path) -> Path:
-    """Write a figure as PNG, atomically."""
-    write_bytes(path, png(figure))
-    return path
-
-
-def png(figure: Figure) -> bytes:
-    """Return a figure as the bytes of a PNG, cut to what is drawn."""
-    from matplotlib.text import Text
-
-    buffer = io.BytesIO()
-    for text in figure.findobj(Text):
-        text.set_parse_math(False)  # a class may be called "$5 to $10"
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")  # drawn as a box
-        figure.savefig(buffer, format="png", dpi=_DPI, bbox_inches="tight", pad_inches=0.12)
-    return buffer.getvalue()
+_MOST_MARKED = 60  # points of a curve; beyond that marks hide the line
+SHOWN = 20  # pictures in a sheet of predictions
 
 
 def _figure(width: float, height: float) -> Figure:
@@ -80,12 +58,6 @@ def picture_grid(
     if title:
         figure.suptitle(title, fontsize=11)
     return figure
-
-
-def show_picture(axes: Axes, picture: Pixels) -> None:
-    """Draw one picture (H, W, C), 0 black and 255 white, without smoothing small ones."""
-    grey = picture.shape[2] == 1
-    axes.imshow(picture[..., 0] if grey else picture, cmap="gray" if grey else None, vmin=0, vmax=255)
 
 
 def class_grid(data: Dataset, split: Split, *, per_class: int = 2) -> Figure:
@@ -127,25 +99,30 @@ def label_counts(data: Dataset) -> Figure:
     return figure
 
 
-def curves(rows: Sequence[dict[str, Any]], *, validation: str = "validation") -> Figure:
-    """Draw accuracy and loss over the epochs.
+def curves(
+    rows: Sequence[dict[str, Any]], *, trained: Sequence[float] | None = None, validation: str = "validation"
+) -> Figure:
+    """Draw accuracy and loss over what was trained.
 
     Args:
         rows: as in metrics.jsonl.
+        trained: epochs at every row; updates are drawn where it is not given.
         validation: what the second curve is called: the test set, where that was validated on.
     """
     figure = _figure(10, 3.8)
-    epochs = [row["epoch"] for row in rows]
+    places = [row["step"] for row in rows] if trained is None else list(trained)
+    marker = 4 if len(rows) <= _MOST_MARKED else 0
     for axes, key in zip(figure.subplots(1, 2), ("accuracy", "loss"), strict=True):
-        axes.plot(epochs, [row[key] for row in rows], "o-", color=BLUE, markersize=4, label="training")
+        axes.plot(places, [row[key] for row in rows], "o-", color=BLUE, markersize=marker, label="training")
         if rows and f"val_{key}" in rows[0]:
             values = [row[f"val_{key}"] for row in rows]
-            axes.plot(epochs, values, "s--", color=ORANGE, markersize=4, label=validation)
-        axes.set_xlabel("epoch")
+            axes.plot(places, values, "s--", color=ORANGE, markersize=marker, label=validation)
+        axes.set_xlabel("updates" if trained is None else "epochs")
         axes.set_title(key)
         if len(rows) == 1:
-            axes.set_xlim(epochs[0] - 0.5, epochs[0] + 0.5)
-        _whole_numbers(axes)
+            axes.set_xlim(places[0] - 0.5, places[0] + 0.5)
+        if places and places[-1] >= 1:
+            _whole_numbers(axes)
         axes.grid(alpha=0.25)
         axes.legend(frameon=False)
         axes.spines[["top", "right"]].set_visible(False)
@@ -177,8 +154,10 @@ def confusion(report: Report) -> Figure:
     figure.colorbar(
         image, ax=axes, label="share of the true class", fraction=0.04, pad=0.02, aspect=20 if small else 35
     )
-    axes.set_xticks(np.arange(len(names)), names, rotation=45 if small else 90, ha="right" if small else "center")
-    if small:
+    tilted = small and max(map(len, names)) > _LONGEST_LEVEL
+    rotation = 45 if tilted else 0 if small else 90
+    axes.set_xticks(np.arange(len(names)), names, rotation=rotation, ha="right" if tilted else "center")
+    if tilted:
         for tick in axes.get_xticklabels():
             tick.set_rotation_mode("anchor")
     axes.set_yticks(np.arange(len(names)), names)
@@ -193,7 +172,7 @@ def confusion(report: Report) -> Figure:
     return figure
 
 
-def sample_predictions(predictions: Predictions, split: Split, *, count: int = 20) -> Figure:
+def sample_predictions(predictions: Predictions, split: Split, *, count: int = SHOWN) -> Figure:
     """Draw the first examples with what they were taken for: ✓ right (blue), ✗ wrong (orange)."""
     ids = np.arange(min(count, len(split)))
     title = f"{split.name}: the first {len(ids)} examples"
@@ -213,6 +192,6 @@ def _marked(predictions: Predictions, split: Split, ids: npt.NDArray[np.int64], 
         name, truth = (_short(predictions.classes[k]) for k in (predicted[i], predictions.labels[i]))
         right = predicted[i] == predictions.labels[i]
         probability = f"{probabilities[i, predicted[i]]:.0%}"
-        titles.append(f"✓ {name} {probability}" if right else f"✗ {name} {probability}\nis {truth}")
+        titles.append(f"✓ {name} ({probability})" if right else f"✗ {name} ({probability})\nis {truth}")
         colors.append(BLUE if right else ORANGE)
     return picture_grid(split.gather(ids), titles, colors=colors, title=title)

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ..calibration import calibration_error
 from ..errors import DataError
 from ..intervals import wilson
 from ..metrics import (
@@ -67,9 +68,14 @@ class Report:
         macro_f1: mean F1 over the classes that occur or are predicted.
         chance: accuracy of always guessing the most frequent class.
         loss: mean cross-entropy in nats.
+        temperature: that logits were divided by, fitted on validation pictures; 1 where none was.
+        calibration_error, calibration_error_before: expected calibration error (see `calibration`) with the
+            temperature, and what it would be without.
         per_class: figures of each class.
         confusion_matrix: [i][j]: examples of class i taken for class j.
         mistakes: the wrong answers the classifier was surest of.
+        overfitting: one sentence that says whether the network has learned its training pictures by heart; "" where
+            nothing can be said.
         notes: what a reader must know to read the numbers right.
     """
 
@@ -84,9 +90,13 @@ class Report:
     macro_f1: float
     chance: float
     loss: float
+    temperature: float
+    calibration_error: float
+    calibration_error_before: float
     per_class: tuple[ClassReport, ...]
     confusion_matrix: tuple[tuple[int, ...], ...]
     mistakes: tuple[Mistake, ...]
+    overfitting: str = ""
     notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
@@ -104,8 +114,15 @@ class Report:
             ("macro F1", f"{self.macro_f1:.4f}"),
             ("chance", f"{self.chance:.4f}  (always the most frequent class)"),
             ("loss", f"{self.loss:.4f}"),
+            ("calibration error", self._calibration()),
         ]
         return rows
+
+    def _calibration(self) -> str:
+        text = f"{self.calibration_error:.4f}"
+        if self.temperature == 1:
+            return text
+        return f"{text}  ({self.calibration_error_before:.4f} without the temperature {self.temperature:.2f})"
 
     def confusions(self, count: int = 5) -> list[tuple[str, str, int]]:
         """Return the most frequent (class, taken for, how often), largest first."""
@@ -124,20 +141,26 @@ class Report:
             + f"<td>{c.support:,}</td></tr>"
             for c in self.per_class
         )
-        notes = "".join(f"<p>{escape(note)}</p>" for note in self.notes)
+        notes = "".join(f"<p>{escape(note)}</p>" for note in (self.overfitting, *self.notes) if note)
         columns = "".join(f"<th>{name}</th>" for name in ("class", "precision", "recall", "F1", "support"))
         return f"<table>{head}</table><table><tr>{columns}</tr>{rows}</table>{notes}"
 
 
 def judge(
-    predictions: Predictions, *, source: Callable[[int], str] | None = None, notes: tuple[str, ...] = ()
+    predictions: Predictions,
+    *,
+    temperature: float = 1.0,
+    source: Callable[[int], str] | None = None,
+    overfitting: str = "",
+    notes: tuple[str, ...] = (),
 ) -> Report:
     """Compute the report of a split.
 
     Args:
         predictions: of the split.
+        temperature: that the logits have been divided by.
         source: tells where example i came from, for the list of mistakes.
-        notes: to go into the report.
+        overfitting, notes: to go into the report.
 
     Raises:
         DataError: there are no examples, or a logit is NaN or infinite.
@@ -165,9 +188,13 @@ def judge(
         macro_f1=mean_defined(scores.f1),
         chance=chance_accuracy(labels, len(classes)),
         loss=float(cross_entropy(logits, labels).mean()),
+        temperature=temperature,
+        calibration_error=calibration_error(predictions.probabilities, labels),
+        calibration_error_before=calibration_error(softmax(logits * temperature), labels),
         per_class=_per_class(scores, classes),
         confusion_matrix=tuple(tuple(row) for row in confusion.tolist()),
         mistakes=_mistakes(predictions, source),
+        overfitting=overfitting,
         notes=notes,
     )
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from ..classifier import Classifier
 from ..models.elementwise import Activation
 from ..models.network import NetworkSpec, leaves
-from ..models.summary import Row, summarise
+from ..models.summary import LayerRow, summarise
 from ..pictures.preprocess import Pixels, adapt
 
 Floats = npt.NDArray[np.float64]
@@ -23,7 +23,7 @@ Floats = npt.NDArray[np.float64]
 class Stage:
     """What one row of the layer table gives for the picture: (C, H, W) or (F,), after its activation."""
 
-    row: Row
+    row: LayerRow
     values: Floats
 
 

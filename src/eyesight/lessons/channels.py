@@ -5,15 +5,15 @@ In: three matrices, three kernels, the dense layer's weights. Out: a `Lesson` wh
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
 from ..errors import UsageError
 from ..metrics import softmax
-from ..report.document import Bars, Block, Floats, Grid, Lesson, Sign, Words, card, line, number, products, total
-from .convolution import by, correlate
-from .window import pool
+from ..report.document import Bars, Block, Floats, Grid, Lesson, Shade, Sign, Words, card, line, number, products, total
+from .convolution import by, correlate, pool
 
 ANSWERS = ("dog", "no dog")
 PICTURE = np.array(
@@ -27,29 +27,20 @@ PICTURE = np.array(
 KERNELS = np.array([[[1, 0], [0, 1]], [[0, 1], [1, 0]], [[1, -1], [-1, 1]]], float)
 _PATTERN = np.array([[0.2, -0.1, 0.3, -0.1], [-0.1, 0.2, -0.2, 0.3]])  # of the dense layer; repeated for more inputs
 _NAMES = ("red", "green", "blue")
-_SHADES = ("pale-red", "pale-green", "pale-blue")
+_SHADES: tuple[Shade, ...] = ("pale-red", "pale-green", "pale-blue")
+_FIRST = frozenset([(0, 0)])
 
 
-@dataclass(frozen=True, eq=False)
-class Way:
-    """Everything that is computed between the picture and the answer.
+class Way(NamedTuple):
+    """Everything that is computed between the picture and the answer."""
 
-    Attributes:
-        parts: (C, H', W') what each channel's kernel gives.
-        summed: (H', W') their sum, the feature map.
-        pooled: (H'', W'') after 2×2 max pooling with stride 1.
-        flat: (F,).
-        weights: (2, F) of the dense layer, whose biases are 0.
-        logits, shares: (2,) of dog and no dog.
-    """
-
-    parts: Floats
-    summed: Floats
-    pooled: Floats
-    flat: Floats
-    weights: Floats
-    logits: Floats
-    shares: Floats
+    parts: Floats  # (C, H', W') what each channel's kernel gives
+    summed: Floats  # (H', W') their sum, the feature map
+    pooled: Floats  # (H'', W'') after 2×2 max pooling with stride 1
+    flat: Floats  # (F,)
+    weights: Floats  # (2, F) of the dense layer, whose biases are 0
+    logits: Floats  # (2,) of dog and no dog
+    shares: Floats  # (2,)
 
 
 def go(planes: Floats, kernels: Floats, weights: Floats | None = None) -> Way:
@@ -114,43 +105,23 @@ def _check(planes: Floats, kernels: Floats) -> None:
 
 def _convolution(planes: Floats, kernels: Floats, way: Way) -> Block:
     height, width = kernels.shape[1:]
-    rows = [
-        line(
-            Grid(plane, f"{name} {by(plane.shape)}", shade=shade, window=(0, 0, height, width)),  # type: ignore[arg-type] # see _SHADES
-            "×",
-            Grid(kernel, "kernel", shade="signed"),
-            Sign("→"),
-            Grid(part, f"from {name}", shade=shade, marked=frozenset([(0, 0)])),  # type: ignore[arg-type]
-        )
-        for name, shade, plane, kernel, part in zip(_NAMES, _SHADES, planes, kernels, way.parts, strict=True)
-    ]
-    count = kernels.size + 1
+    rows: list[Block] = []
+    sums: list[Block] = []
+    added: list[Block | str] = []
+    for name, shade, plane, kernel, part in zip(_NAMES, _SHADES, planes, kernels, way.parts, strict=True):
+        whole = Grid(plane, f"{name} {by(plane.shape)}", shade=shade, window=(0, 0, height, width))
+        result = Grid(part, f"from {name}", shade=shade)
+        rows.append(line(whole, "×", Grid(kernel, "kernel", shade="signed"), "→", replace(result, marked=_FIRST)))
+        sums.append(Words(f"{name}: {products(plane[:height, :width], kernel)} = {number(part[0, 0])}", "sum"))
+        added += ["+", result]
     return card(
         f"1  convolution: {by((*planes.shape[1:], 3))} → {by(way.summed.shape)}",
         *rows,
-        line(
-            *(part for k, p in enumerate(way.parts) for part in ((Sign("+"),) if k else ()) + (_pale(p, k),)),
-            "=",
-            Grid(way.summed, "feature map", marked=frozenset([(0, 0)])),
-        ),
-        *_first_cell(planes, kernels, way),
-        Words(f"parameters: 3 × {by((height, width))} weights + 1 bias (0 here) = {count}", "sum"),
+        line(*added[1:], "=", Grid(way.summed, "feature map", marked=_FIRST)),
+        *sums,
+        Words(f"first cell: {total(way.parts[:, 0, 0])} = {number(way.summed[0, 0])}", "sum"),
+        Words(f"parameters: 3 × {by((height, width))} weights + 1 bias (0 here) = {kernels.size + 1}", "sum"),
     )
-
-
-def _pale(part: Floats, channel: int) -> Grid:
-    return Grid(part, f"from {_NAMES[channel]}", shade=_SHADES[channel])  # type: ignore[arg-type]
-
-
-def _first_cell(planes: Floats, kernels: Floats, way: Way) -> list[Words]:
-    """Write the sums of the cell in row 1, column 1."""
-    height, width = kernels.shape[1:]
-    words = []
-    for name, plane, kernel, part in zip(_NAMES, planes, kernels, way.parts, strict=True):
-        window = plane[:height, :width]
-        words.append(Words(f"{name}: {products(window, kernel)} = {number(float(part[0, 0]))}", "sum"))
-    added = f"first cell: {total(way.parts[:, 0, 0])} = {number(float(way.summed[0, 0]))}"
-    return [*words, Words(added, "sum")]
 
 
 def _pooling(way: Way) -> Block:
@@ -163,7 +134,7 @@ def _pooling(way: Way) -> Block:
         line(
             Grid(way.summed, "feature map", window=(0, 0, 2, 2)),
             Sign("→", "max pooling"),
-            Grid(way.pooled, "pooled", marked=frozenset([(0, 0)])),
+            Grid(way.pooled, "pooled", marked=_FIRST),
             Sign("→", "flatten"),
             Grid(way.flat[None], "in a row"),
         ),
@@ -173,8 +144,8 @@ def _pooling(way: Way) -> Block:
 
 def _dense(way: Way) -> Block:
     sums = [
-        Words(f"{name}: {products(way.flat, row)} = {number(float(logit))}", "sum")
-        for name, row, logit in zip(ANSWERS, way.weights, way.logits, strict=True)
+        Words(f"{name}: {products(way.flat, row)} = {number(logit)}", "sum")
+        for name, row, logit in zip(ANSWERS, way.weights, way.logits.tolist(), strict=True)
     ]
     return card(
         f"3  dense: {way.flat.size} → 2 logits, {way.weights.size} weights + 2 biases (0 here)",
@@ -191,10 +162,10 @@ def _dense(way: Way) -> Block:
 
 def _answer(way: Way) -> Block:
     best = int(way.logits.argmax())
-    rest = " + ".join(f"exp({number(float(z))})" for z in way.logits)
+    rest = " + ".join(f"exp({number(z)})" for z in way.logits.tolist())
     return card(
         "4  softmax and argmax",
         Bars(ANSWERS, tuple(way.shares.tolist()), tuple(f"{p:.4f}" for p in way.shares), best, full=1.0),
-        Words(f"{ANSWERS[best]}: exp({number(float(way.logits[best]))}) / ({rest}) = {way.shares[best]:.4f}", "sum"),
+        Words(f"{ANSWERS[best]}: exp({number(way.logits[best])}) / ({rest}) = {way.shares[best]:.4f}", "sum"),
         Words(f'The answer: "{ANSWERS[best]}", with probability {way.shares[best]:.4f}.', "result"),
     )

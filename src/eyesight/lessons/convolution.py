@@ -1,4 +1,4 @@
-"""A convolution as neural networks do it: a window slides, products are added up; the kernel is not turned round.
+"""A convolution as neural networks do it, and pooling: a window slides; the kernel is not turned round.
 
 In: a picture and a kernel as arrays. Out: the feature map in float64. It knows no files and draws nothing.
 
@@ -109,6 +109,33 @@ def border(picture: tuple[int, ...], kernel: tuple[int, ...], *, padding: Paddin
     missing = [max((-(-n // stride) - 1) * stride + k - n, 0) for n, k in zip(picture, kernel, strict=True)]
     (above, below), (left, right) = ((all_ // 2, all_ - all_ // 2) for all_ in missing)
     return above, below, left, right
+
+
+def pad(picture: Numbers, ring: Border) -> Numbers:
+    """Return the picture (H, W) with zeros around it."""
+    above, below, left, right = ring
+    return np.pad(picture, ((above, below), (left, right)))
+
+
+def pool(values: Numbers, *, size: int, stride: int, kind: Literal["max", "average"]) -> Numbers:
+    """Pool (H, W) with windows of size × size that stay inside: (H', W') with H' = (H − size) // stride + 1.
+
+    Raises:
+        UsageError: size or stride below 1, or a window larger than the picture.
+
+    >>> pool(np.array([[1.0, 2.0], [3.0, 6.0]]), size=2, stride=2, kind="average")
+    array([[3.]])
+    """
+    if size < 1 or stride < 1:
+        name, received = ("--size", size) if size < 1 else ("--stride", stride)
+        raise UsageError(f"{name}: expected 1 or more; received: {received}")
+    if size > min(values.shape):
+        raise UsageError(
+            f"--size: expected a pooling window within {by(values.shape)} numbers; received: {size}×{size}"
+        )
+    windows = np.lib.stride_tricks.sliding_window_view(values, (size, size))[::stride, ::stride]
+    pooled: Numbers = windows.max(axis=(2, 3)) if kind == "max" else windows.mean(axis=(2, 3))
+    return pooled
 
 
 def by(shape: tuple[int, ...]) -> str:

@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,7 +21,7 @@ from ..formats import atomic_path
 from ..pictures.decode import decode
 from ..pictures.preprocess import Pixels
 from .convolution import Numbers, Padding, by, correlate, output_shape
-from .kernels import Kernel, parse_kernel, with_unique_names
+from .kernels import Kernel, make_names_unique, parse_kernel
 
 Scale = Literal["auto", "clip", "min-max"]
 
@@ -73,10 +74,12 @@ class Result:
     @property
     def numbers(self) -> tuple[str, str, str]:
         """Smallest, largest and mean result, in words."""
-        low, high, mean = (
-            number(value, beside=max(-self.minimum, self.maximum)) for value in (self.minimum, self.maximum, self.mean)
+        beside = max(-self.minimum, self.maximum)
+        return (
+            number(self.minimum, beside=beside),
+            number(self.maximum, beside=beside),
+            number(self.mean, beside=beside),
         )
-        return low, high, mean
 
     @property
     def shown(self) -> str:
@@ -90,20 +93,10 @@ class Result:
 
     def to_json(self) -> dict[str, Any]:
         """Return everything but the picture."""
-        return {
-            "name": self.kernel.name,
-            "values": self.kernel.values.tolist(),
-            "sum": self.kernel.sum,
-            "brightness": brightness(self.kernel),
-            "parameters": self.kernel.parameters,
-            "output": list(self.shape),
-            "minimum": self.minimum,
-            "maximum": self.maximum,
-            "mean": self.mean,
-            "black": self.black,
-            "white": self.white,
-            "npy": self.file and str(self.file),
-        }
+        kernel, shown = self.kernel, ("minimum", "maximum", "mean", "black", "white")
+        about = {"name": kernel.name, "values": kernel.values.tolist(), "sum": kernel.sum}
+        about |= {"brightness": brightness(kernel), "parameters": kernel.parameters, "output": list(self.shape)}
+        return about | {name: getattr(self, name) for name in shown} | {"npy": self.file and str(self.file)}
 
 
 @dataclass(frozen=True)
@@ -119,14 +112,10 @@ class Convolved:
 
     def to_json(self) -> dict[str, Any]:
         """Return what was done, for programs."""
-        return {
-            "photo": self.photo.name,
-            "height": self.photo.shape[0],
-            "width": self.photo.shape[1],
-            "channels": self.photo.pixels.shape[2],
-            "padding": self.padding,
-            "stride": self.stride,
-            "kernels": [result.to_json() for result in self.results],
+        size = dict(zip(("height", "width", "channels"), self.photo.pixels.shape, strict=True))
+        kernels = [result.to_json() for result in self.results]
+        return {"photo": self.photo.name, **size, "padding": self.padding, "stride": self.stride} | {
+            "kernels": kernels,
             "hint": self.hint,
             "sheet": str(self.sheet),
         }
@@ -162,7 +151,7 @@ def convolve(
         PictureError: not a picture.
         DataError: a kernel's file cannot be used.
     """
-    from ..evaluation.figures import save
+    from ..report.drawing import save
     from .convolve_figure import draw
 
     parsed = _parse_all(kernels, seed)
@@ -171,9 +160,7 @@ def convolve(
     picture = load_photo(photo, color=color)
     for kernel in parsed:
         output_shape(picture.shape, kernel.shape, padding=padding, stride=stride, name=f"kernel {kernel.name!r}")
-    results = [
-        _apply(picture, kernel, padding, stride, scale, files[i] if files else None) for i, kernel in enumerate(parsed)
-    ]
+    results = [_apply(picture, kernel, padding, stride, scale, file) for kernel, file in zip_longest(parsed, files)]
     done = Convolved(picture, padding, stride, results, larger_kernel_hint(picture.shape, parsed), sheet)
     save(draw(done), sheet)
     return done
@@ -186,7 +173,7 @@ def _parse_all(texts: Sequence[str], seed: int) -> list[Kernel]:
     for text in texts:
         draws = sum(kernel.name.startswith("random") for kernel in kernels)  # a second random one is another one
         kernels.append(parse_kernel(text, seed=seed, draw=draws))
-    return with_unique_names(kernels)
+    return make_names_unique(kernels)
 
 
 def _output_files(kernels: Sequence[Kernel], sheet: Path, npy: Path | None) -> list[Path]:
@@ -232,7 +219,7 @@ def _apply(photo: Photo, kernel: Kernel, padding: Padding, stride: int, scale: S
     low, high, mean = float(raw.min()), float(raw.max()), float(raw.mean())
     clipped = scale == "clip" or (scale == "auto" and kernel.sum in (0, 1)) or low == high
     black, white = (0.0, 255.0) if clipped else (low, high)
-    picture = smaller(grey_levels(np.atleast_3d(raw), black, white))
+    picture = shrink(grey_levels(np.atleast_3d(raw), black, white))
     return Result(kernel, (raw.shape[0], raw.shape[1]), low, high, mean, black, white, picture, file)
 
 
@@ -245,7 +232,7 @@ def grey_levels(raw: Numbers, black: float, white: float) -> Pixels:
     return levels
 
 
-def smaller(picture: Pixels) -> Pixels:
+def shrink(picture: Pixels) -> Pixels:
     """Return a picture (H, W, C) with at most 1,000 pixels a side: each the mean of those it stands for."""
     from PIL import Image
 

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..evaluation.figures import BLUE, ORANGE, show_picture
+from ..report.drawing import BLUE, ORANGE, show_picture
 from .convolution import by
-from .convolve import Convolved, Result, brightness, number, smaller
+from .convolve import Convolved, Result, brightness, number, shrink
 from .kernels import Kernel, denominator
 
 if TYPE_CHECKING:
@@ -111,9 +111,9 @@ def _heading(sheet: _Sheet, done: Convolved) -> None:
 def _photo(sheet: _Sheet, done: Convolved, corner: tuple[float, float], size: tuple[float, float]) -> None:
     (left, top), (wide, high), photo = corner, size, done.photo
     sheet.text(left, top, f"original, {_short(photo.name, 22)}: {by(photo.shape)}", size=11, bold=True)
-    _picture(sheet.axes(left, top + _TITLE, wide, high), smaller(photo.pixels))
+    _picture(sheet.axes(left, top + _TITLE, wide, high), shrink(photo.pixels))
     kind = "color, each of 3 channels by itself" if photo.pixels.shape[2] == 3 else "grey, 0 black and 255 white"
-    sheet.text(left, top + _SECOND, f"{kind}; mean {number(float(photo.pixels.mean()))}")
+    sheet.text(left, top + _SECOND, f"{kind}; mean {number(photo.pixels.mean())}")
 
 
 def _result(
@@ -168,7 +168,7 @@ def _numbers(sheet: _Sheet, kernel: Kernel, left: float, top: float) -> None:
         for (i, j), text in zip(np.ndindex(kernel.shape), texts, strict=True):
             axes.text(j, i, text, size=size, ha="center", va="center")
     elif not caption:
-        caption = " to ".join(number(float(v), beside=largest) for v in (kernel.values.min(), kernel.values.max()))
+        caption = " to ".join(number(v, beside=largest) for v in (kernel.values.min(), kernel.values.max()))
     sheet.text(left, top + cell * height + 0.06, caption.replace("-", "−"), size=8, color=_GREY)
 
 

@@ -6,9 +6,11 @@ In: text. Out: a `Kernel`: a name and its numbers in float64. It knows no pictur
 from __future__ import annotations
 
 import io
+import itertools
+import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,8 @@ from .convolution import Numbers, by
 LARGEST_SIDE = 999  # of a kernel made by name or read: as large, on a 100-megapixel photo, as 11×11 on 302×403
 _LARGEST_NUMBER = 1e9  # in size; far above any filter, and far below where sums would overflow
 _LARGEST_FILE = 32 << 20  # bytes; 999×999 numbers written out in full
+
+_ONE_NUMBER = r"(?=.*\d)[-+−\d./e]+|[-+−]?(nan|inf|infinity)"
 
 # As a network applies them: not turned round.
 _FIXED: dict[str, tuple[str, str]] = {
@@ -82,25 +86,13 @@ def parse_kernel(text: str, *, seed: int = 0, draw: int = 0) -> Kernel:
     name = text.strip().lower()
     if re.fullmatch(f"({'|'.join([*_FIXED, *_SIZED])})[0-9]*", name):
         return _named(name, seed, draw)
-    if name and _exists(text):
+    if name and os.path.exists(text):  # noqa: PTH110 # Path's raises where a name is too long
         return read_kernel(Path(text))
-    if (
-        not name
-        or re.search(r"[\s,;\[\]]", name)
-        or re.fullmatch(r"(?=.*\d)[-+−\d./e]+|[-+−]?(nan|inf|infinity)", name)
-    ):
+    if not name or re.search(r"[\s,;\[\]]", name) or re.fullmatch(_ONE_NUMBER, name):
         return Kernel("numbers", parse_numbers(text, source="--kernel"))
     if Path(text).suffix or "/" in text:
         raise DataError(f"{text}: no such file")
     raise UnknownNameError("kernel", text, [*_FIXED, *_SIZED, "blur7", "gaussian7"])
-
-
-def _exists(text: str) -> bool:
-    """Say whether there is a file of that name; what could not be one's name, as for its length, is none."""
-    try:
-        return Path(text).exists()
-    except (OSError, ValueError):
-        return False
 
 
 def all_kernels(*, seed: int = 0) -> list[Kernel]:
@@ -168,26 +160,26 @@ def parse_numbers(text: str, *, source: str) -> Numbers:
     if odd := next((i for i, row in enumerate(cells) if len(row) != len(cells[0])), None):
         received = f"{len(cells[0])} numbers in row 1, {len(cells[odd])} in row {odd + 1}"
         raise UsageError(f"{source}: expected rows of equal length; received: {received}")
-    if max(len(cells), len(cells[0])) > LARGEST_SIDE:
-        received = by((len(cells), len(cells[0])))
-        raise UsageError(f"{source}: expected a kernel of at most {LARGEST_SIDE}×{LARGEST_SIDE}; received: {received}")
-    return np.array([[_finite(cell, source) for cell in row] for row in cells])
+    _check_side((len(cells), len(cells[0])), source)
+    return np.array([[_read_cell(cell, source) for cell in row] for row in cells])
 
 
-def _finite(cell: str, source: str) -> float:
-    value = _number(cell)
-    if value is None or not abs(value) <= _LARGEST_NUMBER:
+def _check_side(shape: tuple[int, ...], source: str) -> None:
+    if max(shape) > LARGEST_SIDE:
+        expected = f"a kernel of at most {LARGEST_SIDE}×{LARGEST_SIDE}"
+        raise UsageError(f"{source}: expected {expected}; received: {by(shape)}")
+
+
+def _read_cell(cell: str, source: str) -> float:
+    """Return what a cell says: a decimal number or a fraction."""
+    numerator, slash, below = cell.partition("/")
+    try:
+        value = float(numerator) / float(below) if slash else float(cell)
+    except (ValueError, ZeroDivisionError):
+        value = np.nan
+    if not abs(value) <= _LARGEST_NUMBER:
         raise UsageError(f"{source}: expected finite numbers of at most 1e9 in size; received: {cell[:40]!r}")
     return value
-
-
-def _number(cell: str) -> float | None:
-    """Return what a cell says: a decimal number or a fraction; None where it is neither."""
-    numerator, slash, denominator = cell.partition("/")
-    try:
-        return float(numerator) / float(denominator) if slash else float(cell)
-    except (ValueError, ZeroDivisionError):
-        return None
 
 
 def read_kernel(path: Path) -> Kernel:
@@ -226,9 +218,7 @@ def _array(data: bytes, source: str) -> Numbers:
         raise DataError(f"{source}: expected real numbers with height and width; received: {received}")
     with np.errstate(over="ignore"):  # a number too large for float64 is too large anyway
         values: Numbers = array.astype(np.float64)
-    if max(values.shape) > LARGEST_SIDE:
-        received = by(values.shape)
-        raise DataError(f"{source}: expected a kernel of at most {LARGEST_SIDE}×{LARGEST_SIDE}; received: {received}")
+    _check_side(values.shape, source)
     if not (np.abs(values) <= _LARGEST_NUMBER).all():
         raise DataError(f"{source}: expected finite numbers of at most 1e9 in size")
     return values
@@ -254,23 +244,20 @@ def spell(values: Numbers) -> str:
     '1/4 1/4; 1/4 1/4'
     """
     parts = denominator(values)
-    return "; ".join(" ".join(_spell_cell(value, parts) for value in row) for row in values.tolist())
+
+    def write(value: float) -> str:
+        if parts is None:
+            return f"{value:.4g}"
+        return str(round(value)) if parts == 1 or value == 0 else f"{round(value * parts)}/{parts}"
+
+    return "; ".join(" ".join(map(write, row)) for row in values.tolist())
 
 
-def _spell_cell(value: float, parts: int | None) -> str:
-    if parts is None:
-        return f"{value:.4g}"
-    return str(round(value)) if parts == 1 or value == 0 else f"{round(value * parts)}/{parts}"
-
-
-def with_unique_names(kernels: Sequence[Kernel]) -> list[Kernel]:
+def make_names_unique(kernels: Sequence[Kernel]) -> list[Kernel]:
     """Return the kernels, a second one of a name called NAME-2, since names tell files apart."""
-    taken: set[str] = set()
-    result = []
+    result: dict[str, Kernel] = {}
     for kernel in kernels:
-        name, count = kernel.name, 1
-        while name in taken:
-            name, count = f"{kernel.name}-{count + 1}", count + 1
-        taken.add(name)
-        result.append(Kernel(name, kernel.values, kernel.about))
-    return result
+        names = (f"{kernel.name}-{count}" if count > 1 else kernel.name for count in itertools.count(1))
+        name = next(name for name in names if name not in result)
+        result[name] = replace(kernel, name=name)
+    return list(result.values())

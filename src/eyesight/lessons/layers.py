@@ -5,6 +5,8 @@ In: a classifier and a picture. Out: a `Lesson`. It does not train, and it does 
 
 from __future__ import annotations
 
+from itertools import groupby
+
 import numpy as np
 
 from ..classifier import Classifier
@@ -15,7 +17,7 @@ from ..models.layers import Conv, Linear, Whitening
 from ..models.network import NetworkSpec, leaves
 from ..models.summary import Summary, summarise
 from ..pictures.preprocess import Pixels
-from ..report.document import Bars, Block, Floats, Grid, Lesson, Only, Sign, Table, Words, card, line
+from ..report.document import Bars, Block, Card, Floats, Grid, Lesson, Only, Table, Words, card, line
 from .convolution import by
 
 _ON_SHEET, _IN_TERMINAL = 8, 4  # feature maps of a layer
@@ -40,6 +42,9 @@ def layers(*, classifier: Classifier, picture: Pixels, source: str) -> Lesson:
     if not isinstance(spec, NetworkSpec):
         raise UsageError(f"--model: its network is {spec.name}, whose layers only its own code knows")
     summary, stages = summarise(spec), capture(classifier, picture)
+    whitening = any(isinstance(layer, Whitening) for _, layer, _ in leaves(spec.whole, spec.input))
+    but = ", but for those of the whitening, which are computed from the pictures" if whitening else ""
+    shapes = [shape for shape, _ in groupby(map(by, (summary.input, *(stage.row.output for stage in stages))))]
     shown = picture.astype(np.float64)
     grey = shown.shape[2] == 1
     seen = Grid(shown[..., 0] if grey else shown, by(summary.input), shade="grey" if grey else "color", numbers=False)
@@ -48,15 +53,15 @@ def layers(*, classifier: Classifier, picture: Pixels, source: str) -> Lesson:
         f"What the layers learn: {spec.name} on {classifier.training.data if classifier.training else 'its pictures'}",
         (
             Words(
-                f"Every filter was found by training{_computed(spec)}. A feature map shows where in the picture its "
+                f"Every filter was found by training{but}. A feature map shows where in the picture its "
                 "filter answers: orange above zero, blue below. The shapes tell how the maps shrink, and grow in "
                 "number, from layer to layer."
             ),
-            Only("sheet", line(seen, Sign("→"), _shapes(summary))),
+            Only("sheet", line(seen, "→", _shapes(summary))),
             Only("terminal", Words(f"The picture: {source}, {by(summary.input)}.")),
             Only("terminal", _small(seen)),
             Only("terminal", _shapes(summary)),
-            Words(_shrinking(summary, stages), "result"),
+            Words(f"{' → '.join(shapes)}; {summary.parameters:,} parameters.", "result"),
             *_filters(classifier, spec),
             *(block for stage in stages for block in _maps(stage)),
             *_answer(classifier, stages[-1].values),
@@ -69,19 +74,6 @@ def _shapes(summary: Summary) -> Table:
     return Table(("layer", "kind", "output", "parameters"), (("picture", "", by(summary.input), ""), *rows), words=2)
 
 
-def _computed(spec: NetworkSpec) -> str:
-    """Return which filters were not found by training, if any."""
-    whitening = any(isinstance(layer, Whitening) for _, layer, _ in leaves(spec.whole, spec.input))
-    return ", but for those of the whitening, which are computed from the pictures" if whitening else ""
-
-
-def _shrinking(summary: Summary, stages: list[Stage]) -> str:
-    """Say how shapes go through the stack."""
-    shapes = [by(summary.input), *(by(stage.row.output) for stage in stages)]
-    changes = [shape for k, shape in enumerate(shapes) if k == 0 or shape != shapes[k - 1]]
-    return f"{' → '.join(changes)}; {summary.parameters:,} parameters."
-
-
 def _filters(classifier: Classifier, spec: NetworkSpec) -> list[Block]:
     """Draw the weights of the first layer that has any, as pictures."""
     path, layer, shape = next(leaf for leaf in leaves(spec.whole, spec.input) if isinstance(leaf[1], Conv | Linear))
@@ -90,7 +82,7 @@ def _filters(classifier: Classifier, spec: NetworkSpec) -> list[Block]:
         if shape != (int(np.prod(spec.input)),):
             return []
         weights = weights.reshape(-1, *spec.input)  # its inputs are the pixels, in the order C, H, W
-    strongest = _strongest(weights, _FILTERS)
+    strongest = _find_strongest(weights, _FILTERS)
     things = "neurons' weights" if isinstance(layer, Linear) else f"filters {by(weights.shape[2:])}"
     title = f"{path}: {len(strongest)} of {len(weights)} {things}"
     drawn = [_filter(weights[k], k, numbers=False) for k in strongest]
@@ -111,7 +103,7 @@ def _filter(weights: Floats, index: int, *, numbers: bool) -> Grid:
     return Grid(weights[0].astype(np.float64), title, shade="signed", numbers=numbers, size=1.2)
 
 
-def _strongest(values: Floats, count: int) -> list[int]:
+def _find_strongest(values: Floats, count: int) -> list[int]:
     """Return which of (N, …) have the largest sums of absolute values, in their own order."""
     order = np.argsort(-np.abs(values).reshape(len(values), -1).sum(axis=1), kind="stable")
     return sorted(order[:count].tolist())
@@ -122,15 +114,15 @@ def _maps(stage: Stage) -> list[Block]:
     title = f"{stage.row.layer}: {stage.row.kind} → {by(stage.row.output)}"
     if stage.values.ndim == 1:
         return [card(title, _vector(stage.values))] if stage.row.parameters else []
-    grids = [
-        Grid(stage.values[k], f"#{k}", shade="signed", numbers=False, size=1.2)
-        for k in _strongest(stage.values, _ON_SHEET)
-    ]
-    count = len(stage.values)
-    some = f" ({len(grids)} of {count})" if len(grids) < count else ""
+    strongest = _find_strongest(stage.values, _ON_SHEET)
+    grids = [Grid(stage.values[k], f"#{k}", shade="signed", numbers=False, size=1.2) for k in strongest]
     few = [_small(grid) for grid in grids[:_IN_TERMINAL]]
-    fewer = f" ({len(few)} of {count})" if len(few) < count else ""
-    return [Only("sheet", card(title + some, line(*grids))), Only("terminal", card(title + fewer, line(*few)))]
+
+    def step(shown: list[Grid]) -> Card:
+        some = f" ({len(shown)} of {len(stage.values)})" if len(shown) < len(stage.values) else ""
+        return card(title + some, line(*shown))
+
+    return [Only("sheet", step(grids)), Only("terminal", step(few))]
 
 
 def _vector(values: Floats) -> Grid:

@@ -96,18 +96,19 @@ def softmax(*, logits: Floats = _LOGITS) -> Lesson:
     """
     if not 2 <= logits.size <= _LONGEST or np.abs(logits).max() > _LARGEST_LOGIT:
         expected = f"2 to {_LONGEST} numbers from -{_LARGEST_LOGIT:g} to {_LARGEST_LOGIT:g}"
-        low, high = number(float(logits.min())), number(float(logits.max()))
+        low, high = number(logits.min()), number(logits.max())
         received = f"{logits.size} from {low} to {high}"
         raise UsageError(f"--input: expected one row of {expected}; received: {received}")
     shares = probabilities(logits[None])[0]
     best = int(shares.argmax())
-    powers = np.exp(logits)
-    whole = float(powers.sum())
+    powers = np.exp(logits).tolist()
+    whole = sum(powers)
     names = tuple(f"class {k}" for k in range(logits.size))
     rows = tuple(
-        (name, number(float(z)), _power(float(e)), f"{_power(float(e))} / {_power(whole)}", f"{p:.4f}")
+        (name, number(z), _power(e), f"{_power(e)} / {_power(whole)}", f"{p:.4f}")
         for name, z, e, p in zip(names, logits, powers, shares, strict=True)
     )
+    answer = rows[best][-1] + " (the first of equals)" * (int((shares == shares[best]).sum()) > 1)
     return Lesson(
         "softmax",
         "Softmax makes probabilities, argmax the answer",
@@ -118,20 +119,14 @@ def softmax(*, logits: Floats = _LOGITS) -> Lesson:
             ),
             Grid(logits[None], "logits", shade="signed"),
             Table(("class", "logit z", "exp(z)", "exp(z) / sum", "probability"), rows),
-            Words(f"sum of exp(z) = {' + '.join(_power(float(e)) for e in powers)} = {_power(whole)}", "sum"),
-            Bars(
-                names, tuple(shares.tolist()), tuple(f"{p:.4f}" for p in shares), best, full=1.0, title="probabilities"
-            ),
-            Words(f"They add up to {number(float(shares.sum()))}.", "sum"),
-            Words(
-                f"argmax: the place of the largest = class {best}, with probability {shares[best]:.4f}"
-                + (" (the first of equals)." if int((shares == shares[best]).sum()) > 1 else "."),
-                "result",
-            ),
+            Words(f"sum of exp(z) = {' + '.join(map(_power, powers))} = {_power(whole)}", "sum"),
+            Bars(names, tuple(shares.tolist()), tuple(row[-1] for row in rows), best, full=1.0, title="probabilities"),
+            Words(f"They add up to {number(shares.sum())}.", "sum"),
+            Words(f"argmax: the place of the largest = class {best}, with probability {answer}.", "result"),
             Words(
                 "Softmax keeps the order, so the largest logit is the largest probability: the answer needs no "
                 "softmax, the certainty does. Programs subtract the largest logit first, which changes no share and "
-                f"keeps exp small: here exp(z - {number(float(logits.max()))})."
+                f"keeps exp small: here exp(z - {number(logits.max())})."
             ),
         ),
     )

@@ -12,10 +12,10 @@ import numpy as np
 from ..errors import UsageError
 from ..models import network_spec
 from ..models.layers import Conv, Linear
-from ..report.document import Bars, Block, Floats, Grid, Lesson, Sign, Table, Words, card, line, number
+from ..report.document import Bars, Block, Floats, Grid, Lesson, Shade, Table, Words, card, line, number
 from .convolution import by
 
-_CHANNELS = ("red", "green", "blue")
+_CHANNELS: tuple[Shade, ...] = ("red", "green", "blue")
 _DRAWN_SIDE = 8  # of the picture on which weights are numbered
 _COLOR_SIDE = 6  # pixels of the photo once it is small enough to read its numbers
 _PHOTO_CUT = (40, 400, 160, 520)  # top, bottom, left, right of the flower in scikit-learn's photo
@@ -33,7 +33,7 @@ def picture(*, planes: Floats | None = None) -> Lesson:
     if planes is not None and (len(planes) not in (1, 3) or planes.min() < 0 or planes.max() > 255):
         raise UsageError(
             "--input: expected one matrix (grey) or three parted by | (red, green, blue), with numbers from 0 to 255; "
-            f"received: {len(planes)} with numbers from {number(float(planes.min()))} to {number(float(planes.max()))}"
+            f"received: {len(planes)} with numbers from {number(planes.min())} to {number(planes.max())}"
         )
     blocks: list[Block] = []
     if planes is None or len(planes) == 1:
@@ -69,11 +69,11 @@ def _grey(values: Floats) -> list[Block]:
         Words("Grey: every pixel is one number from 0 (black) to 255 (white). The picture is a matrix of them."),
         line(
             Grid(values, "what you see", shade="grey", numbers=False, size=3.2),
-            Sign("→"),
+            "→",
             Grid(values, "what the network gets", shade="grey"),
         ),
         Words(
-            f"{height} rows × {width} columns = {values.size} numbers; the brightest, {number(float(values[i, j]))}, "
+            f"{height} rows × {width} columns = {values.size} numbers; the brightest, {number(values[i, j])}, "
             f"is in row {i + 1}, column {j + 1}; the mean is {float(values.mean()):.1f}.",
             "result",
         ),
@@ -83,17 +83,16 @@ def _grey(values: Floats) -> list[Block]:
 def _color(planes: Floats) -> list[Block]:
     _, height, width = planes.shape
     row, column = height // 2, width // 2
-    red, green, blue = (number(float(v)) for v in planes[:, row, column])
+    red, green, blue = (number(v) for v in planes[:, row, column])
     window = (row, column, 1, 1)
     matrices = [
-        Grid(plane, f"{name} matrix", shade=name, window=window)  # type: ignore[arg-type] # the names are shades
-        for name, plane in zip(_CHANNELS, planes, strict=True)
+        Grid(plane, f"{name} matrix", shade=name, window=window) for name, plane in zip(_CHANNELS, planes, strict=True)
     ]
     return [
         Words("Colour: three matrices of the same size, one each for red, green and blue light."),
         line(
             Grid(planes.transpose(1, 2, 0), "what you see", shade="color", window=window, numbers=False, size=2.6),
-            Sign("→"),
+            "→",
             *matrices,
         ),
         Words(
@@ -122,14 +121,12 @@ def parameters(
         raise UsageError(f"--size: expected at most the picture's {by(shape[:2])}; received: {size}")
     shapes = sorted({(28, 28, 1), (100, 100, 3), (200, 200, 3), shape}, key=math.prod)
     dense, conv = Linear(out=units), Conv(out=filters, kernel=size)
-    rows = []
-    for height, width, channels in shapes:
-        inputs = height * width * channels
-        counts = dense.parameters((inputs,)), conv.parameters((channels, height, width))
-        rows.append((by((height, width, channels)), inputs, *counts))
-    height, width, channels = shape
-    weights = size * size * channels
-    here = next(row for row in rows if row[0] == by(shape))
+    rows = [
+        (by((h, w, c)), h * w * c, dense.parameters((h * w * c,)), conv.parameters((c, h, w))) for h, w, c in shapes
+    ]
+    here = rows[shapes.index(shape)]
+    channels, ratio = shape[2], here[2] / here[3]
+    times = f"{ratio:,.0f}" if ratio >= 10 else f"{ratio:.2f}"
     return Lesson(
         "parameters",
         "Why not only dense layers? Count the parameters",
@@ -151,27 +148,23 @@ def parameters(
                 Words(f"dense, {units} neurons:  {units} × ({here[1]:,} + 1) = {here[2]:,} parameters", "sum"),
                 Words(
                     f"convolution, {filters} filters of {size}×{size}:  {filters} × ({size} × {size} × {channels} + 1) "
-                    f"= {filters} × {weights + 1} = {here[3]:,} parameters",
+                    f"= {filters} × {size * size * channels + 1} = {here[3]:,} parameters",
                     "sum",
                 ),
-                Words(f"The dense layer has {_times(here[2] / here[3])} times as many.", "result"),
+                Words(f"The dense layer has {times} times as many.", "result"),
             ),
             Table(
                 ("picture", "inputs", f"dense {units}", f"conv {filters} of {size}×{size}"),
                 tuple((row[0], *(f"{n:,}" for n in row[1:])) for row in rows),
             ),
-            *_drawn(size),
+            *_number_weights(size),
             Words("Whole networks, for 32×32 colour pictures in 10 classes:"),
             _networks(),
         ),
     )
 
 
-def _times(ratio: float) -> str:
-    return f"{ratio:,.0f}" if ratio >= 10 else f"{ratio:.2f}"
-
-
-def _drawn(size: int) -> list[Block]:
+def _number_weights(size: int) -> list[Block]:
     """Number the weights that the pixels of a small picture meet, for one neuron and for one filter."""
     if size > _DRAWN_SIDE:
         return []
@@ -179,24 +172,21 @@ def _drawn(size: int) -> list[Block]:
     few = np.full_like(every, np.nan)
     top = left = min(1, _DRAWN_SIDE - size)
     few[top : top + size, left : left + size] = np.arange(1.0, size**2 + 1).reshape(size, size)
-    both = line(
-        Grid(every, f"dense: {every.size} weights", window=(0, 0, *every.shape)),
-        Grid(few, f"convolution: {size**2}, moved", window=(top, left, size, size), blank="·"),
-    )
+    where = "for one neuron and for one filter at one place"
     return [
-        Words(
-            f"Which weight each pixel of an {by(every.shape)} picture meets, for one neuron and for one filter at one "
-            "place:"
+        Words(f"Which weight each pixel of an {by(every.shape)} picture meets, {where}:"),
+        line(
+            Grid(every, f"dense: {every.size} weights", window=(0, 0, *every.shape)),
+            Grid(few, f"convolution: {size**2}, moved", window=(top, left, size, size), blank="·"),
         ),
-        both,
     ]
 
 
 def _networks() -> Bars:
-    names = ("mlp", "small-cnn")
+    names = {"mlp": "dense", "small-cnn": "convolutional"}
     counts = [network_spec(name, shape=(32, 32, 3), classes=10).parameters() for name in names]
     return Bars(
-        tuple(f"{name} ({kind})" for name, kind in zip(names, ("dense", "convolutional"), strict=True)),
+        tuple(f"{name} ({kind})" for name, kind in names.items()),
         tuple(map(float, counts)),
         tuple(f"{count:,} parameters" for count in counts),
         title="parameters of two whole networks",

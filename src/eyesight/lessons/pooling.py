@@ -9,9 +9,22 @@ import math
 
 import numpy as np
 
-from ..report.document import Block, Card, Floats, Grid, Lesson, Only, Sign, Words, card, line, number, total
-from .convolution import by, correlate
-from .window import pool, so_far
+from ..report.document import (
+    Block,
+    Card,
+    Floats,
+    Grid,
+    Lesson,
+    Only,
+    Words,
+    card,
+    count,
+    hide_after,
+    line,
+    number,
+    total,
+)
+from .convolution import by, correlate, pool
 
 PICTURE = np.array([[1, 3, 2, 1], [4, 6, 5, 0], [7, 2, 9, 8], [0, 1, 3, 4]], float)
 _DRAWN = 16  # steps of one stride; of more only the result is shown
@@ -53,22 +66,19 @@ def _one_stride(picture: Floats, size: int, stride: int) -> list[Block]:
     what = f"{size}×{size}, stride {stride}"
     shapes = f"{by(picture.shape)} → {by(largest.shape)}"
     steps = [_step(picture, largest, mean, (i, j), size, stride) for i, j in np.ndindex(*largest.shape)]
-    shown: list[Block] = []
-    if len(steps) <= _DRAWN:
-        shown = [Only("terminal", step) for step in steps]
+    shown: list[Block] = [Only("terminal", step) for step in steps if len(steps) <= _DRAWN]
     if len(steps) <= 4:
         shown.append(Only("sheet", line(*steps)))
-    rows = (f"max {_rows(largest)}", f"average {_rows(mean)}")
     return [
         Words(f"{what}: {shapes}", "result"),
         line(
             Grid(picture, f"feature map {by(picture.shape)}", window=(0, 0, size, size)),
-            Sign("→"),
+            "→",
             Grid(largest, f"max, stride {stride}", marked=frozenset([(0, 0)])),
             Grid(mean, f"average, stride {stride}", marked=frozenset([(0, 0)])),
         ),
         *shown,
-        Words(f"{what}: {'; '.join(rows)}", "sum"),
+        Words(f"{what}: max {_rows(largest)}; average {_rows(mean)}", "sum"),
     ]
 
 
@@ -80,20 +90,18 @@ def _step(picture: Floats, largest: Floats, mean: Floats, cell: tuple[int, int],
     top, left = cell[0] * stride, cell[1] * stride
     window = picture[top : top + size, left : left + size]
     best = np.unravel_index(int(window.argmax()), window.shape)
-    numbers = ", ".join(number(v) for v in window.ravel())
+    largest_place = frozenset([(top + int(best[0]), left + int(best[1]))])
     marked = frozenset([cell])
     return card(
         f"stride {stride}, row {cell[0] + 1}, column {cell[1] + 1}",
         line(
-            Grid(
-                picture, window=(top, left, size, size), marked=frozenset([(top + int(best[0]), left + int(best[1]))])
-            ),
-            Sign("→"),
-            Grid(so_far(largest, cell), "max", marked=marked),
-            Grid(so_far(mean, cell), "average", marked=marked),
+            Grid(picture, window=(top, left, size, size), marked=largest_place),
+            "→",
+            Grid(hide_after(largest, cell), "max", marked=marked),
+            Grid(hide_after(mean, cell), "average", marked=marked),
         ),
-        Words(f"largest of {numbers} = {number(float(largest[cell]))}", "sum"),
-        Words(f"({total(window)}) / {window.size} = {number(float(mean[cell]))}", "sum"),
+        Words(f"largest of {', '.join(map(number, window.ravel()))} = {number(largest[cell])}", "sum"),
+        Words(f"({total(window)}) / {window.size} = {number(mean[cell])}", "sum"),
     )
 
 
@@ -108,7 +116,7 @@ def shift(*, picture: Floats = MOVED, kernel: Floats = UPRIGHT, size: int = 2) -
     Raises:
         UsageError: kernel or window do not fit.
     """
-    pictures = [moved(picture, pixels) for pixels in (0, 1, 2)]
+    pictures = [move(picture, pixels) for pixels in (0, 1, 2)]
     maps = [feature_map(p, kernel) for p in pictures]
     pooled = [pool(m, size=size, stride=size, kind="max") for m in maps]
     stages = {"picture": pictures, "feature map": maps, "max pooled": pooled}
@@ -135,10 +143,10 @@ def shift(*, picture: Floats = MOVED, kernel: Floats = UPRIGHT, size: int = 2) -
     )
 
 
-def moved(picture: Floats, pixels: int) -> Floats:
+def move(picture: Floats, pixels: int) -> Floats:
     """Return a picture (H, W) moved to the right, with zeros coming in at the left.
 
-    >>> moved(np.array([[1.0, 2.0, 3.0]]), 1)
+    >>> move(np.array([[1.0, 2.0, 3.0]]), 1)
     array([[0., 1., 2.]])
     """
     return np.pad(picture, ((0, 0), (pixels, 0)))[:, : picture.shape[1]]
@@ -149,7 +157,7 @@ def feature_map(picture: Floats, kernel: Floats) -> Floats:
     return np.maximum(correlate(picture, kernel), 0.0)
 
 
-def changed(before: Floats, after: Floats) -> frozenset[tuple[int, int]]:
+def find_changes(before: Floats, after: Floats) -> frozenset[tuple[int, int]]:
     """Return the cells (row, column) that differ."""
     return frozenset((int(i), int(j)) for i, j in np.argwhere(before != after))
 
@@ -166,17 +174,18 @@ def relative_change(before: Floats, after: Floats) -> float:
 
 def _moved_card(stages: dict[str, list[Floats]], pixels: int) -> Card:
     grids = [
-        Grid(now[pixels], f"{name} {by(now[0].shape)}", marked=changed(now[0], now[pixels]))
+        Grid(now[pixels], f"{name} {by(now[0].shape)}", marked=find_changes(now[0], now[pixels]))
         for name, now in stages.items()
     ]
-    where = f"moved by {pixels} pixel{'s' if pixels > 1 else ''}" if pixels else "at rest"
-    return card(where, line(grids[0], Sign("→"), grids[1], Sign("→"), grids[2]))
+    where = f"moved by {count(pixels, 'pixel')}" if pixels else "at rest"
+    return card(where, line(grids[0], "→", grids[1], "→", grids[2]))
 
 
 def _counts(stages: dict[str, list[Floats]], pixels: int) -> str:
     """Say how many cells of every stage differ."""
-    counts = {name: (len(changed(now[0], now[pixels])), now[0].size) for name, now in stages.items()}
-    return ", ".join(f"{name} {differ} of {cells}" for name, (differ, cells) in counts.items())
+    return ", ".join(
+        f"{name} {len(find_changes(now[0], now[pixels]))} of {now[0].size}" for name, now in stages.items()
+    )
 
 
 def _on_digits(kernel: Floats, size: int) -> str:
@@ -186,7 +195,7 @@ def _on_digits(kernel: Floats, size: int) -> str:
     changes = []
     for digit in catalog.load("digits").split("test").gather(np.arange(_DIGITS))[..., 0]:
         roomy = np.pad(digit.astype(np.float64), 2)  # so that nothing leaves the picture
-        maps = [feature_map(moved(roomy, pixels), kernel) for pixels in (0, 1)]
+        maps = [feature_map(move(roomy, pixels), kernel) for pixels in (0, 1)]
         if min(maps[0].shape) >= size:
             pooled = [pool(m, size=size, stride=size, kind="max") for m in maps]
             changes.append((relative_change(*maps), relative_change(*pooled)))

@@ -23,12 +23,12 @@ def matrix(text: str, *, option: str = "--input") -> Floats:
            [3., 4.]])
     """
     values = parse_numbers(text, source=option)
-    return _drawable(values, option, WIDEST_GRID)
+    return _check_side(values, option, WIDEST_GRID)
 
 
 def kernel(text: str) -> Floats:
     """Return the kernel (h, w) that a name such as `edge`, a file or numbers mean."""
-    return _drawable(parse_kernel(text).values, "--kernel", _LARGEST_KERNEL)
+    return _check_side(parse_kernel(text).values, "--kernel", _LARGEST_KERNEL)
 
 
 def planes(text: str) -> Floats:
@@ -37,13 +37,13 @@ def planes(text: str) -> Floats:
     >>> planes("1 2; 3 4 | 5 6; 7 8").shape
     (2, 2, 2)
     """
-    return _stacked([matrix(part) for part in text.split("|")], "--input")
+    return _stack([matrix(part) for part in text.split("|")], "--input")
 
 
 def kernels(text: str) -> Floats:
     """Return (C, h, w) of kernels parted by |; one alone is taken for each of three channels."""
     parts = [kernel(part) for part in text.split("|")]
-    return _stacked(parts * 3 if len(parts) == 1 else parts, "--kernel")
+    return _stack(parts * 3 if len(parts) == 1 else parts, "--kernel")
 
 
 def row(text: str) -> Floats:
@@ -58,13 +58,13 @@ def row(text: str) -> Floats:
     return values.ravel()
 
 
-def _drawable(values: Floats, option: str, most: int) -> Floats:
+def _check_side(values: Floats, option: str, most: int) -> Floats:
     if max(values.shape) > most:
         raise UsageError(f"{option}: a lesson can draw at most {most}×{most} numbers; received: {by(values.shape)}")
     return values
 
 
-def _stacked(matrices: list[Floats], option: str) -> Floats:
+def _stack(matrices: list[Floats], option: str) -> Floats:
     shapes = [values.shape for values in matrices]
     if len(set(shapes)) > 1:
         raise UsageError(f"{option}: expected matrices of one shape; received: {', '.join(map(by, shapes))}")

@@ -16,17 +16,16 @@ from ..report.document import (
     Grid,
     Lesson,
     Only,
-    Sign,
     Table,
     Words,
     card,
+    hide_after,
     line,
     number,
     products,
     total,
 )
-from .convolution import Border, Padding, border, by, correlate, output_shape
-from .window import padded, so_far
+from .convolution import Border, Padding, border, by, correlate, output_shape, pad
 
 # nine of these pixels, the kernel and the cell they give are the tutorial's; the other seven pixels are ours
 PICTURE = np.array([[10, 2, 0, 3], [50, 7, 7, 1], [0, 0, 25, 4], [9, 8, 7, 6]], float)
@@ -58,7 +57,7 @@ def convolution(
     output_shape(*sides, padding=padding, stride=stride, name="--kernel")  # told by the option's name where it fails
     result = correlate(picture, kernel, padding=padding, stride=stride)
     ring = border(*sides, padding=padding, stride=stride)
-    whole = padded(picture, ring)
+    whole = pad(picture, ring)
     around = f", with a border of zeros: {by(whole.shape)}" if any(ring) else ""
     start = f"{by(kernel.shape)} kernel, stride {stride}, padding {padding}"
     steps = [_step(whole, kernel, result, (i, j), stride, ring) for i, j in np.ndindex(*result.shape)]
@@ -76,14 +75,14 @@ def convolution(
                 Grid(whole, f"picture {by(picture.shape)}{around}", border=ring),
                 "×",
                 Grid(kernel, f"kernel {by(kernel.shape)}", shade="signed"),
-                Sign("→"),
+                "→",
                 Grid(result, f"feature map {shape}"),
             ),
-            *_shown(steps, picture),
+            *_show_steps(steps, picture),
             Words(_sizes(picture.shape, kernel.shape, result.shape, stride, padding), "sum"),
             Words(_result(result), "result"),
             Words(
-                f"The numbers of this kernel add up to {number(float(kernel.sum()))}: the sum sets the brightness of "
+                f"The numbers of this kernel add up to {number(kernel.sum())}: the sum sets the brightness of "
                 "what comes out; 1 keeps it, 0 leaves only differences. On a photo: eyesight convolve."
             ),
         ),
@@ -97,20 +96,20 @@ def _step(whole: Floats, kernel: Floats, result: Floats, cell: tuple[int, int], 
     top, left = i * stride, j * stride
     window = whole[top : top + height, left : left + width]
     return card(
-        f"row {i + 1}, column {j + 1}: {number(float(result[cell]))}",
+        f"row {i + 1}, column {j + 1}: {number(result[cell])}",
         line(
             Grid(whole, window=(top, left, height, width), border=ring),
             "×",
             Grid(kernel, shade="signed"),
-            Sign("→"),
-            Grid(so_far(result, cell), marked=frozenset([cell])),
+            "→",
+            Grid(hide_after(result, cell), marked=frozenset([cell])),
         ),
         Words(products(window, kernel), "sum"),
-        Words(f"= {total(window * kernel)} = {number(float(result[cell]))}", "sum"),
+        Words(f"= {total(window * kernel)} = {number(result[cell])}", "sum"),
     )
 
 
-def _shown(steps: list[Card], picture: Floats) -> list[Block]:
+def _show_steps(steps: list[Card], picture: Floats) -> list[Block]:
     """Return the steps: those that can be drawn, the sums of some more, and how many there are."""
     large = picture.size > _LARGE
     first = _LARGE_ON_SHEET if large else _ON_SHEET
@@ -130,7 +129,7 @@ def _shown(steps: list[Card], picture: Floats) -> list[Block]:
 def _result(values: Floats) -> str:
     if values.size <= _LISTED:
         return f"Feature map, row by row: {'; '.join(' '.join(map(number, row)) for row in values)}"
-    low, high = (number(float(v)) for v in (values.min(), values.max()))
+    low, high = (number(v) for v in (values.min(), values.max()))
     return f"Feature map: {by(values.shape)} = {values.size} cells, from {low} to {high}"
 
 
@@ -162,10 +161,11 @@ def output_size(*, picture: tuple[int, int] = (28, 28), size: int = 3, stride: i
         UsageError: the kernel does not fit; see `output_shape`.
     """
     strides = sorted({1, stride})
-    ways: list[tuple[Padding, int]] = [(way, s) for s in strides for way in _paddings(size)]
+    paddings: list[Padding] = ["valid", "same"] if size % 2 else ["valid"]  # an even kernel has no middle
+    ways = [(way, s) for s in strides for way in paddings]
     drawn = picture[1] if picture[1] <= WIDEST_GRID else max(_DRAWN_PIXELS, size)
     kernels = sorted({k for k in (1, 3, 5, 7) if k <= min(picture)} | {size})
-    rows = tuple((f"{k}×{k}", *(_written(picture, k, way, s) for way, s in ways)) for k in kernels)
+    rows = tuple((f"{k}×{k}", *(_write_size(picture, k, way, s) for way, s in ways)) for k in kernels)
     return Lesson(
         "output-size",
         "How large is the feature map?",
@@ -181,19 +181,14 @@ def output_size(*, picture: tuple[int, int] = (28, 28), size: int = 3, stride: i
             Table(("kernel", *(f"{way}, stride {s}" for way, s in ways)), rows),
             Words(
                 f"{by(picture)} pixels, kernel {size}×{size}: "
-                + "; ".join(f"{way} stride {s}: {_written(picture, size, way, s)}" for way, s in ways),
+                + "; ".join(f"{way} stride {s}: {_write_size(picture, size, way, s)}" for way, s in ways),
                 "result",
             ),
         ),
     )
 
 
-def _paddings(size: int) -> tuple[Padding, ...]:
-    """An even kernel has no middle to lay on a pixel, so `same` is not for it."""
-    return ("valid", "same") if size % 2 else ("valid",)
-
-
-def _written(picture: tuple[int, int], size: int, padding: Padding, stride: int) -> str:
+def _write_size(picture: tuple[int, int], size: int, padding: Padding, stride: int) -> str:
     return by(output_shape(picture, (size, size), padding=padding, stride=stride, name="--size"))
 
 
@@ -201,7 +196,7 @@ def _places(n: int, k: int, stride: int, padding: Padding) -> Card:
     """Draw a row of n pixels once for every place of the window."""
     _, count = output_shape((1, n), (1, k), padding=padding, stride=stride)
     ring = border((1, n), (1, k), padding=padding, stride=stride)
-    row = padded(np.arange(1.0, n + 1)[None], ring)
+    row = pad(np.arange(1.0, n + 1)[None], ring)
     grids = [Grid(row, window=(0, place * stride, 1, k), border=ring) for place in range(count)]
     return card(
         f"{padding}, stride {stride}: {n} pixels, {count} places",

@@ -31,7 +31,7 @@ def with_dense(spec: NetworkSpec, widths: Sequence[int]) -> NetworkSpec:
     start = next((i for i, (_, part) in enumerate(children, start=1) if isinstance(part, Flatten)), 0)
     dense, after = children[start:], list(spec.head.layers) if place == "features" else []
     if not place or not all(isinstance(part, Linear | Activation) for _, part in dense + after):
-        raise UsageError(f"model.dense: {spec.name} does not end in dense layers after flattening")
+        raise UsageError(f"{spec.name} does not end in dense layers after flattening", field="model.dense")
     function = next((part for _, part in dense if isinstance(part, Activation)), Activation(function="relu"))
     hidden: list[tuple[str, AnyLayer]] = []
     for i, out in enumerate(widths, start=1):

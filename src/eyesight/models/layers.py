@@ -17,7 +17,7 @@ from pydantic import Field, model_validator
 
 from ..errors import UsageError
 from .elementwise import Activation, BatchNorm, Dropout, Scale
-from .layer import Count, Layer, Shape, channels_height_width, with_bias
+from .layer import TAKEN_NAMES, Count, Layer, Shape, channels_height_width, with_bias
 from .pooling import AdaptiveAveragePool, GlobalAveragePool, GlobalMaxPool, MaxPool
 
 if TYPE_CHECKING:
@@ -268,6 +268,8 @@ class Chain(Combinator):
         names = [name for name, _ in self.layers]
         if len(set(names)) < len(names):
             raise ValueError("two layers of a chain have the same name")
+        if taken := TAKEN_NAMES.intersection(names):
+            raise ValueError(f"a layer has a name that torch keeps for itself: {min(taken)!r}")
         return self
 
     @property
@@ -293,11 +295,7 @@ class Chain(Combinator):
         """A module with the children under their names."""
         from .modules import ChainModule
 
-        children = {name: layer.build(given) for name, layer, given in self.inputs(shape)}
-        try:
-            return ChainModule(children)
-        except KeyError as error:  # torch's modules have attributes such as `train`
-            raise UsageError(f"a layer has a name that torch keeps for itself: {error.args[0]}") from None
+        return ChainModule({name: layer.build(given) for name, layer, given in self.inputs(shape)})
 
     def describe(self) -> str:
         """Kind and length."""

@@ -133,10 +133,15 @@ class NetworkWeights:
     spec: NetworkSpec
     arrays: Arrays
 
-    def check(self, source: str) -> None:
-        """Raise `FormatError` unless there is every array that the network has, of the right shape, and finite."""
-        needed = 4 * self.spec.parameters()  # counted before any list of a huge tree is made
-        if needed > sum(array.nbytes for array in self.arrays.values()):
+    def check(self, source: str, *, size: int) -> None:
+        """Raise `FormatError` unless there is every array that the network has, of the right shape, and finite.
+
+        Args:
+            source: the file's name, for messages.
+            size: of the file, in bytes.
+        """
+        needed = 4 * self.spec.parameters()
+        if needed > size:
             raise FormatError(f"{source}: describes a network of {needed:,} bytes, more than the whole file")
         expected = self.spec.weights()
         if differing := expected.keys() ^ self.arrays.keys():
@@ -147,7 +152,7 @@ class NetworkWeights:
                     f"{source}: tensor {path!r} should have shape {expected[path]}; received: {array.shape}"
                 )
             if (array.dtype.kind == "f") != bool(array.shape):  # the one number without a shape counts batches
-                kind = "fractions" if array.shape else "a whole number"
+                kind = "float32" if array.shape else "int64"
                 raise FormatError(f"{source}: tensor {path!r} should hold {kind}; received: {array.dtype}")
             if array.shape and not np.isfinite(array).all():
                 raise FormatError(f"{source}: its weights should be finite numbers, and some are not")

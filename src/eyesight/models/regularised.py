@@ -50,6 +50,6 @@ def regularised(spec: NetworkSpec, *, dropout: float = 0.0, batch_norm: bool = F
     if not dropout and not batch_norm:
         return spec
     if batch_norm and any(isinstance(layer, BatchNorm) for _, layer, _ in leaves(spec.whole, spec.input)):
-        raise UsageError(f"model.batch_norm: {spec.name} has batch normalisation already")
+        raise UsageError(f"{spec.name} has batch normalisation already", field="model.batch_norm")
     parts = {"features": changed(spec.features, "features"), "head": changed(spec.head, "head")}
     return spec.model_copy(update=parts)

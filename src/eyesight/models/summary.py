@@ -15,7 +15,7 @@ from .network import NetworkSpec, leaves
 
 
 @dataclass(frozen=True)
-class Row:
+class LayerRow:
     """One layer; an activation is named with the layer before it, as Keras does.
 
     Attributes:
@@ -45,7 +45,7 @@ class Summary:
 
     network: str
     input: tuple[int, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[LayerRow, ...]
 
     @property
     def parameters(self) -> int:
@@ -75,16 +75,16 @@ class Summary:
 
 def summarise(spec: NetworkSpec) -> Summary:
     """Return the layer table of a network."""
-    rows: list[Row] = []
+    rows: list[LayerRow] = []
     for path, layer, shape in leaves(spec.whole, spec.input):
         flops = layer.flops(shape)
         if isinstance(layer, Activation) and rows:
             last = rows[-1]
             kind = f"{last.kind}, {layer.describe()}"
-            rows[-1] = Row(last.layer, kind, last.output, last.parameters, last.flops + flops)
+            rows[-1] = LayerRow(last.layer, kind, last.output, last.parameters, last.flops + flops)
         else:
             output = channels_last(layer.output_shape(shape))
-            rows.append(Row(path, layer.describe(), output, layer.parameters(shape), flops))
+            rows.append(LayerRow(path, layer.describe(), output, layer.parameters(shape), flops))
     return Summary(spec.name, channels_last(spec.input), tuple(rows))
 
 

@@ -5,6 +5,7 @@ In: a `NetworkSpec`, or a user's `nn.Module`. Out: modules that map (N, C, H, W)
 
 from __future__ import annotations
 
+import functools
 import math
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import torch
 from torch import nn
 
 from ..errors import FormatError, UsageError
-from ..formats import Arrays
+from ..formats import Arrays, LazyArray
 from .elementwise import BatchNorm
 from .layer import Shape
 from .layers import Conv, Linear, Whitening
@@ -200,13 +201,13 @@ def check_user_module(module: nn.Module, *, shape: tuple[int, int, int], classes
     except (RuntimeError, ValueError, TypeError, IndexError, AssertionError) as error:
         first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
         expected = f"(N, {channels}, {height}, {width})"
-        raise UsageError(f"model: {name} does not take pictures {expected}: {first_line}") from None
+        raise UsageError(f"{name} does not take pictures {expected}: {first_line}", field="model") from None
     finally:
         module.train(was_training)
     found = tuple(out.shape) if isinstance(out, torch.Tensor) else type(out).__name__
     if found != (2, classes):
         raise UsageError(
-            f"model: {name} should give logits (N, {classes}), one for every class; received: {found} for N = 2"
+            f"{name} should give logits (N, {classes}), one for every class; received: {found} for N = 2", field="model"
         )
 
 
@@ -229,6 +230,14 @@ def tensor_to_array(tensor: torch.Tensor) -> np.ndarray[Any, Any]:
     if tensor.dtype == torch.bfloat16:
         tensor = tensor.float()
     return tensor.to("cpu", copy=True, memory_format=torch.contiguous_format).numpy()
+
+
+def lazy_array(tensor: torch.Tensor) -> LazyArray:
+    """Return what `tensor_to_array` would make of a tensor, as an array that is made when it is written."""
+    dtype = torch.float32 if tensor.dtype == torch.bfloat16 else tensor.dtype
+    return LazyArray(
+        torch.empty(0, dtype=dtype).numpy().dtype, tuple(tensor.shape), functools.partial(tensor_to_array, tensor)
+    )
 
 
 @torch.no_grad()

@@ -6,29 +6,32 @@ of networks, of the size that they expect, or of torch.
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import io
-import logging
 import math
-import warnings
-from functools import lru_cache
+import os
+import re
 from pathlib import Path
 from typing import IO
 
-import numpy as np
-from PIL import Image, UnidentifiedImageError, _imaging
+from PIL import Image, UnidentifiedImageError
+from PIL.GifImagePlugin import GifImageFile
 from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
-from ..errors import PictureError
+from ..errors import PictureError, UsageError
+from .flatten import flatten, has_clear_deep_colour, values_of
+from .portable import is_slow, load_map
+from .refusal import HEAD, describe
+from .resample import whole_factor
+from .silence import silent_pillow
+
+PictureSource = str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | Image.Image
 
 # Decoders that Pillow maintains well and that need no external program; others (EPS, FITS, …) stay shut.
-PICTURE_FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
-PICTURE_SUFFIXES = frozenset(
-    (".png", ".jpg", ".jpeg", ".jfif", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".pbm", ".pnm")
-)
+PICTURE_FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "AVIF")
+PICTURE_SUFFIXES = frozenset(".png .jpg .jpeg .jfif .gif .bmp .tif .tiff .webp .avif .ppm .pgm .pbm .pnm".split())
 
 # Four limits, in pixels and bytes. Together they keep a process that decodes, Python included, within 256 MB.
 MAX_PIXELS = 100_000_000  # a scanned poster; anything larger is more likely an attack
@@ -38,12 +41,12 @@ MAX_MEMORY = 200_000_000  # while decoding, beside the file: 40 megapixels of co
 LARGE = 20_000_000  # above it pixels are averaged over blocks; two copies and an EXIF rotation still fit
 
 _MODE_BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16L": 2, "I;16B": 2, "I;16N": 2}  # a pixel in Pillow; others 4
-_STRIP = 1 << 20  # pixels converted at a time
 _ORIENTATION = 0x0112  # the EXIF tag
 _TURNS = {2: 0, 3: 3, 4: 1, 5: 5, 6: 4, 7: 6, 8: 2}  # its value → PIL.Image.Transpose
+_QUARTER_TURNS = (2, 4, 5, 6)  # those of them that swap width and height
 
 
-def decode(source: str | Path | bytes | Image.Image, *, channels: int) -> Image.Image:
+def decode(source: PictureSource, *, channels: int, size: tuple[int, int] | None = None, name: str = "") -> Image.Image:
     """Open a picture as upright 8-bit grey (`L`) or colour (`RGB`).
 
     EXIF rotation is applied; transparency is laid over white; 16-bit is scaled by 1/257 (Pillow's own conversion
@@ -51,61 +54,114 @@ def decode(source: str | Path | bytes | Image.Image, *, channels: int) -> Image.
     than `LARGE` pixels is averaged over blocks, a JPEG by its own decoder.
 
     Args:
-        source: a path, the bytes of a file, or a Pillow image, which may itself be what is returned.
+        source: a path, the bytes of a file, a file opened for reading bytes, or a Pillow image, which may itself be
+            what is returned.
         channels: 1 or 3.
+        size: (width, height) that the picture will be shrunk to. Where that is by a whole number, the blocks divide it.
+        name: what errors call it; where not given, the file's name.
 
     Raises:
         PictureError: not a picture, cut off, too large, or of a kind without a defined brightness.
+        UsageError: the source is of another type.
     """
-    _quiet_libraries()
-    name = str(source) if isinstance(source, str | Path) else "picture"
+    name, stored = name or name_of(source), _stored(source)
     try:
-        with warnings.catch_warnings(action="ignore"):  # Pillow warns of odd metadata; what decodes is a picture
-            picture, turn = _read(source, "L" if channels == 1 else "RGB", name)
+        with silent_pillow():
+            if isinstance(stored, Path) and stored.is_fifo():
+                stored = _drained(stored)
+            picture, turn = _read(stored, "L" if channels == 1 else "RGB", size)
             return picture if turn is None else picture.transpose(turn)
-    except PictureError:
-        raise
-    except UnidentifiedImageError:
-        raise PictureError(f"{name}: not a picture (readable: {', '.join(PICTURE_FORMATS)})") from None
-    except Image.DecompressionBombError as error:
-        raise PictureError(f"{name}: {error}") from None
-    except OSError as error:
-        raise PictureError(f"{name}: {(error.strerror or str(error)).lower()}") from None
-    except MemoryError:
-        raise PictureError(f"{name}: not enough memory to decode it") from None
     except Exception as error:  # on damaged files Pillow's decoders raise nearly anything
-        raise PictureError(f"{name}: damaged picture ({error})") from None
+        refusal = f"{name}: {_reason(error, stored)}"
+    # A new error, raised out here: the first one holds, by its traceback, the pixels decoded so far, and whoever keeps
+    # errors would keep those as well.
+    raise PictureError(refusal)
 
 
-@lru_cache(maxsize=1)
-def _quiet_libraries() -> None:
-    """Keep libtiff, and Pillow's log, from writing to stderr what a PictureError says already."""
-    logging.getLogger("PIL").addHandler(logging.NullHandler())
-    with contextlib.suppress(OSError, AttributeError):  # a Pillow without libtiff, or with it inside
-        ctypes.CDLL(_imaging.__file__).TIFFSetErrorHandler(None)
+def is_file(source: object) -> bool:
+    """Tell whether `decode` takes something as the bytes of a file, or a file opened for reading."""
+    return isinstance(source, bytes | bytearray | memoryview) or callable(getattr(source, "read", None))
 
 
-def _read(source: str | Path | bytes | Image.Image, mode: str, name: str) -> tuple[Image.Image, Image.Transpose | None]:
+def name_of(source: object) -> str:
+    """Return what errors call a picture; of an opened file, the name that it was opened by."""
+    if isinstance(source, str | os.PathLike):
+        return os.fspath(source) if isinstance(os.fspath(source), str) else os.fsdecode(source)
+    name = None if isinstance(source, Image.Image) else getattr(source, "name", None)
+    return name if isinstance(name, str) and name else "picture"
+
+
+def _stored(source: PictureSource) -> Path | bytes | Image.Image:
+    """Return the source as one of three types; what an opened file still holds is read."""
+    if isinstance(source, Image.Image):
+        return source
+    if isinstance(source, str | os.PathLike):
+        return Path(os.fsdecode(source))
+    read = getattr(source, "read", lambda: None)
+    data = source if isinstance(source, bytes | bytearray | memoryview | io.TextIOBase) else read()
+    if isinstance(data, str | io.TextIOBase):  # reading text would fail on the first byte of most pictures
+        raise UsageError("picture: expected a file opened for reading bytes (mode 'rb'); received: one opened for text")
+    if not isinstance(data, bytes | bytearray | memoryview):
+        wanted = "a path, the bytes of a file, an open file, an array or a Pillow image"
+        raise UsageError(f"picture: expected {wanted}; received: {type(source).__name__}")
+    return bytes(data)
+
+
+def _reason(error: Exception, source: Path | bytes | Image.Image) -> str:
+    """Say in words why a picture cannot be read."""
+    if isinstance(error, UnidentifiedImageError | SyntaxError):  # the latter by a decoder that was not asked by Pillow
+        return describe(_head(source), PICTURE_FORMATS)
+    if isinstance(error, PictureError | Image.DecompressionBombError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return "not enough memory to decode it"
+    if isinstance(error, UnicodeEncodeError):
+        return "its name cannot be encoded here"
+    said = " ".join(str(error).split())  # one line
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    if re.fullmatch(r"(decoder error )?-?\d*( when reading image file)?", said):  # a number for people who wrote Pillow
+        return "damaged picture; copy or download it again"
+    return said.lower() if isinstance(error, OSError) else f"damaged picture ({said})"
+
+
+def _read(
+    source: Path | bytes | Image.Image, mode: str, size: tuple[int, int] | None
+) -> tuple[Image.Image, Image.Transpose | None]:
     """Return the picture as `mode`, and how to turn it; the caller does, when the file's own pixels are freed."""
     if isinstance(source, Image.Image):  # the caller's, and so is its memory; it stays open, and of its size
-        _check_size(source, name)
+        _check_size(source)
+        values = values_of(source)
         source.load()
-        return _flat(source, mode, _block(source), name), _turn(source)
+        return flatten(source, mode, _block(source, size), values), _turn(source)
     with _opened(source) as picture:
-        _check_size(picture, name)
-        pixels, block = picture.width * picture.height, _block(picture)
+        _check_size(picture)
+        pixels, block = picture.width * picture.height, _block(picture, size)
         if isinstance(picture, JpegImageFile) and _draft(picture, block):
             block = 1
         need = _memory(picture, pixels, mode, block)
         if need > MAX_MEMORY:
             kind = f"{picture.format} of {pixels / 1e6:.1f} megapixels, which takes {need / 1e6:.0f} MB"
-            raise PictureError(f"{name}: expected to decode it in {MAX_MEMORY / 1e6:.0f} MB; received: {kind}")
+            raise PictureError(f"expected to decode it in {MAX_MEMORY / 1e6:.0f} MB; received: {kind}")
+        values = values_of(picture, _low_bytes(source) if has_clear_deep_colour(picture) else None)
+        if is_slow(picture):
+            return flatten(load_map(picture), mode, block, values), None
         picture.load()
-        return _flat(picture, mode, block, name), _turn(picture)
+        return flatten(picture, mode, block, values), _turn(picture)
 
 
-def _opened(source: str | Path | bytes) -> ImageFile:
+def _low_bytes(source: Path | bytes) -> Image.Image:
+    """Return the lower bytes of a PNG's colours of 16 bits: Pillow's upper ones, of the bytes in the other order."""
+    with _opened(source) as picture:
+        picture.tile = [tile._replace(args="RGB;16L") for tile in picture.tile]
+        picture.load()
+        return picture
+
+
+def _opened(source: Path | bytes) -> ImageFile:
     """Open a picture file, not yet decoded."""
+    if _head(source).startswith((b"GIF87a", b"GIF89a")):
+        return _FirstOfGif(_file(source))
     try:
         return Image.open(_file(source), formats=PICTURE_FORMATS)
     except Image.DecompressionBombError as error:
@@ -115,21 +171,70 @@ def _opened(source: str | Path | bytes) -> ImageFile:
             raise error from None
 
 
-def _file(source: str | Path | bytes) -> Path | io.BytesIO:
-    return io.BytesIO(source) if isinstance(source, bytes) else Path(source)
+class _FirstOfGif(GifImageFile):
+    """An animation of which only the first picture is read.
+
+    Pillow makes, when it opens a file, what would be laid under the second: of a size that the file claims, before
+    anybody can look at it.
+    """
+
+    @property
+    def disposal_method(self) -> int:
+        """Leave everything as it is, whatever the file says."""
+        return 0
+
+    @disposal_method.setter
+    def disposal_method(self, value: int) -> None:
+        pass
 
 
-def _check_size(picture: Image.Image, name: str) -> None:
+def _file(source: Path | bytes) -> Path | io.BytesIO:
+    return io.BytesIO(source) if isinstance(source, bytes) else source
+
+
+def _drained(pipe: Path) -> bytes:
+    """Return what comes through a pipe that a shell has opened; another would wait for a program to write to it."""
+    if pipe.parts[:2] not in (("/", "dev"), ("/", "proc")):
+        raise PictureError("a named pipe, not a file")
+    return pipe.read_bytes()
+
+
+def _head(source: Path | bytes | Image.Image) -> bytes:
+    """Return the first bytes of a file."""
+    if isinstance(source, Path):
+        with source.open("rb") as file:
+            return file.read(HEAD)
+    return source[:HEAD] if isinstance(source, bytes) else b""
+
+
+def _check_size(picture: Image.Image) -> None:
     """Raise a PictureError for a picture that is empty or beyond the limits, before it is decoded."""
     most = MAX_JPEG_PIXELS if isinstance(picture, JpegImageFile) else MAX_PIXELS
     if not 0 < picture.width * picture.height <= most or max(picture.size) > MAX_SIDE:
         wanted = f"expected 1 to {most:,} pixels, and at most {MAX_SIDE:,} a side"
-        raise PictureError(f"{name}: {wanted}; received: {picture.width}x{picture.height}")
+        raise PictureError(f"{wanted}; received: {picture.width}x{picture.height}")
 
 
-def _block(picture: Image.Image) -> int:
-    """Return the side of the blocks of pixels to average: the least that leaves about `LARGE` pixels."""
-    return math.isqrt((picture.width * picture.height - 1) // LARGE) + 1
+def _block(picture: Image.Image, size: tuple[int, int] | None) -> int:
+    """Return the side of the blocks of pixels to average: the least that leaves about `LARGE` pixels.
+
+    It divides a whole number by which the picture will be shrunk, so that no block lies across a border between the
+    pixels of an enlarged picture.
+    """
+    least = math.isqrt((picture.width * picture.height - 1) // LARGE) + 1
+    if size is None or least == 1:
+        return least
+    factor = whole_factor(picture, *(size[::-1] if _lies(picture) else size))
+    return least if factor is None else next((k for k in range(least, factor + 1) if factor % k == 0), least)
+
+
+def _lies(picture: Image.Image) -> bool:
+    """Tell whether width and height will be swapped; before the picture is loaded, as far as that is known."""
+    if isinstance(picture, TiffImageFile):
+        return False  # its size is the one it has when turned
+    if isinstance(picture, PngImageFile) and "exif" not in picture.info:
+        return False  # Pillow would load the picture to look for it at the end
+    return _turn(picture) in _QUARTER_TURNS
 
 
 def _draft(picture: JpegImageFile, block: int) -> bool:
@@ -160,9 +265,15 @@ def _memory(picture: ImageFile, pixels: int, mode: str, block: int) -> int:
         extra += _tiff_buffer(picture) if codec == "libtiff" else 0
     elif picture.format == "WEBP":
         held, extra = 12 * size, 4 * size  # two canvases and Pillow's picture; one more copy in between
-    elif picture.format == "GIF":
-        held *= 2  # beside the picture, what a second one would be laid over
-    elif codec in ("bmp_rle", "ppm", "ppm_plain"):  # written in Python
+    elif picture.format == "AVIF":
+        extra = 12 * size  # the decoder's planes, perhaps of 10 bits, their colours, and those again as bytes
+    elif has_clear_deep_colour(picture):
+        held *= 2  # upper and lower bytes
+    elif codec == "ppm":
+        extra = 4 * size  # as an array
+    elif codec == "ppm_plain":
+        extra = 28 * size  # as text without comments, numbers of 32 bits, and an array
+    elif codec == "bmp_rle":  # written in Python
         extra = 8 * size
     return held + max(extra, _MODE_BYTES.get(mode, 4) * size // block**2)
 
@@ -208,32 +319,3 @@ def _turn(picture: Image.Image) -> Image.Transpose | None:
     except Exception:  # see `decode`
         return None
     return None if turn is None else Image.Transpose(turn)
-
-
-def _flat(picture: Image.Image, mode: str, block: int, name: str) -> Image.Image:
-    """Return the picture as `mode`, averaged over blocks; in strips where the way there has several copies."""
-    if block == 1 and picture.mode[0] not in "IF" and not picture.has_transparency_data:
-        return picture if picture.mode == mode else picture.convert(mode)
-    width, height = picture.size
-    flat = Image.new(mode, (-(-width // block), -(-height // block)))
-    rows = block * max(1, _STRIP // (width * block))
-    for top in range(0, height, rows):
-        strip = picture.crop((0, top, width, min(top + rows, height)))
-        strip = _eight_bit(strip, name).convert(mode)
-        flat.paste(strip if block == 1 else strip.reduce(block), (0, top // block))
-    return flat
-
-
-def _eight_bit(picture: Image.Image, name: str) -> Image.Image:
-    """Return the picture with 8 bits a channel and no transparency."""
-    if picture.mode.startswith("I"):  # 16-bit files open as I;16 or, from some formats, as 32-bit I
-        values = np.asarray(picture)
-        if values.min() < 0 or values.max() > 65535:
-            raise PictureError(f"{name}: 32-bit picture; expected values from 0 to 65535")
-        return Image.fromarray(((np.arange(65536) + 128) // 257).astype(np.uint8)[values])
-    if picture.mode == "F":
-        raise PictureError(f"{name}: floating-point picture; its brightness has no defined range")
-    if picture.has_transparency_data:
-        layer = picture.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
-    return picture

@@ -12,7 +12,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -20,7 +19,8 @@ import numpy.typing as npt
 from PIL import Image, ImageOps
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from .decode import decode
+from .decode import PictureSource, decode
+from .resample import cover
 
 if TYPE_CHECKING:
     import torch
@@ -37,6 +37,8 @@ class Preprocessing(BaseModel):
         height, width: size of the stored picture in pixels.
         channels: 1 (grey, ITU-R 601 luma) or 3 (RGB).
         fit: how another size is brought to this one. `crop`: scale until the picture covers the size, cut the middle.
+        resample: how it is scaled. `area`: down to the mean over areas, up by interpolation (see `resample`).
+            `bilinear`: Pillow's antialiased filter, which files of version 1 keep.
         mean, std: per channel, of pixels scaled to 0–1; a network sees (pixel / 255 − mean) / std.
     """
 
@@ -46,6 +48,7 @@ class Preprocessing(BaseModel):
     width: int = Field(ge=1, le=16384)
     channels: Literal[1, 3]
     fit: Literal["crop"] = "crop"
+    resample: Literal["area", "bilinear"] = "area"
     mean: tuple[float, ...]
     std: tuple[float, ...]
 
@@ -63,24 +66,29 @@ class Preprocessing(BaseModel):
         return self.height, self.width, self.channels
 
 
-def read_picture(source: str | Path | bytes | Image.Image, preprocessing: Preprocessing) -> Pixels:
-    """Decode and fit one picture: uint8 of shape (H, W, C).
+def read_picture(source: PictureSource, preprocessing: Preprocessing, *, name: str = "") -> Pixels:
+    """Decode and fit one picture: uint8 of shape (H, W, C). Errors call it `name`, or by its file's name.
 
     Raises:
         PictureError: not a picture, cut off, too large, or of a kind without a defined brightness.
     """
-    return fit(decode(source, channels=preprocessing.channels), preprocessing)
+    size = (preprocessing.width, preprocessing.height)
+    return fit(decode(source, channels=preprocessing.channels, size=size, name=name), preprocessing)
 
 
 def fit(picture: Image.Image, preprocessing: Preprocessing) -> Pixels:
     """Bring a decoded picture to the stored size: uint8 of shape (H, W, C). The right size passes untouched.
 
-    Scales with Pillow's antialiased bilinear filter until the picture covers the size, then cuts the middle.
+    Scales as `resample` says until the picture covers the size, and cuts the middle.
     """
     size = (preprocessing.width, preprocessing.height)
-    if picture.size != size:
-        picture = ImageOps.fit(picture, size, Image.Resampling.BILINEAR)
-    return np.asarray(picture, np.uint8).reshape(preprocessing.shape)
+    if picture.size == size:
+        pixels = np.asarray(picture)
+    elif preprocessing.resample == "area":
+        pixels = cover(picture, *size)
+    else:
+        pixels = np.asarray(ImageOps.fit(picture, size, Image.Resampling.BILINEAR))
+    return pixels.reshape(preprocessing.shape)
 
 
 def adapt(pictures: torch.Tensor, preprocessing: Preprocessing, dtype: torch.dtype) -> torch.Tensor:

@@ -5,22 +5,29 @@ In: what stands on a command line. Out: paths, in a fixed order. It does not ope
 
 from __future__ import annotations
 
+import fnmatch
 import glob
-from collections.abc import Iterable
+import os
+import stat
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ..errors import UsageError
 from .decode import PICTURE_SUFFIXES
 
 # pictures that cannot be read here; found in a folder they are named as such rather than passed over
-_ALL_SUFFIXES = PICTURE_SUFFIXES | {".heic", ".heif", ".avif", ".jp2", ".jxl", ".dng"}
+_ALL_SUFFIXES = PICTURE_SUFFIXES | {".heic", ".heif", ".jp2", ".jxl", ".dng"}
+_NOT_PICTURES = frozenset((".ipynb_checkpoints", "__MACOSX", "@eaDir"))  # folders of copies, parts and thumbnails
 
 
 def picture_files(inputs: Iterable[str | Path]) -> list[Path]:
     """Expand files, folders and patterns into files.
 
-    A folder stands for the pictures in it and below it, told by their suffix; a pattern (`*`, `?`, `[…]`, `**`) for
-    the files it matches. A file is taken as named, whether or not it exists: reading it will say what is wrong.
+    A folder stands for the pictures in it and below it, told by their suffix; links to folders are followed, each
+    folder once. A pattern (`*`, `?`, `[…]`, `**`) stands for the files it matches. What notebooks, archives and storage
+    devices leave beside pictures (`._*`, `.ipynb_checkpoints`, `__MACOSX`, `@eaDir`) is passed over. A file is taken as
+    named, whether or not it can be read, and so is a folder in a folder that may not be entered: reading it will say
+    what is wrong.
 
     Raises:
         UsageError: an empty name, a folder without pictures, or a pattern that matches no file.
@@ -30,19 +37,103 @@ def picture_files(inputs: Iterable[str | Path]) -> list[Path]:
         if not str(item):  # a shell variable that is not set; as a path it would mean the current folder
             raise UsageError("pictures: expected a file, folder or pattern; received an empty name")
         path = Path(item)
-        if path.is_dir():
-            # a broken link is kept: reading it will say what is wrong
-            inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in _ALL_SUFFIXES and not p.is_dir())
+        kind = _kind(path)
+        if kind == stat.S_IFDIR:
+            inside = sorted(_pictures_in(path))
             if not inside:
-                raise UsageError(
-                    f"{item}: no pictures in this folder (looked for {' '.join(sorted(PICTURE_SUFFIXES))})"
-                )
+                looked_for = " ".join(sorted(PICTURE_SUFFIXES))
+                raise UsageError(f"{item}: no pictures in this folder (looked for {looked_for})")
             found += inside
-        elif glob.has_magic(str(item)) and not path.exists():
-            matched = sorted(p for p in map(Path, glob.glob(str(item), recursive=True)) if p.is_file())  # noqa: PTH207 - ** and absolute
+        elif glob.has_magic(str(item)) and kind is None:
+            matched = sorted(_matches(str(item)))
             if not matched:
                 raise UsageError(f"{item}: matches no file")
             found += matched
         else:
             found.append(path)
     return found
+
+
+def _kind(path: Path) -> int | None:
+    """Return what stands at a path, as in `stat`; None for nothing, and for a name that the system refuses."""
+    try:
+        return stat.S_IFMT(path.stat().st_mode)
+    except (OSError, ValueError):  # too long, without permission, not to be encoded
+        return None
+
+
+def _pictures_in(top: Path) -> Iterator[Path]:
+    """Yield what is called like a picture in a folder and below it, and the folders that may not be entered."""
+    for folder, entries in _folders(top):
+        if entries is None:
+            yield folder
+        for entry in entries or ():
+            # a broken link is kept, and a pipe: reading it will say what is wrong
+            if Path(entry.name).suffix.lower() in _ALL_SUFFIXES and not _is_folder(entry):
+                yield Path(entry.path)
+
+
+def _folders(top: Path) -> Iterator[tuple[Path, list[os.DirEntry[str]] | None]]:
+    """Yield a folder and all below it, each once, with what is in it; None where it may not be entered.
+
+    Links come last, so that a folder goes by its own name where it has been found by that and by a link.
+    """
+    seen: set[tuple[int, int]] = set()
+    folders, links = [top], list[Path]()
+    while folders or links:
+        folder = folders.pop() if folders else links.pop()
+        try:
+            about = folder.stat()
+            if (about.st_dev, about.st_ino) in seen:
+                continue
+            seen.add((about.st_dev, about.st_ino))
+            entries = _entries(folder)
+        except OSError:
+            yield folder, None
+            continue
+        yield folder, entries
+        for entry in entries:
+            if _is_folder(entry):
+                (links if entry.is_symlink() else folders).append(Path(entry.path))
+        links.sort(reverse=True)
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    with os.scandir(folder) as entries:
+        return [e for e in entries if e.name not in _NOT_PICTURES and not e.name.startswith("._")]
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link in a circle
+        return False
+
+
+def _matches(pattern: str) -> set[Path]:
+    """Return the files that a pattern matches; `glob` would go round a circle of links forty times."""
+    path = Path(pattern)
+    parts = path.parts[1:] if path.anchor else path.parts
+    return set(_expand(Path(path.anchor), list(parts)))
+
+
+def _expand(folder: Path, parts: list[str]) -> Iterator[Path]:
+    """Yield the files in a folder that match the parts of a pattern; like `glob`, `*` leaves out hidden names."""
+    if not parts:
+        if _kind(folder) not in (None, stat.S_IFDIR):
+            yield folder
+    elif parts[0] == "**":
+        for inner, entries in _folders(folder):
+            hidden = any(part.startswith(".") for part in inner.relative_to(folder).parts)
+            if entries is not None and not hidden:
+                yield from _expand(inner, parts[1:] or ["*"])
+    elif glob.has_magic(parts[0]):
+        try:
+            names = [entry.name for entry in _entries(folder)]
+        except OSError:  # not a folder, or one that may not be entered
+            return
+        for name in fnmatch.filter(names, parts[0]):
+            if parts[0].startswith(".") or not name.startswith("."):
+                yield from _expand(folder / name, parts[1:])
+    else:
+        yield from _expand(folder / parts[0], parts[1:])

@@ -18,6 +18,15 @@ Views = Literal["one", "mirror", "shift", "mirror-shift"]
 VIEW_COUNT: Final[dict[Views, int]] = {"one": 1, "mirror": 2, "shift": 3, "mirror-shift": 6}
 
 
+def number_of_views(views: Views) -> int:
+    """Return how many passes through the network one picture takes.
+
+    >>> number_of_views("mirror-shift")
+    6
+    """
+    return (3 if views in ("shift", "mirror-shift") else 1) * (2 if views in ("mirror", "mirror-shift") else 1)
+
+
 def views_of(images: torch.Tensor, views: Views) -> Iterator[tuple[float, torch.Tensor]]:
     """Yield weights, which sum to 1, and views (N, C, H, W) in channels_last.
 

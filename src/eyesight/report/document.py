@@ -191,6 +191,15 @@ def number(value: float) -> str:
     return f"{value:.3g}"
 
 
+def count(n: int, thing: str) -> str:
+    """Write how many things there are.
+
+    >>> count(1, "epoch"), count(2000, "update")
+    ('1 epoch', '2,000 updates')
+    """
+    return f"{n:,} {thing}{'s' * (n != 1)}"
+
+
 def factor(value: float) -> str:
     """Write a number inside a sum or a product: negative ones in brackets.
 
@@ -212,6 +221,13 @@ def cells(grid: Grid, *, short: bool = False) -> list[list[str]]:
         [grid.blank if np.isnan(v) else f"{v:.3g}" if short else f"{v + 0.0:,.{decimals}f}" for v in row]
         for row in values
     ]
+
+
+def hide_after(result: Floats, cell: tuple[int, int]) -> Floats:
+    """Return a result (H, W) as it stands once `cell` is computed, row by row: NaN after it."""
+    partial = result.astype(np.float64).ravel()
+    partial[np.ravel_multi_index(cell, result.shape) + 1 :] = np.nan
+    return partial.reshape(result.shape)
 
 
 def products(window: Floats, kernel: Floats) -> str:

@@ -20,7 +20,7 @@ Lines = list[Text]
 _SHADES = " ░▒▓█"
 _GAP = "  "  # between blocks side by side
 _LONGEST_BAR = 24
-_NARROWEST_CELL = 24  # of text in a table
+_NARROWEST_CELL = 16  # of text in a table
 _WINDOW, _MARKED, _DIM = "bold blue", "bold dark_orange3", "dim"
 
 
@@ -124,11 +124,11 @@ def _bracket(grid: Grid, row: int, column: int) -> str:
 
 
 def _table(table: Table) -> Lines:
-    first, *rest = aligned(table.columns, table.rows, numbers=table.columns[table.words :])
+    first, *rest = align_columns(table.columns, table.rows, numbers=table.columns[table.words :])
     return [Text(first, style="bold"), *map(Text, rest)]
 
 
-def aligned(
+def align_columns(
     columns: Sequence[str], rows: Iterable[Sequence[object]], *, numbers: Sequence[str] = (), width: int = 10_000
 ) -> list[str]:
     """Return the lines of a table, two spaces between columns.
@@ -136,9 +136,9 @@ def aligned(
     Args:
         columns, rows: headings and cells.
         numbers: the columns that are aligned to the right.
-        width: of the table; the text of the last column is broken to fit, where that leaves it 24 columns.
+        width: of the table; the text of the last column is broken to fit, where that leaves it 16 columns.
 
-    >>> aligned(("label", "pictures"), [(0, "6,000"), (1, "600")], numbers=("label", "pictures"))
+    >>> align_columns(("label", "pictures"), [(0, "6,000"), (1, "600")], numbers=("label", "pictures"))
     ['label  pictures', '    0     6,000', '    1       600']
     """
     table = [[str(cell) for cell in row] for row in (columns, *rows)]

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from .outcome import Outcome
-from .statistics import Difference
+from .outcome import ArmOutcome
 
 _ONE_SEED = "One seed has no spread, so no difference can be told apart from chance; take --seeds 3 or more."
 
 
-def conclude(study: str, found: Sequence[Outcome], *, against: str | None) -> list[str]:
+def conclude(study: str, found: Sequence[ArmOutcome], *, against: str | None) -> list[str]:
     """Return the sentences of a study.
 
     Args:
@@ -28,34 +27,34 @@ def conclude(study: str, found: Sequence[Outcome], *, against: str | None) -> li
     return _STUDIES[study](found, reference)
 
 
-def regularization(found: Sequence[Outcome], reference: Outcome) -> list[str]:
+def regularization(found: Sequence[ArmOutcome], reference: ArmOutcome) -> list[str]:
     """Say which techniques raised test accuracy, which lowered it, and which only narrowed the gap."""
     others = [outcome for outcome in found if outcome is not reference]
     if _seeds(others) < 2:
         return [_ONE_SEED]
-    helped = [outcome for outcome in others if outcome.difference and outcome.difference.is_rise]
-    hurt = [outcome for outcome in others if outcome.difference and outcome.difference.is_fall]
-    unclear = [outcome for outcome in others if outcome not in helped + hurt]
-    narrowed = [outcome for outcome in unclear if outcome.gap_difference and outcome.gap_difference.is_fall]
-    rest = [outcome for outcome in unclear if outcome not in narrowed]
-    parts = []
-    if helped:
-        parts.append(f"test accuracy rose with {_listed(helped, _with_difference)}")
-    if hurt:
-        parts.append(f"{'' if helped else 'test accuracy '}fell with {_listed(hurt, _with_difference)}")
-    if not parts:
-        first = f"None of the {len(others)} techniques changed test accuracy by more than chance {_at(others)}."
+    helped, hurt, narrowed, unclear = [], [], [], []
+    for outcome in others:
+        if outcome.difference and outcome.difference.is_rise:
+            helped.append(f"{outcome.label} ({outcome.difference.mean:+.4f})")
+        elif outcome.difference and outcome.difference.is_fall:
+            hurt.append(f"{outcome.label} ({outcome.difference.mean:+.4f})")
+        elif outcome.gap_difference and outcome.gap_difference.is_fall:
+            narrowed.append(outcome.label)
+        else:
+            unclear.append(outcome.label)
+    parts = [f"rose with {_join(helped)}"] if helped else []
+    parts += [f"fell with {_join(hurt)}"] if hurt else []
+    if parts:
+        first = f"Against training without any of them, test accuracy {', and '.join(parts)} {_at(others)}."
     else:
-        first = f"Against training without any of them, {', and '.join(parts)} {_at(others)}."
-    second = []
-    if narrowed:
-        second.append(f"{_listed(narrowed)} only narrowed the gap between train and test accuracy")
-    if rest and parts:
-        second.append(f"{_listed(rest)} could not be told apart from chance")
-    return [first, *([_sentence("; ".join(second))] if second else [])]
+        first = f"None of the {len(others)} techniques changed test accuracy by more than chance {_at(others)}."
+    rest = [f"{_join(narrowed)} only narrowed the gap between train and test accuracy"] if narrowed else []
+    rest += [f"{_join(unclear)} could not be told apart from chance"] if unclear and parts else []
+    second = "; ".join(rest)
+    return [first, *([f"{second[0].upper()}{second[1:]}."] if second else [])]
 
 
-def dense_vs_conv(found: Sequence[Outcome], reference: Outcome) -> list[str]:
+def dense_vs_conv(found: Sequence[ArmOutcome], reference: ArmOutcome) -> list[str]:
     """Say how the convolutional network compares to the dense one, in accuracy and in parameters."""
     other = next(outcome for outcome in found if outcome is not reference)
     parameters = f"{other.network.parameters:,} parameters against {reference.network.parameters:,}"
@@ -72,14 +71,16 @@ def dense_vs_conv(found: Sequence[Outcome], reference: Outcome) -> list[str]:
     ]
 
 
-def architectures(found: Sequence[Outcome], reference: Outcome) -> list[str]:
+def architectures(found: Sequence[ArmOutcome], reference: ArmOutcome) -> list[str]:
     """Name the most accurate network, those that cannot be told apart from it, the smallest and the quickest."""
     equal = [outcome for outcome in found if outcome is not reference and not _below(outcome)]
     first = f"The highest test accuracy has {reference.label} ({reference.test.mean:.4f})"
     if _seeds(found) < 2:
         sentences = [f"{first}.", _ONE_SEED]
     elif equal:
-        sentences = [f"{first}; {_listed(equal)} could not be told apart from it {_at(found)}."]
+        sentences = [
+            f"{first}; {_join([outcome.label for outcome in equal])} could not be told apart from it {_at(found)}."
+        ]
     else:
         sentences = [f"{first}; every other is below it by more than chance {_at(found)}."]
     small = min(found, key=lambda outcome: outcome.network.parameters)
@@ -89,7 +90,7 @@ def architectures(found: Sequence[Outcome], reference: Outcome) -> list[str]:
     return [*sentences, f"The fewest parameters has {_sized(small)}, the shortest training {quick.label}."]
 
 
-def epochs(found: Sequence[Outcome], reference: Outcome) -> list[str]:
+def epochs(found: Sequence[ArmOutcome], reference: ArmOutcome) -> list[str]:
     """Say from how many epochs on test accuracy no longer rises, and what becomes of the gap."""
     best = f"Test accuracy is highest after {_epochs(reference)} ({reference.test.mean:.4f})"
     gap = (
@@ -113,7 +114,7 @@ def epochs(found: Sequence[Outcome], reference: Outcome) -> list[str]:
     return [f"{best} {_at(found)}.", gap]
 
 
-_STUDIES: dict[str, Callable[[Sequence[Outcome], Outcome], list[str]]] = {
+_STUDIES: dict[str, Callable[[Sequence[ArmOutcome], ArmOutcome], list[str]]] = {
     "regularization": regularization,
     "dense-vs-conv": dense_vs_conv,
     "architectures": architectures,
@@ -122,38 +123,28 @@ _STUDIES: dict[str, Callable[[Sequence[Outcome], Outcome], list[str]]] = {
 }
 
 
-def _below(outcome: Outcome) -> bool:
+def _below(outcome: ArmOutcome) -> bool:
     return outcome.difference is not None and outcome.difference.is_fall
 
 
-def _seeds(found: Sequence[Outcome]) -> int:
+def _seeds(found: Sequence[ArmOutcome]) -> int:
     """Return the largest number of pairs that a difference was taken of."""
     return max((outcome.difference.n for outcome in found if outcome.difference), default=0)
 
 
-def _at(found: Sequence[Outcome]) -> str:
+def _at(found: Sequence[ArmOutcome]) -> str:
     """Return the number of seeds in brackets, as "(n = 3)"."""
     return f"(n = {_seeds(found)})"
 
 
-def _sized(outcome: Outcome) -> str:
+def _sized(outcome: ArmOutcome) -> str:
     return f"{outcome.label} ({outcome.network.parameters:,} parameters, test accuracy {outcome.test.mean:.4f})"
 
 
-def _epochs(outcome: Outcome) -> str:
+def _epochs(outcome: ArmOutcome) -> str:
     return f"{outcome.label} epoch{'' if outcome.label == '1' else 's'}"
 
 
-def _with_difference(outcome: Outcome) -> str:
-    assert isinstance(outcome.difference, Difference)
-    return f"{outcome.label} ({outcome.difference.mean:+.4f})"
-
-
-def _listed(found: Sequence[Outcome], text: Callable[[Outcome], str] = lambda outcome: outcome.label) -> str:
+def _join(words: Sequence[str]) -> str:
     """Return "a", "a and b" or "a, b and c"."""
-    words = [text(outcome) for outcome in found]
     return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
-
-
-def _sentence(text: str) -> str:
-    return f"{text[0].upper()}{text[1:]}."

@@ -5,12 +5,13 @@ In: values. Out: `Definition`, which gives the configuration of every run. It kn
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ..training.plan.recipe import Config, parse_config, set_values
+from ..training.plan.entries import describe_changes
+from ..training.plan.recipe import Config
+from ..training.plan.resolve import read_request
 
 MOST_SEEDS = 100
 
@@ -62,7 +63,7 @@ class Definition(Data):
         Raises:
             UsageError: naming the entry that cannot be.
         """
-        return parse_config(set_values(self.config, arm.settings | {"seed": seed}))
+        return read_request(self.config, arm.settings | {"seed": seed}).config
 
     def plan(self) -> list[tuple[Arm, int]]:
         """Return all runs in order: all arms with the first seed, then all with the next.
@@ -78,29 +79,12 @@ class Definition(Data):
 
 def differences(was: Definition, now: Definition) -> list[str]:
     """Return what differs, each as one phrase: "recipe.updates was 600 and is 20"."""
-    before, after = (dict(_flat(_by_name(definition))) for definition in (was, now))
-    keys = [*after, *(key for key in before if key not in after)]
-    return [
-        f"{key} was {_shown(before.get(key))} and is {_shown(after.get(key))}"
-        for key in keys
-        if before.get(key) != after.get(key)
-    ]
+    return describe_changes(_by_name(was), _by_name(now))
 
 
 def _by_name(definition: Definition) -> dict[str, Any]:
     """Return the definition with its arms by name, and the configuration's entries as they are known elsewhere."""
-    values = definition.model_dump(mode="json")
+    values: dict[str, Any] = definition.model_dump(mode="json")
     config: dict[str, Any] = values.pop("config")
-    return config | values | {"arms": {arm.name: arm.settings for arm in definition.arms}}
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in values.items():
-        if isinstance(value, Mapping) and value:
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield prefix + key, value
-
-
-def _shown(value: Any) -> str:
-    return "not set" if value is None else ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    del values["arms"]
+    return values | config | {"arms": {arm.name: arm.settings for arm in definition.arms}}

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..training.events import Event
-from .folder import Result
+from .folder import RunResult
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class RunFinished:
         seconds_left: of the whole study, estimated from the runs so far.
     """
 
-    result: Result
+    result: RunResult
     seconds_left: float
 
 

@@ -10,20 +10,19 @@ In: a path. Out: reading and writing of what a study holds. It does not train or
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, Literal
 
 from pydantic import ValidationError
 
+from .. import locks
 from ..errors import FormatError, RunError
 from ..formats import is_temporary, read_json, remove_temporaries, write_json
 from .definition import Data, Definition
 
 STUDY_FORMAT: Final = "eyesight-study"
 STUDY_VERSION: Final = 1
-_LOCK = "lock"
 
 
 class DataFacts(Data):
@@ -56,7 +55,7 @@ class NetworkFacts(Data):
     flops: int
 
 
-class Result(Data):
+class RunResult(Data):
     """The figures of one finished run.
 
     Attributes:
@@ -73,6 +72,11 @@ class Result(Data):
     test_accuracy: float
     updates: int
     seconds: float
+
+    @property
+    def gap(self) -> float:
+        """Train accuracy less test accuracy."""
+        return self.train_accuracy - self.test_accuracy
 
 
 class Record(Data):
@@ -94,9 +98,9 @@ class Record(Data):
     data: DataFacts
     networks: dict[str, NetworkFacts]
     environment: dict[str, Any]
-    runs: tuple[Result, ...] = ()
+    runs: tuple[RunResult, ...] = ()
 
-    def result(self, arm: str, seed: int) -> Result | None:
+    def result(self, arm: str, seed: int) -> RunResult | None:
         """Return the figures of one run, if it is finished."""
         return next((run for run in self.runs if (run.arm, run.seed) == (arm, seed)), None)
 
@@ -136,7 +140,7 @@ class StudyFolder:
             return False
         if self.path.exists() and not self.path.is_dir():
             raise RunError(f"{self.path}: expected a folder; choose another --output")
-        if self.path.is_dir() and any(not (p.name == _LOCK or is_temporary(p)) for p in self.path.iterdir()):
+        if self.path.is_dir() and any(not (p.name == locks.LOCK_FILE or is_temporary(p)) for p in self.path.iterdir()):
             raise RunError(f"{self.path}: exists and is not a study; choose another --output")
         return True
 
@@ -168,21 +172,12 @@ class StudyFolder:
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold the study for this process; the system lets go of it when the process ends, however it ends.
+        """Hold the study for this process.
 
         Raises:
             RunError: another process holds it.
         """
-        import fcntl
-
         self.path.mkdir(parents=True, exist_ok=True)
-        handle = os.open(self.path / _LOCK, os.O_RDWR | os.O_CREAT, 0o666)
-        try:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise RunError(f"{self.path}: another process is working on this study") from None
+        with locks.hold(self.path, doing="working on this study"):
             remove_temporaries(self.path)
             yield
-        finally:
-            os.close(handle)

@@ -15,7 +15,9 @@ from typing import Any
 from ..data.dataset import Dataset
 from ..errors import UnknownNameError, UsageError
 from ..models import NETWORKS, network_spec, plain_network
-from ..training.plan.recipe import LENGTHS, Recipe, parse_config, set_values
+from ..training.plan.entries import set_values
+from ..training.plan.recipe import LENGTHS, Recipe
+from ..training.plan.resolve import read_request
 from .definition import MOST_SEEDS, Arm, Definition
 
 _FEW, _SOME = 200, 2000  # training pictures so few that networks learn them by heart: of small datasets, of others
@@ -83,15 +85,15 @@ def define(
     found, settings = kind(name), dict(settings or {})
     seeds = found.seeds[full] if seeds is None else seeds
     if not 1 <= seeds <= MOST_SEEDS:
-        raise UsageError(f"seeds: expected 1 to {MOST_SEEDS}; received: {seeds}")
-    parts = found.make(data, full, parse_config(set_values({}, settings)).recipe)
+        raise UsageError(f"expected 1 to {MOST_SEEDS}; received: {seeds}", field="seeds")
+    parts = found.make(data, full, read_request(changes=settings).config.recipe)
     varied = {key for arm in parts.arms for key in arm.settings}
     lengths = {f"recipe.{length}" for length in LENGTHS}
     if lengths & varied:
         varied |= lengths
     for key in settings:
         if key in varied | found.fixed | {"seed", "data.name", "data.kind"}:
-            raise UsageError(f"{key}: the study {name} sets it itself")
+            raise UsageError(f"the study {name} sets it itself", field=key)
     recipe = parts.recipe
     if lengths & settings.keys():
         recipe = {key: value for key, value in recipe.items() if key not in LENGTHS}
@@ -106,7 +108,7 @@ def define(
     }  # fmt: skip
     config = set_values(base, settings)
     if config["data"]["validation"] == "test":
-        raise UsageError("data.validation: a study looks at the test set once for each run, at its end")
+        raise UsageError("a study looks at the test set once for each run, at its end", field="data.validation")
     return Definition(
         study=name,
         full=full,

@@ -6,42 +6,45 @@ study it is for.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..classifier import Classifier
 from ..data.dataset import Dataset, Split
 from ..device import threads
 from ..errors import RunError
-from ..evaluation.judge import judge
-from ..formats import write_json
+from ..evaluation.evaluate import judge_split, load, write
 from ..predictions import predict_split
-from ..run import PREDICTIONS_FILE, REPORT_FILE, RunFolder
+from ..run import RunFolder
 from ..training import trainer
 from ..training.events import Listener
 from ..training.plan.recipe import Config, parse_config
+from ..training.plan.resolve import read_request, resolve
 
 
-def trained(path: Path, config: Config, data: Dataset, *, listeners: Sequence[Listener]) -> RunFolder:
-    """Return the complete run that lies at `path`, trained or gone on with where it is not.
+def train_run(path: Path, config: Config, data: Dataset, *, listeners: Sequence[Listener]) -> RunFolder:
+    """Train the run that lies at `path`, or go on with it; a complete one is only opened.
 
     Raises:
         RunError: another run lies there.
         InterruptedRun: Ctrl-C or SIGTERM; the state is saved.
     """
-    run = _begun(path)
+    run, config = _open_begun(path), resolve_run(config, data)
     if run is None:
         return trainer.start(
             data, config, lambda about: RunFolder.create(path, about, overwrite=True), listeners=listeners
         )
     found = parse_config(run.read_config(), f"{path}: config.yaml")
-    if found.model_copy(update={"machine": config.machine}) != config:
+    if found.model_dump(exclude={"machine"}) != config.model_dump(exclude={"machine"}):
         raise RunError(f"{path}: was trained with other settings than the study has; move it away")
     return run if run.status == "complete" else trainer.resume(path, lambda: data, listeners=listeners)
 
 
-def _begun(path: Path) -> RunFolder | None:
+def resolve_run(config: Config, data: Dataset) -> Config:
+    """Return the configuration of a run with the machine's choices; a study leaves nothing else open."""
+    return resolve(read_request(config.model_dump()), data)[0]
+
+
+def _open_begun(path: Path) -> RunFolder | None:
     """Return the run at `path` if anything of it can be used: it is complete, or has saved a state."""
     try:
         run = RunFolder.open(path)
@@ -63,12 +66,8 @@ def accuracies(run: RunFolder, train: Split, test: Split) -> tuple[float, float]
     """
     config = parse_config(run.read_config())
     with threads(config.machine.threads):
-        classifier = Classifier.load(run.model_file, device=config.machine.device)
+        classifier = load(run, device=config.machine.device)
         learned = predict_split(classifier, train, model=classifier.checksum or "")
-        predictions = predict_split(classifier, test, model=classifier.checksum or "")
-    report = judge(predictions, source=test.source)
-    key = hashlib.sha256(f"{predictions.model}{predictions.data}".encode()).hexdigest()
-    folder = run.evaluation_folder(test.name, key)
-    predictions.save(folder / PREDICTIONS_FILE)
-    write_json(folder / REPORT_FILE, report.to_json())
+        report, predictions = judge_split(classifier, test)
+    write(run, report, predictions)
     return float((learned.predicted == learned.labels).mean()), report.accuracy

@@ -1,18 +1,19 @@
 """What came out for every way of training: means, spreads, and differences paired by seed.
 
-In: a study's record. Out: an `Outcome` for each arm that has a finished run. It judges nothing.
+In: a study's record. Out: an `ArmOutcome` for each arm that has a finished run. It judges nothing.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .folder import NetworkFacts, Record, Result
+from .definition import Arm
+from .folder import NetworkFacts, Record, RunResult
 from .statistics import Difference, Spread, paired, spread
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ArmOutcome:
     """The figures of one arm over its seeds.
 
     Attributes:
@@ -42,44 +43,41 @@ def reference(record: Record) -> str | None:
 
     None where it has no finished run.
     """
-    done = [arm.name for arm in record.definition.arms if _of(record, arm.name)]
+    done = [arm.name for arm in record.definition.arms if _runs(record, arm.name)]
     if record.definition.baseline is not None or not done:
         return record.definition.baseline if record.definition.baseline in done else None
-    return max(done, key=lambda name: spread([run.test_accuracy for run in _of(record, name)]).mean)
+    return max(done, key=lambda name: spread([run.test_accuracy for run in _runs(record, name)]).mean)
 
 
-def outcomes(record: Record) -> list[Outcome]:
+def outcomes(record: Record) -> list[ArmOutcome]:
     """Return the outcome of every arm that has a finished run, in the order of the definition."""
     against = reference(record)
-    return [_outcome(record, arm.name, arm.label, against) for arm in record.definition.arms if _of(record, arm.name)]
+    return [_summarise(record, arm, against) for arm in record.definition.arms if _runs(record, arm.name)]
 
 
-def _outcome(record: Record, name: str, label: str, against: str | None) -> Outcome:
-    runs = _of(record, name)
-    others = _of(record, against) if against is not None and against != name else []
-    test_step = 1 / record.data.test
+def _summarise(record: Record, arm: Arm, against: str | None) -> ArmOutcome:
+    runs = _runs(record, arm.name)
+    rivals = _runs(record, against) if against != arm.name else []
+    test, gap = _by_seed(runs, "test_accuracy"), _by_seed(runs, "gap")
     gap_step = 1 / min(record.data.test, record.data.judged_train)
-    return Outcome(
-        name=name,
-        label=label,
-        network=record.networks[name],
+    return ArmOutcome(
+        name=arm.name,
+        label=arm.label,
+        network=record.networks[arm.name],
         train=spread([run.train_accuracy for run in runs]),
-        test=spread([run.test_accuracy for run in runs]),
-        gap=spread(list(_gaps(runs).values())),
+        test=spread([*test.values()]),
+        gap=spread([*gap.values()]),
         updates=spread([run.updates for run in runs]),
         seconds=spread([run.seconds for run in runs]),
-        difference=paired(_tests(runs), _tests(others), step=test_step),
-        gap_difference=paired(_gaps(runs), _gaps(others), step=gap_step),
+        difference=paired(test, _by_seed(rivals, "test_accuracy"), step=1 / record.data.test),
+        gap_difference=paired(gap, _by_seed(rivals, "gap"), step=gap_step),
     )
 
 
-def _of(record: Record, arm: str) -> list[Result]:
+def _runs(record: Record, arm: str | None) -> list[RunResult]:
+    """Return the finished runs of an arm."""
     return [run for run in record.runs if run.arm == arm]
 
 
-def _tests(runs: list[Result]) -> dict[int, float]:
-    return {run.seed: run.test_accuracy for run in runs}
-
-
-def _gaps(runs: list[Result]) -> dict[int, float]:
-    return {run.seed: run.train_accuracy - run.test_accuracy for run in runs}
+def _by_seed(runs: list[RunResult], figure: str) -> dict[int, float]:
+    return {run.seed: getattr(run, figure) for run in runs}

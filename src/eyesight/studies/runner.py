@@ -12,17 +12,18 @@ import time
 from collections.abc import Sequence
 
 from ..data.dataset import Dataset
+from ..data.open import DataConfig
 from ..data.split import draw
 from ..device import threads
 from ..environment import describe_environment
 from ..errors import InterruptedRun, RunError, UsageError
 from ..models.torch_network import Network
 from ..training.job import prepare
-from ..training.plan.recipe import DataConfig, Machine
+from ..training.plan.recipe import Machine
 from .definition import Arm, Definition
 from .events import Listener, RunBegun, RunFinished
-from .folder import DataFacts, NetworkFacts, Record, Result, StudyFolder
-from .measure import accuracies, trained
+from .folder import DataFacts, NetworkFacts, Record, RunResult, StudyFolder
+from .measure import accuracies, resolve_run, train_run
 
 _JUDGED = 10_000  # training pictures that train accuracy is measured on, at most: as many as most test sets have
 
@@ -47,10 +48,10 @@ def begin(folder: StudyFolder, definition: Definition, data: Dataset) -> Record:
         UsageError: what was asked for does not fit the data or the machine; nothing has been written then.
     """
     if data.test is None:
-        raise UsageError(f"data: {data.name} has no test pictures to judge on")
+        raise UsageError(f"{data.name} has no test pictures to judge on", field="data")
     networks: dict[str, NetworkFacts] = {}
     for arm in definition.arms:
-        networks[arm.name], machine = _checked(definition, arm, data)
+        networks[arm.name], machine = _check_arm(definition, arm, data)
     record = Record(
         created=datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
         definition=definition,
@@ -73,15 +74,15 @@ def begin(folder: StudyFolder, definition: Definition, data: Dataset) -> Record:
     return record
 
 
-def _checked(definition: Definition, arm: Arm, data: Dataset) -> tuple[NetworkFacts, Machine]:
+def _check_arm(definition: Definition, arm: Arm, data: Dataset) -> tuple[NetworkFacts, Machine]:
     """Prepare a run of an arm as training does, which refuses what cannot be; return its network and machine."""
-    config = definition.config_of(arm, definition.seeds[0])
+    config = resolve_run(definition.config_of(arm, definition.seeds[0]), data)
     with threads(config.machine.threads):
-        job, state = prepare(data, config)
+        _, state = prepare(data, config)
     assert isinstance(state.network, Network)
     spec = state.network.spec
     facts = NetworkFacts(name=config.model.name, parameters=spec.parameters(), flops=spec.flops())
-    return facts, job.config.machine
+    return facts, config.machine
 
 
 def go_on(folder: StudyFolder, data: Dataset, *, listeners: Sequence[Listener]) -> Record:
@@ -112,7 +113,7 @@ def go_on(folder: StudyFolder, data: Dataset, *, listeners: Sequence[Listener]) 
                 folder.write(record)
                 _tell(listeners, RunFinished(result, pace.seconds_left(record)))
             except (InterruptedRun, KeyboardInterrupt) as stop:
-                raise _interrupted(folder, number, len(plan), stop) from stop
+                raise _explain_stop(folder, number, len(plan), stop) from stop
     return record
 
 
@@ -123,14 +124,14 @@ def _tell(listeners: Sequence[Listener], event: RunBegun | RunFinished) -> None:
 
 def _run(
     folder: StudyFolder, record: Record, arm: Arm, seed: int, *, data: Dataset, listeners: Sequence[Listener]
-) -> Result:
+) -> RunResult:
     """Train and judge one run."""
     config = record.definition.config_of(arm, seed)
-    run = trained(folder.run_path(arm.name, seed), config, data, listeners=listeners)
+    run = train_run(folder.run_path(arm.name, seed), config, data, listeners=listeners)
     assert data.test is not None  # checked in `begin`, and by the fingerprint
     train, test = accuracies(run, draw(data.train, record.data.judged_train, seed=0), data.test)
     about = run.about()
-    return Result(
+    return RunResult(
         arm=arm.name,
         seed=seed,
         train_accuracy=train,
@@ -140,7 +141,7 @@ def _run(
     )
 
 
-def _interrupted(
+def _explain_stop(
     folder: StudyFolder, number: int, total: int, stop: InterruptedRun | KeyboardInterrupt
 ) -> InterruptedRun:
     """Return the error that says how the study goes on."""

@@ -6,7 +6,6 @@ In: a name and data, or a folder. Out: `Study`, which is its figures, a table, s
 from __future__ import annotations
 
 import base64
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -14,11 +13,10 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from ..data import catalog
 from ..data.dataset import Dataset
-from ..errors import RunError, UsageError
-from ..evaluation import figures
-from ..training.plan.recipe import DataConfig
+from ..data.open import DataConfig, open_again, open_data
+from ..errors import RunError
+from ..report.drawing import save
 from . import table
 from .conclusion import conclude
 from .definition import differences
@@ -26,7 +24,7 @@ from .events import Listener
 from .figure import draw
 from .folder import Record, StudyFolder
 from .kinds import define, kind
-from .outcome import Outcome, outcomes, reference
+from .outcome import ArmOutcome, outcomes, reference
 from .runner import begin, go_on, on_data
 
 DEFAULT_STUDIES = Path("studies")
@@ -45,7 +43,7 @@ class Study:
     record: Record
 
     @cached_property
-    def outcomes(self) -> list[Outcome]:
+    def outcomes(self) -> list[ArmOutcome]:
         """Means, spreads and differences of every way of training."""
         return outcomes(self.record)
 
@@ -69,9 +67,9 @@ class Study:
         """The picture of the results."""
         return StudyFolder(self.path).figure_file
 
-    def columns(self) -> list[table.Column]:
-        """Return the columns of the table: headings, and how cells are made of an outcome."""
-        return table.columns(self.record, self.reference)
+    def table(self) -> list[list[str]]:
+        """Return the rows of the table, headings first."""
+        return table.tabulate(self.record, self.outcomes, self.reference)
 
     def to_json(self) -> dict[str, Any]:
         """Return definition, runs, outcomes and conclusion as plain data."""
@@ -85,7 +83,7 @@ class Study:
 
     def markdown(self) -> str:
         """Return caption, table, conclusion and notes as Markdown."""
-        rows = table.markdown(self.columns(), self.outcomes)
+        rows = table.markdown(self.table())
         return "\n\n".join([table.caption(self.record), rows, " ".join(self.conclusion), " ".join(self.notes)]) + "\n"
 
     def __repr__(self) -> str:
@@ -93,15 +91,10 @@ class Study:
         return f"Study({str(self.path)!r}: {self.record.definition.study}, {done} of {total} runs)"
 
     def _repr_html_(self) -> str:
-        columns = self.columns()
-        heads = "".join(f"<th>{escape(heading)}</th>" for heading, _ in columns)
-        rows = "".join(
-            f"<tr>{''.join(f'<td>{escape(cell(outcome))}</td>' for _, cell in columns)}</tr>"
-            for outcome in self.outcomes
-        )
+        rows = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in self.table())
         picture = base64.b64encode(self.figure.read_bytes()).decode() if self.figure.is_file() else ""
         image = f'<img style="max-width:100%" src="data:image/png;base64,{picture}">' if picture else ""
-        text = f"<table><caption>{escape(table.caption(self.record))}</caption><tr>{heads}</tr>{rows}</table>"
+        text = f"<table><caption>{escape(table.caption(self.record))}</caption>{rows}</table>"
         return f"{text}<p>{escape(' '.join(self.conclusion))}</p>{image}"
 
 
@@ -119,7 +112,7 @@ def run(
     """Do a study, or go on with it where its folder holds a part of it already. See `eyesight.study`."""
     found = kind(name)
     usual = found.datasets[full]
-    whole = data if isinstance(data, Dataset) else catalog.load(data or usual, data_dir=data_dir, validation=0)
+    whole = data if isinstance(data, Dataset) else open_data(data or usual, data_dir=data_dir, validation=0)
     definition = define(name, whole, full=full, seeds=seeds, settings=settings)
     words = [name, *([whole.name] if whole.name != usual else []), *(["full"] if full else [])]
     folder = StudyFolder(output or DEFAULT_STUDIES / "-".join(words))
@@ -132,7 +125,7 @@ def run(
             f"{folder.path}: holds another study, because {'; '.join(changes[:3])}{more}; "
             "choose another --output, or go on with that one by --resume"
         )
-    return _done(folder, go_on(folder, seen, listeners=listeners))
+    return _draw(folder, go_on(folder, seen, listeners=listeners))
 
 
 def resume(
@@ -153,23 +146,20 @@ def resume(
     folder = StudyFolder(path)
     record = folder.read()
     if not record.complete:
-        whole = data or _found(folder, record, data_dir)
+        whole = data or _find_data(folder, record, data_dir)
         record = go_on(folder, on_data(record.definition, whole), listeners=listeners)
-    return _done(folder, record)
+    return _draw(folder, record)
 
 
-def _found(folder: StudyFolder, record: Record, data_dir: str | Path | None) -> Dataset:
+def _find_data(folder: StudyFolder, record: Record, data_dir: str | Path | None) -> Dataset:
     """Return the dataset of a study by its name."""
-    wanted = DataConfig.model_validate(record.definition.config["data"])
-    if wanted.kind == "arrays":
-        raise UsageError(f"{folder.path}: is of arrays, which only Python can pass: data=eyesight.from_arrays(…)")
-    recorded = None if os.environ.get("EYESIGHT_DATA") else record.data.folder
-    place = data_dir or (recorded if recorded and Path(recorded).is_dir() else None)
-    return catalog.load(wanted.name, data_dir=place, validation=0)
+    entries = record.definition.config["data"] | {"validation": 0, "sample": None}  # the whole dataset
+    wanted = DataConfig.model_validate(entries)
+    return open_again(wanted, source=folder.path, data_dir=data_dir, folder=record.data.folder)
 
 
-def _done(folder: StudyFolder, record: Record) -> Study:
+def _draw(folder: StudyFolder, record: Record) -> Study:
     """Return the study, with its picture drawn."""
     study = Study(folder.path, record)
-    figures.save(draw(record, study.outcomes, against=study.reference), folder.figure_file)
+    save(draw(record, study.outcomes, against=study.reference), folder.figure_file)
     return study

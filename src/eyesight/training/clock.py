@@ -2,7 +2,8 @@
 
 In: updates done and seconds used. Out: progress from 0 to 1; at 1 the training is over. A training by the clock
 records each value before it is used: going on after a crash, and repeating a run, take the recorded values first, and
-so come to the same weights.
+so come to the same weights. This progress is the only clock that schedules, averages and picture sizes may follow: one
+that counted updates or looked at the time itself would not repeat.
 """
 
 from __future__ import annotations

@@ -98,6 +98,23 @@ class CheckpointSaved:
 
 
 @dataclass(frozen=True)
+class ThreadsChosen:
+    """A number of CPU threads has been chosen by what updates take.
+
+    Attributes:
+        step: updates done.
+        threads: taken from now on.
+        available: that could have been taken.
+        reason: why, in words.
+    """
+
+    step: int
+    threads: int
+    available: int
+    reason: str
+
+
+@dataclass(frozen=True)
 class Warned:
     """Something a person should know; training goes on."""
 
@@ -119,7 +136,7 @@ class Ended:
     seconds: float
 
 
-Event = Planned | Started | Progress | EpochEnded | CheckpointSaved | Warned | Ended
+Event = Planned | Started | Progress | EpochEnded | CheckpointSaved | ThreadsChosen | Warned | Ended
 Listener = Callable[[Event], None]
 
 

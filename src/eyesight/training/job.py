@@ -18,7 +18,7 @@ from torch import nn
 from ..classifier import Classifier, InferenceSpec, Training
 from ..data.augment import Augmentation
 from ..data.dataset import Dataset
-from ..device import Precision, choose_device, choose_precision, input_dtype, keep_freed_memory
+from ..device import Precision, choose_device, choose_precision, input_dtype, keep_freed_memory, set_first_threads
 from ..environment import describe_environment
 from ..errors import UsageError
 from ..models import network_spec
@@ -37,6 +37,7 @@ from .state import TrainState
 Identity = Mapping[str, Any]
 
 _FIRST_PIXELS = 2_000_000  # of training pictures: enough for the statistics of patches
+_STATISTICS_MEMORY = 8 << 20  # bytes of pictures looked at together
 _VERSIONS = ("eyesight", "torch", "numpy")  # what the arithmetic and the draws depend on
 
 
@@ -52,6 +53,7 @@ class Job:
         schedule: factor on the learning rate for a progress from 0 to 1.
         device, precision: where and how the network computes.
         smallest_part: pictures that the network needs at least at once: two with batch normalisation.
+        available_threads: of the CPU, that torch had before the training asked for some.
     """
 
     data: Dataset
@@ -62,6 +64,7 @@ class Job:
     device: torch.device
     precision: Precision
     smallest_part: int
+    available_threads: int
 
     @property
     def recipe(self) -> Recipe:
@@ -122,26 +125,23 @@ def prepare(data: Dataset, config: Config, module: nn.Module | None = None) -> t
 
     Args:
         data: the dataset.
-        config: the configuration; its `auto` choices are replaced by what this machine has.
+        config: the configuration, as `plan.resolve` completes it.
         module: the user's own network, which is trained in place; None for one of the registry.
 
     Raises:
         UsageError: what was asked for does not fit the data or the machine.
     """
     keep_freed_memory()
-    if config.machine.threads is not None:
-        torch.set_num_threads(config.machine.threads)
+    available = set_first_threads(config.machine.threads)
     device = choose_device(config.machine.device)
     precision = choose_precision(config.machine.precision, device)
-    machine = {"device": str(device), "precision": precision, "threads": torch.get_num_threads()}
-    config = config.model_copy(update={"machine": config.machine.model_copy(update=machine)})
     if config.recipe.keep == "best" and data.validation is None:
-        raise UsageError("recipe.keep: best weights need validation pictures; received: validation 0")
+        raise UsageError("best weights need validation pictures; received: validation 0", field="recipe.keep")
     if config.recipe.early_stopping and data.validation is None:
-        raise UsageError("recipe.early_stopping: needs validation pictures; received: validation 0")
+        raise UsageError("needs validation pictures; received: validation 0", field="recipe.early_stopping")
     size, parts = config.recipe.batch_size, config.recipe.accumulate
     if parts > size:
-        raise UsageError(f"recipe.accumulate: should be at most the batch size, {size}; received: {parts}")
+        raise UsageError(f"should be at most the batch size, {size}; received: {parts}", field="recipe.accumulate")
     preprocessing = _preprocessing(data, config.recipe)
     network = _network(data, config, preprocessing, module).to(device)
     if module is None:
@@ -150,8 +150,9 @@ def prepare(data: Dataset, config: Config, module: nn.Module | None = None) -> t
     smallest_part = 2 if _has_batch_norm(network) else 1
     if min(fewest, config.recipe.batch_size) < smallest_part:
         raise UsageError(
-            "recipe.batch_size: batch normalisation needs at least two pictures in every update; received: "
-            f"{config.recipe.batch_size} for {len(data.train):,} pictures"
+            "batch normalisation needs at least two pictures in every update; received: "
+            f"{config.recipe.batch_size} for {len(data.train):,} pictures",
+            field="recipe.batch_size",
         )
     batches = Batches(
         data.train,
@@ -165,7 +166,7 @@ def prepare(data: Dataset, config: Config, module: nn.Module | None = None) -> t
         augmentation=Augmentation(flip=config.recipe.flip, shift=config.recipe.shift),
     )
     schedule = SCHEDULES.load(config.recipe.schedule)
-    job = Job(data, config, preprocessing, batches, schedule, device, precision, smallest_part)
+    job = Job(data, config, preprocessing, batches, schedule, device, precision, smallest_part, available)
     optimizer = optimizers.build(network.named_parameters(), config.recipe)
     sums = torch.zeros(3, dtype=torch.float64, device=device)
     return job, TrainState(network, optimizer, sums, average=AVERAGES.load(config.recipe.averaging)())
@@ -175,9 +176,9 @@ def _network(data: Dataset, config: Config, preprocessing: Preprocessing, module
     """Return the network with its first weights; a user's module keeps those it came with."""
     if module is not None:
         if not any(parameter.requires_grad for parameter in module.parameters()):
-            raise UsageError(f"model: {type(module).__name__} has no parameters to train")
+            raise UsageError(f"{type(module).__name__} has no parameters to train", field="model")
         if config.recipe.resolution:
-            raise UsageError("recipe.resolution: only for registered networks")
+            raise UsageError("only for registered networks", field="recipe.resolution")
         check_user_module(module, shape=data.shape, classes=len(data.classes))
         return module
     spec = network_spec(config.model.name, shape=data.shape, classes=len(data.classes))
@@ -205,7 +206,7 @@ def _has_batch_norm(network: nn.Module) -> bool:
 def _preprocessing(data: Dataset, recipe: Recipe) -> Preprocessing:
     height, width, channels = data.shape
     if recipe.normalize == "standard":
-        mean, std = pixel_statistics(data.train.batches(4096))
+        mean, std = pixel_statistics(data.train.batches(memory=_STATISTICS_MEMORY))
     else:
         mean, std = (0.5 if recipe.normalize == "centered" else 0.0,) * channels, (1.0,) * channels
     return Preprocessing(height=height, width=width, channels=1 if channels == 1 else 3, mean=mean, std=std)

@@ -11,8 +11,10 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -25,15 +27,19 @@ from ..run import RunFolder, Status
 from . import checkpoint
 from .clock import Clock
 from .events import CheckpointSaved, Control, Ended, EpochEnded, Event, Listener, Progress, Started
+from .finish import calibrate, calibration_views
 from .job import Job
 from .optim import averaging
 from .plan.recipe import Recipe
 from .resolution import shrunk
 from .state import Best, TrainState
 from .statistics import collect_statistics, seed_torch, statistics_batches
+from .threads import Threads, prepare_threads
 from .validation import Row, StopAsked, best_row, early_stop, validate
 
 _FLUSH_SECONDS = 0.25  # how often losses are fetched from the device, checked for NaN, and shown
+_KEPT_SECONDS = 10.0  # how often, within an epoch, weights are noted, to go back to
+_ASKED = 64  # pictures that weights must answer for before they are gone back to
 _SAVING_SHARE = 0.01  # the most of the time that saving at the ends of epochs may take
 
 
@@ -67,9 +73,10 @@ class Loop:
         now = time.perf_counter()
         self._first_step, self._first_time = state.step, now
         self._flushed_step, self._flushed_time = state.step, now
-        self._saved_time = now
+        self._saved_time = self._kept_time = now
         self._collecting: float | None = None  # seconds that the statistics of averaged weights took last
         self._warm: tuple[int, float] | None = None  # step and time after the sitting's first, slower update
+        self.threads = prepare_threads(job, state, run, self.emit)
 
     def fit(self) -> None:
         """Train to the end and write the classifier.
@@ -93,15 +100,14 @@ class Loop:
                 job.precision,
             )
         )
-        state.good = (state.step, to_arrays(state.network))
+        self.keep_weights()
         state.network.train()
+        self.threads.set(max(state.step - 1, 0))  # those of the last update, also for what comes after an epoch
         if state.step % steps == 0:
             self.end_epoch()  # where a signal came in the middle of it
             self.stop_if_asked()
         while not state.stopped and (progress := self.clock.progress(state.step, reserve=self.reserve())) < 1:
-            train_step(job, state, progress)
-            state.step += 1
-            state.average.update(state.network, progress)
+            self.update(progress)
             if state.step % steps == 0:
                 self.end_epoch()
             elif time.perf_counter() - self._flushed_time >= _FLUSH_SECONDS:
@@ -111,13 +117,28 @@ class Loop:
         self.stop_if_asked()
         self.finish()
 
+    def update(self, progress: float) -> None:
+        """Make one update, with the threads that it is to have."""
+        state = self.state
+        self.threads.before(state.step)
+        started = time.perf_counter()
+        train_step(self.job, state, progress)
+        state.average.update(state.network, progress)
+        self.threads.after(state.step, time.perf_counter() - started)
+        state.step += 1
+
     def reserve(self) -> float:
         """Return how many seconds validation, the statistics of averaged weights, and saving will take at the end."""
         job, state = self.job, self.state
         seconds = state.saving
         if job.data.validation is not None:
-            timed = state.validating
-            seconds += timed if timed is not None else self.estimated(len(job.data.validation))
+            timed, pictures = state.validating, job.recipe.validation_sample or len(job.data.validation)
+            seconds += timed if timed is not None else self.estimated(pictures)
+            # fitting a temperature: as long as that for each view, or a third of an update; the lower, as one
+            # validation can be slow by chance, and this is many times as much
+            views = calibration_views(job)
+            guesses = (self.estimated(views) / 3, (timed or 0.0) / pictures * views)
+            seconds += min((guess for guess in guesses if guess > 0), default=0.0)
         if state.average.mean and job.smallest_part > 1:  # it has batch norm
             # twice, to judge the weights and to save them; each a third of what an update takes for as many pictures
             pictures = statistics_batches(job) * job.recipe.batch_size
@@ -143,13 +164,15 @@ class Loop:
         """Fetch the losses, check them, report, and save when it is time."""
         job, state = self.job, self.state
         loss, accuracy = self.epoch_means()
-        self.keep_if_finite(loss)
         now = time.perf_counter()
+        saves = now - self._saved_time >= self.checkpoint_every
+        if saves or now - self._kept_time >= _KEPT_SECONDS or not math.isfinite(loss):
+            self.keep_if_finite(loss)
         rate = (state.step - self._flushed_step) * job.recipe.batch_size / (now - self._flushed_time)
         epoch, position = divmod(state.step - 1, job.steps_per_round)
         self.emit(Progress(epoch + 1, state.step, position + 1, progress, loss, accuracy, rate, self.seconds_left()))
         self._flushed_step, self._flushed_time = state.step, now
-        if now - self._saved_time >= self.checkpoint_every:
+        if saves:
             self.save()
 
     def seconds_left(self) -> float:
@@ -230,20 +253,40 @@ class Loop:
         return loss / count, correct / count
 
     def keep_if_finite(self, loss: float) -> None:
-        """Note the weights as good; or, where loss or weights are not finite, stop with those last noted."""
+        """Note the weights; or, where loss or weights are not finite, stop with the last that answer in numbers."""
         job, state = self.job, self.state
         if math.isfinite(loss) and check_finite(state.network):
-            state.good = (state.step, to_arrays(state.network))
+            self.keep_weights()
             return
-        good_step, weights = state.good
-        load_arrays(state.network, weights, "memory")
-        self.write_model(last=True, epoch=good_step // job.steps_per_round, averaged=False)
+        good_step = self.restore_weights()
+        self.write_model(last=True, epoch=good_step // job.steps_per_round, averaged=False, calibrated=False)
         fp32 = ", --precision fp32" if job.precision == "bf16" else ""
         raise TrainingError(
             f"the loss is no longer a number at step {state.step} (learning rate {job.recipe.lr:g}); the weights of "
             f"step {good_step} are kept in {self.run.model_file}; "
             f"try --lr {job.recipe.lr / 10:g}, --set recipe.clip_norm=1{fp32}"
         )
+
+    def keep_weights(self) -> None:
+        """Note the weights and those noted before, on their device and always in the same memory."""
+        own, noted = self.state.network.state_dict(), self.state.noted
+        free = noted.pop(0)[1] if len(noted) == 2 else {name: torch.empty_like(tensor) for name, tensor in own.items()}
+        copy_tensors(own, free)
+        noted.append((self.state.step, free))
+        self._kept_time = time.perf_counter()
+
+    def restore_weights(self) -> int:
+        """Give the network the last noted weights that answer in numbers; return their step.
+
+        No loss has been computed yet with those noted last: they can be finite, and what they give need not be.
+        """
+        job, network = self.job, self.state.network
+        some = job.data.train.gather(np.arange(min(len(job.data.train), _ASKED)))
+        for step, weights in reversed(self.state.noted):
+            copy_tensors(weights, network.state_dict())
+            if np.isfinite(job.classifier(network).logits(some)).all():
+                return step
+        return self.state.noted[0][0]
 
     def save(self) -> None:
         """Save the state; not into a folder that somebody has removed, which would come back with parts of a run."""
@@ -252,6 +295,7 @@ class Loop:
         started = time.perf_counter()
         self.state.seconds = self.clock.seconds()
         self.state.clock = self.clock.realised(self.state.step)
+        self.state.threads = [list(choice) for choice in self.threads.until(self.state.step)]
         path = checkpoint.save(self.state, self.run.checkpoints_folder, identity=self.job.identity)
         self._saved_time = time.perf_counter()
         self.state.saving = self._saved_time - started
@@ -262,6 +306,10 @@ class Loop:
         if self.state.sums[2].item():  # none where an epoch has just been checked
             self.keep_if_finite(self.epoch_means()[0])
         self.save()
+        self.leave(signal_number)
+
+    def leave(self, signal_number: int) -> None:
+        """Leave with the state as it was saved last."""
         self.close("interrupted", f"signal {signal_number}")
         of = f" of {self.job.total_steps}" if self.job.total_steps is not None else ""
         raise InterruptedRun(
@@ -275,7 +323,8 @@ class Loop:
         try:
             self.write_models()
         except StopAsked:
-            self.stop_if_asked()
+            assert self.control.stop_signal is not None
+            self.leave(self.control.stop_signal)  # unsaved: the network may hold the best weights in place of the last
         recipe = self.job.recipe
         done = "time is up" if recipe.budget else "all updates done" if recipe.updates else "all epochs done"
         self.close("complete", self.state.stopped or done)
@@ -293,7 +342,9 @@ class Loop:
             load_arrays(state.network, state.best.weights, "memory")
             self.write_model(last=False, epoch=state.best.epoch, averaged=state.best.averaged)
 
-    def write_model(self, *, last: bool, epoch: int, averaged: bool, beside: bool = False) -> None:
+    def write_model(
+        self, *, last: bool, epoch: int, averaged: bool, beside: bool = False, calibrated: bool = True
+    ) -> None:
         """Write the network as it is to the run's model file and note it there, or write it `beside` that file."""
         job = self.job
         training = Training(
@@ -305,6 +356,8 @@ class Loop:
             averaging=job.recipe.averaging if averaged else "none",
         )
         classifier = job.classifier(self.state.network, training=training)
+        if calibrated:
+            calibrate(job, classifier, self.control)
         if beside:
             classifier.save(self.run.last_model_file)
         else:
@@ -314,6 +367,8 @@ class Loop:
         """Note how the run ended."""
         try:
             self.run.update(status=status, reason=reason, seconds=self.clock.seconds(), steps=self.state.step)
+            if status == "complete" and self.threads.candidates:
+                self.run.write_config(config_to_repeat(self.job, self.threads))
         finally:  # a progress bar must let go of the terminal, even where the disk is full
             self.emit(Ended(status, reason, self.clock.seconds()))
 
@@ -352,6 +407,12 @@ def fit(loop: Loop) -> None:
             raise
 
 
+def config_to_repeat(job: Job, threads: Threads) -> dict[str, Any]:
+    """Return the configuration that repeats a training bit for bit: with the threads that it has chosen."""
+    machine = job.config.machine.model_copy(update={"threads": threads.schedule()})
+    return job.config.model_copy(update={"machine": machine}).model_dump(mode="json")
+
+
 def train_step(job: Job, state: TrainState, progress: float) -> None:
     """Make one update: forward, backward, and a step of the optimizer.
 
@@ -380,13 +441,22 @@ def train_step(job: Job, state: TrainState, progress: float) -> None:
         share.backward()  # type: ignore[no-untyped-call] # torch
         with torch.no_grad():
             correct = (logits.argmax(1) == y).sum()
+            # without smoothing, so that it compares with the validation loss
+            plain = F.cross_entropy(exact, y) if recipe.label_smoothing else loss
             state.sums += torch.stack(
-                (loss.double() * len(y), correct.double(), correct.new_full((), len(y), dtype=torch.float64))
+                (plain.double() * len(y), correct.double(), correct.new_full((), len(y), dtype=torch.float64))
             )
     if recipe.clip_norm is not None:
         nn.utils.clip_grad_norm_(network.parameters(), recipe.clip_norm)
     with autocast(job.device, job.precision):  # for products of matrices in it; sums and memory stay float32
         optimizer.step()
+
+
+@torch.no_grad()
+def copy_tensors(source: Mapping[str, torch.Tensor], target: Mapping[str, torch.Tensor]) -> None:
+    """Copy tensors into those of the same names."""
+    for name, tensor in source.items():
+        target[name].copy_(tensor)
 
 
 def memory_advice(recipe: Recipe) -> str:

@@ -16,7 +16,7 @@ from ..data.augment import Changes
 from ..data.dataset import Split
 
 _SHARE = 0.25  # of the memory that is free; the rest is for the network and what it computes
-_AT_ONCE = 4096  # pictures copied to the device
+_AT_ONCE = 16 << 20  # bytes copied to the device together
 
 Ints = npt.NDArray[np.int64]
 
@@ -31,8 +31,10 @@ class Resident:
 
     def __init__(self, split: Split, device: torch.device) -> None:
         self.pictures = torch.empty((len(split), *split.store.shape), dtype=torch.uint8, device=device)  # (N, H, W, C)
-        for part, pictures in zip(torch.split(self.pictures, _AT_ONCE), split.batches(_AT_ONCE), strict=True):
-            part.copy_(torch.from_numpy(pictures))
+        filled = 0
+        for pictures in split.batches(memory=_AT_ONCE):
+            self.pictures[filled : filled + len(pictures)].copy_(torch.from_numpy(pictures))
+            filled += len(pictures)
         self.labels = torch.from_numpy(split.labels).to(device)
 
     @classmethod
@@ -55,21 +57,8 @@ class Resident:
         chosen = self._send(ids)
         if changes.flips is None and changes.shifts is None:
             return self.pictures[chosen], self.labels[chosen]
-        device = self.pictures.device
-        rows = torch.arange(height, device=device).expand(len(ids), -1)  # (n, H): where each comes from
-        columns = torch.arange(width, device=device).expand(len(ids), -1)  # (n, W)
-        if changes.shifts is not None:
-            shifts = self._send(changes.shifts)  # (n, 2): down, right
-            rows, columns = _reflected(rows - shifts[:, :1], height), _reflected(columns - shifts[:, 1:], width)
-        if changes.flips is not None:
-            columns = torch.where(self._send(changes.flips)[:, None], width - 1 - columns, columns)
+        rows, columns = map(self._send, changes.places(height, width))
         return self.pictures[chosen[:, None, None], rows[:, :, None], columns[:, None, :]], self.labels[chosen]
 
-    def _send(self, values: npt.NDArray[np.int64] | npt.NDArray[np.bool_]) -> torch.Tensor:
+    def _send(self, values: Ints) -> torch.Tensor:
         return torch.from_numpy(values).to(self.pictures.device, non_blocking=True)
-
-
-def _reflected(places: torch.Tensor, size: int) -> torch.Tensor:
-    """Return places outside 0 … size − 1 as those that a mirror at the edge shows: −1 is 0, and size is size − 1."""
-    around = places.remainder(2 * size)
-    return torch.where(around < size, around, 2 * size - 1 - around)

@@ -44,7 +44,7 @@ def check_resolution(spec: NetworkSpec, resolution: Resolution) -> None:
         except UsageError:
             fits = False
         if not fits:
-            raise UsageError(f"recipe.resolution: {spec.name} cannot take pictures of {width}x{height} as well")
+            raise UsageError(f"{spec.name} cannot take pictures of {width}x{height} as well", field="recipe.resolution")
 
 
 def _side(side: int, share: float) -> int:

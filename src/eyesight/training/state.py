@@ -6,6 +6,7 @@ data and back. It does not know files.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,8 +15,8 @@ import torch
 from torch import nn
 
 from ..errors import FormatError
-from ..formats import Arrays
-from ..models.torch_network import load_arrays, tensor_to_array, to_arrays
+from ..formats import Arrays, Storable
+from ..models.torch_network import lazy_array, load_arrays
 from .optim import averaging, optimizers
 from .optim.averaging import Average, NoAverage
 
@@ -43,8 +44,9 @@ class TrainState:
         stopped: why early stopping ended the training, or "".
         average: of the weights.
         clock: the progress before each update so far, where it was measured by a clock.
+        threads: the choices of CPU threads that the updates so far were made with, as plain data; see `threads.Choice`.
         validating, saving: seconds that validation and saving took last; None before the first time.
-        good: weights that were last known to be finite, and their step; not saved.
+        noted: finite weights and buffers to go back to, with their step: the last two, the last one last; not saved.
     """
 
     network: nn.Module
@@ -57,20 +59,24 @@ class TrainState:
     stopped: str = ""
     average: Average = field(default_factory=NoAverage)
     clock: list[float] = field(default_factory=list)
+    threads: list[Sequence[Any]] = field(default_factory=list)
     validating: float | None = None
     saving: float = 0.0
-    good: tuple[int, Arrays] = (0, {})
+    noted: list[tuple[int, dict[str, torch.Tensor]]] = field(default_factory=list)
 
-    def arrays(self) -> Arrays:
-        """Return all tensors by name: network/…, optimizer/…, average/…, best/…, clock, sums."""
+    def arrays(self) -> dict[str, Storable]:
+        """Return all tensors by name: network/…, optimizer/…, average/…, best/…, clock, sums.
+
+        They are copied one at a time, when they are written: the state is not in memory twice.
+        """
         memory = optimizers.state(self.optimizer, self.network.named_parameters())
         return {
-            **{f"network/{name}": array for name, array in to_arrays(self.network).items()},
-            **{f"optimizer/{name}": tensor_to_array(value) for name, value in memory.items()},
-            **{f"average/{name}": tensor_to_array(value) for name, value in self.average.mean.items()},
+            **{f"network/{name}": lazy_array(value) for name, value in self.network.state_dict().items()},
+            **{f"optimizer/{name}": lazy_array(value) for name, value in memory.items()},
+            **{f"average/{name}": lazy_array(value) for name, value in self.average.mean.items()},
             **{f"best/{name}": array for name, array in self.best.weights.items()},
             "clock": np.array(self.clock, np.float64),
-            "sums": tensor_to_array(self.sums),
+            "sums": lazy_array(self.sums),
         }
 
     def facts(self) -> dict[str, Any]:
@@ -82,6 +88,7 @@ class TrainState:
             "best_epoch": self.best.epoch,
             "best_averaged": self.best.averaged,
             "averaged": self.average.count,
+            "threads": self.threads,
             "validating": self.validating,
             "saving": self.saving,
             "stopped": self.stopped,
@@ -111,6 +118,7 @@ class TrainState:
         self.step, self.seconds = facts["step"], facts["seconds"]
         self.validating, self.saving = facts["validating"], facts["saving"]
         self.history, self.stopped = facts["history"], facts["stopped"]
+        self.threads = facts.get("threads", [])  # earlier states had a fixed number
         self.best = Best(facts["best_epoch"], facts["best_averaged"], parts["best"])
         self.clock = arrays["clock"].tolist() if "clock" in arrays else []  # version 1 had none
 

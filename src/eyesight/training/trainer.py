@@ -24,14 +24,14 @@ from . import checkpoint
 from .checkpoint import Checkpoint
 from .clock import BudgetClock, Clock, StepClock, begin_record, read_record
 from .events import Control, Event, Listener, Planned, Progress, Warned, event_to_json
-from .identity import differences, first_weights, load_changed
+from .identity import find_changes, first_weights
 from .job import Identity, Job, prepare
 from .loop import Loop, fit
 from .plan.recipe import Config, parse_config
+from .plan.speed import UNDISTURBED
 from .signals import stop_on_signals
 from .state import TrainState
 
-_UNDISTURBED = 0.75  # `Planned.share`: alone it was 0.9 and more, beside one other busy program 0.7 and less
 _LOGGED_EVERY = 10.0  # seconds between the `Progress` lines in a run's event file
 
 
@@ -71,7 +71,7 @@ def start(
                 told: list[Listener] = [*listeners, EventFile(run)]
                 for listener in told:
                     listener(planned)
-                if planned.share < _UNDISTURBED:
+                if planned.share < UNDISTURBED:
                     _tell(
                         told,
                         "other programs are using the processor; "
@@ -96,8 +96,8 @@ def resume(
     """Go on with a run from its newest whole checkpoint, to the same weights as if it had never stopped.
 
     Without any checkpoint it starts over; a run that is complete is left as it is, and its data (`load`) is not looked
-    at. Both are told to the listeners. With `force` it goes on although data, configuration or versions have changed,
-    and the listeners are told what that loses.
+    at. Both are told to the listeners. With `force` it goes on although versions have changed, and starts over where no
+    state can be read.
 
     Raises:
         RunError: what the run was started with has changed, none of its states can be read, or another process trains
@@ -117,7 +117,7 @@ def resume(
         for problem in problems:
             _tell(listeners, problem)
         record = _read_record(run, listeners)
-        begun = _begun_with(run) or first_weights(state)
+        begun = _begun_as(run)[1] or first_weights(state)
         if found is None:
             _check_start(job, state, run, problems, listeners, force=force)
             record = record if "repeats" in run.about() else []
@@ -126,7 +126,7 @@ def resume(
             if record[: state.step] != state.clock:
                 record = state.clock
         _write_environment(run, job, begun)
-        run.update(status="running", **_about(job))
+        run.update(status="running")
         run.write_metrics(state.history)
         _train(job, state, run, control, listeners, checkpoint_every, record)
     return run
@@ -138,22 +138,28 @@ def check_module(config: Config, module: nn.Module | None, source: str) -> None:
         raise UsageError(f"{source}: its network is your own {config.model.name}; pass an instance as model=")
     found = config.model.name if module is None else class_path(module)
     if config.model.name != found or (module is not None and config.model.kind == "registry"):
-        raise UsageError(f"model: {source} was trained with {config.model.name}; received: {found}")
+        raise UsageError(f"{source} was trained with {config.model.name}; received: {found}", field="model")
 
 
 def _about(job: Job) -> dict[str, Any]:
     """Return what `runs` lists."""
     data, config = job.data, job.config
-    return {"data": data.name, "protocol": data.protocol, "model": config.model.name, "seed": config.seed}
+    return {
+        "data": data.name,
+        "protocol": data.protocol,
+        "model": config.model.name,
+        "seed": config.seed,
+        "steps_per_epoch": job.batches.steps_per_epoch,
+    }
 
 
-def _begun_with(run: RunFolder) -> str | None:
-    """Return the hash of the weights that the run began with, where it still says so."""
+def _begun_as(run: RunFolder) -> tuple[Identity, str | None]:
+    """Return what the run began as, and the hash of its first weights, where it still says so."""
     try:
-        found = run.read_environment().get("first_weights")
+        found = run.read_environment()
     except FormatError:
-        return None
-    return found if isinstance(found, str) else None
+        return {}, None
+    return found.get("identity") or {}, found.get("first_weights")
 
 
 def _record_to_repeat(run: RunFolder, job: Job, state: TrainState, listeners: Sequence[Listener]) -> list[float]:
@@ -162,17 +168,15 @@ def _record_to_repeat(run: RunFolder, job: Job, state: TrainState, listeners: Se
     Raises:
         RunError: the data or the first weights are others, or the record is not whole.
     """
-    was = run.read_environment()
-    if was.get("data_fingerprint") != job.data.fingerprint:
+    identity, weights = _begun_as(run)
+    if run.read_environment().get("data_fingerprint") != job.data.fingerprint:
         raise RunError(f"{run.path}: cannot be repeated, because {job.data.name} is not what it was trained on")
-    if _begun_with(run) not in (None, first_weights(state)):
+    if weights not in (None, first_weights(state)):
         if job.config.model.kind == "module":
             raise RunError(f"{run.path}: cannot be repeated, because your module begins with other weights")
         _tell(listeners, "this machine computes other first weights: it will not repeat bit for bit")
-    before = was.get("identity", {}).get("versions", {})
-    for name, version in job.identity["versions"].items():
-        if before.get(name, version) != version:
-            _tell(listeners, f"{name} was {before[name]} and is {version}: it may not repeat bit for bit")
+    for change in find_changes(identity, job.identity).versions if identity else ():
+        _tell(listeners, f"{change}: it may not repeat bit for bit")
     if job.total_steps is not None:
         return []
     record, steps = read_record(run.clock_file), run.about().get("steps")
@@ -198,16 +202,15 @@ def _read_record(run: RunFolder, listeners: Sequence[Listener]) -> list[float]:
 def _take_up(
     job: Job, state: TrainState, found: Checkpoint, run: RunFolder, listeners: Sequence[Listener], *, force: bool
 ) -> None:
-    """Load a saved state, or refuse to; with `force`, what has changed is noted in the run."""
-    if changes := _changes(found.identity, job.identity, run, force=force):
-        lost = load_changed(state, found, job)
+    """Load a saved state, or refuse to; with `force`, versions that have changed are noted in the run."""
+    changes = _check_changes(found.identity, job.identity, run, force=force)
+    state.load(found.arrays, found.facts, str(found.path))
+    if changes:
         earlier = run.about().get("forced", [])
         run.update(forced=[*earlier, *(change for change in changes if change not in earlier)])
-        for text in (*changes, *lost):
+        for text in (*changes, "the weights will be those of an uninterrupted run only about"):
             _tell(listeners, f"--force: {text}")
-        return
-    state.load(found.arrays, found.facts, str(found.path))
-    if found.identity["processor"] != job.identity["processor"]:
+    elif found.identity["processor"] != job.identity["processor"]:
         _tell(
             listeners,
             f"the processor was {found.identity['processor']} and is {job.identity['processor']}: "
@@ -215,15 +218,20 @@ def _take_up(
         )
 
 
-def _changes(was: Identity, now: Identity, run: RunFolder, *, force: bool) -> list[str]:
-    """Return what has changed; without `force` it must be nothing."""
-    changes = differences(was, now)
-    if changes and not force:
+def _check_changes(was: Identity, now: Identity, run: RunFolder, *, force: bool) -> list[str]:
+    """Return the versions that have changed; without `force` there must be none, and nothing else may have changed."""
+    changes = find_changes(was, now)
+    if changes.task:
         raise RunError(
-            f"{run.path}: cannot go on to the same weights, because {'; '.join(changes)}; "
-            "put it back, or add --force to go on all the same and be told what is lost"
+            f"{run.path}: cannot go on, because {'; '.join((*changes.task, *changes.versions))}; "
+            "put it back, or start a new run"
         )
-    return changes
+    if changes.versions and not force:
+        raise RunError(
+            f"{run.path}: cannot go on to the same weights, because {'; '.join(changes.versions)}; "
+            "install what it was, or add --force to go on all the same"
+        )
+    return changes.versions
 
 
 def _check_start(
@@ -235,7 +243,7 @@ def _check_start(
     *,
     force: bool,
 ) -> None:
-    """Start over only where nothing was saved, and only as what the run was begun as; or with `force`."""
+    """Start over only where nothing was saved, or with `force`; and only as what the run was begun as."""
     if not force and problems:
         raise RunError(
             f"{run.path}: none of its {len(problems)} saved states can be read ({problems[0]}); "
@@ -246,18 +254,11 @@ def _check_start(
     if about["status"] == "failed":
         why += f" ({about.get('reason')})"
     _tell(listeners, f"{run.path}: {why}; starting over")
-    try:
-        was = run.read_environment()
-    except FormatError:
-        return
-    if isinstance(before := was.get("identity"), dict):
-        for text in _changes(before, job.identity, run, force=force):
-            _tell(listeners, f"--force: {text}")
-    own = job.config.model.kind == "module"
-    if own and not force and _begun_with(run) not in (None, first_weights(state)):
-        raise RunError(
-            f"{run.path}: your module begins with other weights than it did then; --force starts over with them"
-        )
+    identity, weights = _begun_as(run)
+    for text in _check_changes(identity, job.identity, run, force=force) if identity else ():
+        _tell(listeners, f"--force: {text}")
+    if job.config.model.kind == "module" and weights not in (None, first_weights(state)):
+        raise RunError(f"{run.path}: your module begins with other weights than it did then; start a new run")
 
 
 def _train(

@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from ..data.dataset import Split
+from ..data.dataset import Split, pictures_within
 from ..metrics import cross_entropy
 from .batches import stream
 from .events import Control
 from .job import Job
 from .plan.recipe import Recipe
 
-_BATCH = 256  # pictures; a signal waits for no more than these
+_MEMORY, _MOST = 4 << 20, 256  # bytes, and pictures, at a time: a signal waits for no more than these
 
 Row = dict[str, Any]
 
@@ -46,10 +46,11 @@ def validate(job: Job, network: nn.Module, split: Split, step: int, control: Con
     if job.recipe.validation_sample is not None:
         ids = stream(job.config.seed, "validation", step).integers(len(split), size=job.recipe.validation_sample)
     losses, correct = [], 0
+    size = min(pictures_within(_MEMORY, split.store.shape), _MOST)
     try:
-        for start in range(0, len(ids), _BATCH):
+        for start in range(0, len(ids), size):
             check(control)
-            part = ids[start : start + _BATCH]
+            part = ids[start : start + size]
             logits, labels = classifier.logits(split.gather(part)), split.labels[part]
             losses.append(cross_entropy(logits, labels))
             correct += int((logits.argmax(1) == labels).sum())
@@ -66,7 +67,6 @@ def check(control: Control) -> None:
 
 def best_row(history: Sequence[Row], recipe: Recipe) -> Row:
     """Return the best epoch; of equal accuracies the one with the lower loss, of equal ones the first."""
-    history = comparable(history)
     if recipe.early_stopping and recipe.early_stopping.monitor == "val_loss":
         return min(history, key=lambda row: nan_last(row["val_loss"]))
     return min(history, key=lambda row: (-row["val_accuracy"], nan_last(row["val_loss"])))
@@ -78,14 +78,10 @@ def early_stop(history: Sequence[Row], recipe: Recipe) -> str:
     if stopping is None:
         return ""
     sign = -1 if stopping.monitor == "val_accuracy" else 1
-    figures = [nan_last(sign * row[stopping.monitor]) for row in comparable(history)]  # lower is better
+    figures = [nan_last(sign * row[stopping.monitor]) for row in history]  # lower is better
     waited = len(figures) - 1 - figures.index(min(figures))
-    return f"no better {stopping.monitor} for {waited} epochs" if waited >= stopping.patience else ""
-
-
-def comparable(history: Sequence[Row]) -> list[Row]:
-    """Return the epochs that were judged on the validation pictures of now, which `--force` can change."""
-    return [row for row in history if not row.get("superseded")]
+    length = "1 epoch" if waited == 1 else f"{waited} epochs"
+    return f"no better {stopping.monitor} for {length}" if waited >= stopping.patience else ""
 
 
 def nan_last(value: float) -> float:

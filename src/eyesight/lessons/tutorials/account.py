@@ -6,21 +6,20 @@ what is told.
 
 from __future__ import annotations
 
-import shutil
 import sys
 import textwrap
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...evaluation.figures import png
 from ...formats import write_bytes
-from ...report.terminal import aligned
+from ...report.drawing import png
+from ...report.terminal import align_columns
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_NARROWEST, _WIDEST = 60, 100  # columns of a paragraph that reads well
+WIDTH = 80  # columns of a paragraph and of a table
 
 
 class Account:
@@ -33,9 +32,8 @@ class Account:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.stdout = sys.stdout
-        self.width = min(max(shutil.get_terminal_size((_WIDEST, 24)).columns, _NARROWEST), _WIDEST)
         self.steps = 0
-        self._drawn: dict[Path, bytes] = {}
+        self._figures: dict[Path, bytes] = {}
 
     def heading(self, text: str) -> None:
         """Begin the next step."""
@@ -44,7 +42,7 @@ class Account:
 
     def say(self, text: str) -> None:
         """Tell a paragraph in plain words."""
-        self.show(*textwrap.wrap(" ".join(text.split()), self.width, break_on_hyphens=False), "")
+        self.show(*textwrap.wrap(" ".join(text.split()), WIDTH, break_on_hyphens=False), "")
 
     def show(self, *lines: str) -> None:
         """Print lines as they are, such as those that the tutorial prints."""
@@ -55,20 +53,16 @@ class Account:
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[object]], *, numbers: Sequence[str] = ()) -> None:
         """Print a table and a blank line; the columns named in `numbers` are aligned to the right."""
-        self.show(*aligned(columns, rows, numbers=numbers, width=self.width), "")
+        self.show(*align_columns(columns, rows, numbers=numbers, width=WIDTH), "")
 
     def figure(self, name: str, figure: Figure, about: str) -> None:
         """Draw a figure, to be written as `name`.png, and say where it will be."""
         path = self.folder / f"{name}.png"
-        self._drawn[path] = png(figure)
-        self.told(path, about)
-
-    def told(self, path: Path, about: str) -> None:
-        """Say where a picture is."""
+        self._figures[path] = png(figure)
         self.show(f"figure: {path} ({about})", "")
 
     def save(self) -> None:
         """Write the figures drawn so far."""
-        for path, data in self._drawn.items():
+        for path, data in self._figures.items():
             write_bytes(path, data)
-        self._drawn.clear()
+        self._figures.clear()

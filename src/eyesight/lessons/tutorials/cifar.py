@@ -7,7 +7,7 @@ import numpy as np
 from ..convolution import by
 from ..convolve import convolve
 from .figures import line_plot
-from .story import Outcome, Story, pixel_range
+from .story import FinishedRun, Story, pixel_range
 
 _PHOTO_KERNELS = (
     ("random", "a random 3×3 filter, as a network's first layer starts with"),
@@ -26,8 +26,8 @@ class QuickStart(Story):
             f"CIFAR-10: {len(data.train):,} photos to learn from and {len(self.test):,} to test with, of ten kinds of "
             "animals and vehicles, 32×32 pixels each, in colour: three numbers for each pixel, red, green and blue."
         )
-        self.divided()
-        self.samples(range(10), "the first ten training pictures", columns=5)
+        self.explain_division()
+        self.show_samples(range(10), "the first ten training pictures", columns=5)
 
     def network(self) -> None:
         """Convolutions first, dense layers on top."""
@@ -43,17 +43,17 @@ class QuickStart(Story):
         self.account.say("Adam and batches of 32 are Keras' defaults; the table below says what every option does.")
         self.test_is_validation()
 
-    def results(self, outcome: Outcome) -> None:
+    def results(self, finished: FinishedRun) -> None:
         """Accuracy curves with the tutorial's axis, accuracy, and what to try next."""
         lines = [("accuracy", "training"), ("val_accuracy", "test")]
-        curve = line_plot(outcome.rows, lines, title="CIFAR-10 quick start", y="accuracy", limits=(0.5, 1))
+        curve = line_plot(finished.rows, lines, title="CIFAR-10 quick start", y="accuracy", limits=(0.5, 1))
         self.account.figure(
             "accuracy", curve, "accuracy after each epoch; the tutorial's axis, from 0.5 to 1, leaves out what is lower"
         )
-        self.account.show(f"Test accuracy: {outcome.report.accuracy:.4f}", "")
-        self.overfitting(outcome)
+        self.account.show(f"Test accuracy: {finished.report.accuracy:.4f}", "")
+        self.overfitting(finished)
         self.account.say(
-            f"What may help: more epochs ({self.preset.command} --epochs 20), or other dense layers on top of the "
+            f"What may help: more epochs ({self.tutorial.command} --epochs 20), or other dense layers on top of the "
             "convolutions: wider than 64, or two of them. Watch the gap between the curves: with more parameters and "
             "more epochs it grows, and then it is regularization that helps (--ours shows some)."
         )
@@ -73,7 +73,7 @@ class Dense(Story):
         tell.show(f"Pixels: min {low}, max {high}", "")
         tell.say("There are copies of CIFAR-10 in several orders; in those the first ten labels differ.")
         ids = np.sort(np.random.default_rng(self.config.seed).permutation(len(data.train))[:16])
-        self.samples(ids.tolist(), "16 random training pictures", columns=4)
+        self.show_samples(ids.tolist(), "16 random training pictures", columns=4)
         first = int(labels[0])
         tell.say(
             "Two things are changed before training. A label becomes a row of ten numbers, with a 1 at its place and 0 "
@@ -100,11 +100,11 @@ class Dense(Story):
             "lines below show the training pictures only."
         )
 
-    def results(self, outcome: Outcome) -> None:
+    def results(self, finished: FinishedRun) -> None:
         """Accuracy against guessing, and the photo sheets."""
-        report, last = outcome.report, outcome.rows[-1]
+        report, last = finished.report, finished.rows[-1]
         lines = [("accuracy", "training")]
-        curve = line_plot(outcome.rows, lines, title="CIFAR-10 dense baseline", y="training accuracy")
+        curve = line_plot(finished.rows, lines, title="CIFAR-10 dense baseline", y="training accuracy")
         self.account.figure("accuracy", curve, "training accuracy after each epoch")
         self.account.show(
             f"Train accuracy: {last['accuracy']:.4f}",
@@ -114,7 +114,7 @@ class Dense(Story):
         )
         self.account.say(
             f"{report.accuracy / report.chance:.1f} times as good as guessing one of ten classes, and with "
-            f"{self.preset.parameters:,} parameters. A convolutional network does better with a small part of them "
+            f"{self.tutorial.parameters:,} parameters. A convolutional network does better with a small part of them "
             "(eyesight tutorial cifar10-quickstart), because it looks for the same things everywhere in the picture."
         )
         self.photo_sheets()
@@ -131,4 +131,4 @@ class Dense(Story):
             done = convolve(None, [name], seed=self.config.seed, sheet=path)
             result = done.results[0]
             sizes = f"{by(done.photo.shape)} → {by(result.shape)}, {result.kernel.parameters} parameters"
-            self.account.told(path, f"{about}; {sizes}")
+            self.account.show(f"figure: {path} ({about}; {sizes})", "")

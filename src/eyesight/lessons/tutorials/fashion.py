@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .figures import first_picture
-from .story import Outcome, Story
+from .story import FinishedRun, Story
 
 # Every argument of Keras' Conv2D, as the tutorial's first layer has it, and what it does.
 _CONV2D = (
@@ -42,7 +42,7 @@ class EarlyStopping(Story):
         tell.show(f"Label of the first training picture: {label} ({data.classes[label]})")
         drawn = first_picture(data.train.gather([0])[0], f"training picture 0: {label}, {data.classes[label]}")
         tell.figure("first-picture", drawn, "0 is black, 255 is white")
-        self.divided()
+        self.explain_division()
 
     def network(self) -> None:
         """What the three kinds of layer do."""
@@ -57,7 +57,7 @@ class EarlyStopping(Story):
     def training(self) -> None:
         """Early stopping, and what it looks at."""
         stopping = self.config.recipe.early_stopping
-        assert stopping is not None  # the preset has it
+        assert stopping is not None  # the tutorial has it
         self.account.show(f'EarlyStopping(monitor="{stopping.monitor}", patience={stopping.patience})', "")
         self.account.say(
             "How many epochs are enough? Too few, and the network has not learned all it could; too many, and it "
@@ -67,23 +67,23 @@ class EarlyStopping(Story):
         )
         self.test_is_validation()
 
-    def results(self, outcome: Outcome) -> None:
+    def results(self, finished: FinishedRun) -> None:
         """Curves, confusion, and one picture from probabilities to answer."""
-        report, epochs = outcome.report, [row["val_accuracy"] for row in outcome.rows]
+        report, epochs = finished.report, [row["val_accuracy"] for row in finished.rows]
         best = int(np.argmax(epochs))
         self.account.show(
             f"Epochs: {len(epochs)}. Test accuracy at the last: {report.accuracy:.4f}; at the best, epoch {best + 1}: "
             f"{epochs[best]:.4f}",
             "",
         )
-        self.curves(outcome)
-        self.overfitting(outcome)
+        self.curves(finished)
+        self.overfitting(finished)
         self.confusion(report)
-        self.one_picture(outcome)
+        self.one_picture(finished)
 
-    def one_picture(self, outcome: Outcome, position: int = 0) -> None:
+    def one_picture(self, finished: FinishedRun, position: int = 0) -> None:
         """Print the ten probabilities of a test picture, and the largest."""
-        predictions, classes = outcome.predictions, self.data.classes
+        predictions, classes = finished.predictions, self.data.classes
         self.account.say(
             f"For test picture {position} the network gives ten probabilities, which add up to 1. argmax is the place "
             "of the largest, and so the answer."
@@ -104,14 +104,14 @@ class SamePadding(Story):
             f"Fashion-MNIST: {len(data.train):,} grey pictures of clothing to learn from and {len(self.test):,} to "
             "test with, 28×28 pixels each, of ten classes."
         )
-        self.samples(range(15), "the first 15 training pictures, five in a row", columns=5)
+        self.show_samples(range(15), "the first 15 training pictures, five in a row", columns=5)
         tell.say(
             "A convolutional layer expects rows, columns and channels. Colour pictures have three channels; these have "
             "one, which is not written in their shape and so is added. The numbers stay as they are."
         )
         shape = self.arrays(data.train)
         tell.show(f"Shape before: {shape}", f"Shape after:  {(len(data.train), *data.shape)}", "")
-        self.divided()
+        self.explain_division()
 
     def network(self) -> None:
         """Every argument of Conv2D."""
@@ -134,12 +134,12 @@ class SamePadding(Story):
         )
         self.test_is_validation()
 
-    def results(self, outcome: Outcome) -> None:
+    def results(self, finished: FinishedRun) -> None:
         """Curves, test loss and accuracy, and what would help against overfitting."""
-        self.curves(outcome)
-        report = outcome.report
+        self.curves(finished)
+        report = finished.report
         self.account.show(f"Test loss: {report.loss:.4f}", f"Test accuracy: {report.accuracy:.4f}", "")
-        self.overfitting(outcome)
+        self.overfitting(finished)
         self.account.say(
             "Dropout would reduce the overfitting: during training it leaves out a random share of the neurons in each "
             "update, so that none can rely on one other. To try it on this run's configuration:"

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ...evaluation.figures import BLUE, ORANGE, show_picture
 from ...pictures.preprocess import Pixels
+from ...report.drawing import BLUE, ORANGE, show_picture
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -6,7 +6,7 @@ import numpy as np
 
 from ...evaluation.figures import picture_grid
 from .figures import line_plot
-from .story import Outcome, Row, Story
+from .story import FinishedRun, MetricsRow, Story
 
 _SHOWN = range(30, 36)  # the test pictures that the tutorial shows
 
@@ -28,7 +28,7 @@ class LeNet5(Story):
             f"{(len(data.train), height + 4, width + 4, channels)}",
             "",
         )
-        self.divided()
+        self.explain_division()
 
     def network(self) -> None:
         """The names of LeCun's layers."""
@@ -50,7 +50,7 @@ class LeNet5(Story):
             "percentage points."
         )
 
-    def line(self, row: Row) -> str:
+    def line(self, row: MetricsRow) -> str:
         """Return the tutorial's line, to the letter.
 
         The tutorial calls an update an epoch.
@@ -60,18 +60,18 @@ class LeNet5(Story):
             f"Train Acc (Test Acc): {row['accuracy']:.2f} ({row['val_accuracy']:.2f})"
         )
 
-    def results(self, outcome: Outcome) -> None:
+    def results(self, finished: FinishedRun) -> None:
         """Two curves, six pictures, and accuracy on all test pictures."""
         x = ("step", "epoch (update)")
-        loss = line_plot(outcome.rows, [("loss", "training")], title="Loss per Epoch", x=x, y="loss")
+        loss = line_plot(finished.rows, [("loss", "training")], title="Loss per Epoch", x=x, y="loss")
         self.account.figure("loss", loss, "of the last batch, every 5 updates")
         lines = [("accuracy", "train"), ("val_accuracy", "test")]
-        curve = line_plot(outcome.rows, lines, title="Train and Test Accuracy", x=x, y="accuracy")
+        curve = line_plot(finished.rows, lines, title="Train and Test Accuracy", x=x, y="accuracy")
         self.account.figure("accuracy", curve, "of the last batch, and of 500 random test pictures")
         ids = np.array([i for i in _SHOWN if i < len(self.test)])
-        predictions = outcome.predictions
+        predictions = finished.predictions
         titles = [f"Actual: {predictions.labels[i]} Pred: {predictions.predicted[i]}" for i in ids]
         if len(ids):
             grid = picture_grid(self.test.gather(ids), titles, columns=3)
             self.account.figure("predictions", grid, f"test pictures {ids[0]} to {ids[-1]}")
-        self.account.show(f"Test accuracy on all {outcome.report.n:,} test pictures: {outcome.report.accuracy:.4f}", "")
+        self.account.show(f"Test accuracy on all {finished.report.n:,} test pictures: {finished.accuracy:.4f}", "")

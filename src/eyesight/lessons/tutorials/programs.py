@@ -1,37 +1,25 @@
-"""The five tutorials as whole configurations by name, and for each our own for the same data and no more time.
+"""The five tutorials as whole configurations, and for each our own for the same data and no more time.
 
-In: a name. Out: a `Preset`: configurations as plain data, and what the tutorial, Keras and this project reached. It
+In: a name. Out: a `Tutorial`: configurations as plain data, and what the tutorial, Keras and this project reached. It
 does not run them: `eyesight tutorial NAME` does.
 
-Each gives the accuracy to expect, its spread, the time and the machine in `Preset.measured`; the figures stand in
-measured.json beside this file, those of Keras with their origin, ours as benchmarks/tutorials.py measured them.
+The figures stand in measured.json beside this file: those of Keras with their origin, ours as benchmarks/tutorials.py
+measured them.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from ...errors import UsageError
-from ...registry import Registry
+from ...errors import UnknownNameError, UsageError
 from ...training.plan.measured import Spread, read_figures
 
 if TYPE_CHECKING:
     from ...training.plan.recipe import Config
 
 Values = dict[str, Any]
-
-PRESETS = Registry(
-    "tutorial",
-    {
-        "fashion-early-stopping": "eyesight.lessons.tutorials.programs:fashion_early_stopping",
-        "cifar10-quickstart": "eyesight.lessons.tutorials.programs:cifar10_quickstart",
-        "fashion-same-padding": "eyesight.lessons.tutorials.programs:fashion_same_padding",
-        "lenet5-mnist": "eyesight.lessons.tutorials.programs:lenet5_mnist",
-        "cifar10-dense": "eyesight.lessons.tutorials.programs:cifar10_dense",
-    },
-)
 
 FIGURES_FILE = "measured.json"
 
@@ -54,11 +42,11 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Preset:
+class Tutorial:
     """A tutorial as a configuration.
 
     Attributes:
-        name: of the preset.
+        name: on the command line.
         title: of the tutorial.
         layers: of its network, in a line; a dense layer for the ten classes comes last.
         parameters: of its network.
@@ -73,7 +61,7 @@ class Preset:
     parameters: int
     config: Values
     ours: Values
-    why: dict[str, str] = field(default_factory=dict)
+    why: dict[str, str]
 
     @property
     def command(self) -> str:
@@ -83,7 +71,7 @@ class Preset:
     @property
     def measured(self) -> Measured:
         """What it reached, and in what time."""
-        return all_measured()[self.name]
+        return read_measured()[self.name]
 
     def configuration(self, *, ours: bool = False, seed: int | None = None) -> Config:
         """Return the checked configuration, with another seed where one is given."""
@@ -106,19 +94,20 @@ class Preset:
         return {key: value for key, value in given.items() if value is not None}
 
 
-def find(name: str) -> Preset:
-    """Return the preset of a name; an unknown one is refused with the nearest."""
-    preset: Preset = PRESETS.load(name)()
-    return preset
+def find(name: str) -> Tutorial:
+    """Return the tutorial of a name; an unknown one is refused with the nearest."""
+    if name not in TUTORIALS:
+        raise UnknownNameError("tutorial", name, TUTORIALS)
+    return TUTORIALS[name]
 
 
 def figures_file() -> Values:
-    """Return the contents of tutorials.json: where figures come from, on which machine, and the figures."""
+    """Return the contents of measured.json: where figures come from, on which machine, and the figures."""
     return read_figures(__package__, FIGURES_FILE)
 
 
 @cache
-def all_measured() -> dict[str, Measured]:
+def read_measured() -> dict[str, Measured]:
     """Return what each tutorial reached, by its name."""
     sides = ("keras", "eyesight", "ours")
     return {
@@ -129,14 +118,8 @@ def all_measured() -> dict[str, Measured]:
 
 def _keras(data: str, model: str, *, validation: str | float = "test", seed: int = 0, **recipe: Any) -> Values:
     """Return a configuration with Keras' defaults where nothing else is said; the last weights are kept."""
-    defaults = {
-        "batch_size": 32,
-        "optimizer": "keras-adam",
-        "lr": 1e-3,
-        "schedule": "constant",
-        "normalize": "unit",
-        "keep": "last",
-    }
+    defaults = {"batch_size": 32, "optimizer": "keras-adam", "lr": 1e-3, "schedule": "constant", "normalize": "unit",
+                "keep": "last"}  # fmt: skip
     return {
         "data": {"name": data, "validation": validation},
         "model": {"name": model},
@@ -173,113 +156,85 @@ _DROPPED = {"model.dropout": "no neuron can rely on one other: less overfitting"
 _NORMALISED = {"model.batch_norm": "each layer's outputs get mean 0 and deviation 1: higher learning rates work"}
 
 
-def fashion_early_stopping() -> Preset:
-    """T1. Run it with: eyesight tutorial fashion-early-stopping; expected figures: see the module's docstring."""
-    return Preset(
-        "fashion-early-stopping",
-        "Fashion-MNIST with early stopping",
-        "conv 32, 64, 64, each with pooling; dense 512",
-        94_154,
-        _keras("fashion-mnist", "small-cnn-3pool", epochs=25, early_stopping={"monitor": "val_loss", "patience": 2}),
-        _ours("fashion-mnist", "small-cnn-same", epochs=5, batch_size=128, lr=3e-3, flip=True),
-        _WHY
-        | _MIRRORED
-        | {
-            "model.name": "padding keeps the borders, and two poolings instead of three keep more detail",
-            "recipe.epochs": "a fixed number, so that the learning rate can fall to zero by the end",
-            "recipe.early_stopping": "not needed with so few epochs; and it would have to look at other pictures",
-        },
-    )
+_FASHION, _CIFAR, _MNIST, _SAME = "fashion-mnist", "cifar10", "mnist", "small-cnn-same"
 
-
-def cifar10_quickstart() -> Preset:
-    """T2. Run it with: eyesight tutorial cifar10-quickstart; expected figures: see the module's docstring."""
-    return Preset(
-        "cifar10-quickstart",
-        "CIFAR-10 quick start",
-        "conv 32, 64, 64 with two poolings; dense 64",
-        122_570,
-        _keras("cifar10", "small-cnn", epochs=10),
-        _ours("cifar10", "small-cnn-same", batch_norm=True, epochs=8, batch_size=128, lr=5e-3, flip=True, shift=2),
-        _WHY
-        | _MIRRORED
-        | _MOVED
-        | _NORMALISED
-        | {
-            "model.name": "padding keeps the borders of the pictures",
-            "recipe.epochs": "batch normalisation takes time, and makes do with fewer",
-        },
-    )
-
-
-def fashion_same_padding() -> Preset:
-    """T3. Run it with: eyesight tutorial fashion-same-padding; expected figures: see the module's docstring."""
-    return Preset(
-        "fashion-same-padding",
-        "Fashion-MNIST with same padding",
-        "conv 32, 64, 64 with two poolings and same padding; dense 64",
-        257_162,
-        _keras("fashion-mnist", "small-cnn-same", epochs=10),
-        _ours("fashion-mnist", "small-cnn-same", dropout=0.3, epochs=14, batch_size=128, lr=3e-3, flip=True, shift=1),
-        _WHY | _MIRRORED | _MOVED | _DROPPED | {"recipe.epochs": "more of them fit into the same time"},
-    )
-
-
-def lenet5_mnist() -> Preset:
-    """T4. Run it with: eyesight tutorial lenet5-mnist; expected figures: see the module's docstring."""
-    return Preset(
-        "lenet5-mnist",
-        "LeNet-5 on MNIST",
-        "conv 6, 16, each with pooling; dense 120, 84",
-        61_706,
-        _keras(
-            "mnist",
-            "lenet5",
-            seed=98,
-            updates=300,
-            batch_size=100,
-            sampling="replacement",
-            validate_every=5,
-            validation_sample=500,
+TUTORIALS = {
+    tutorial.name: tutorial
+    for tutorial in (
+        Tutorial(
+            "fashion-early-stopping",
+            "Fashion-MNIST with early stopping",
+            "conv 32, 64, 64, each with pooling; dense 512",
+            94_154,
+            _keras(_FASHION, "small-cnn-3pool", epochs=25, early_stopping={"monitor": "val_loss", "patience": 2}),
+            _ours(_FASHION, _SAME, epochs=5, batch_size=128, lr=3e-3, flip=True),
+            _WHY
+            | _MIRRORED
+            | {
+                "model.name": "padding keeps the borders, and two poolings instead of three keep more detail",
+                "recipe.epochs": "a fixed number, so that the learning rate can fall to zero by the end",
+                "recipe.early_stopping": "not needed with so few epochs; and it would have to look at other pictures",
+            },
         ),
-        _ours("mnist", "lenet5", seed=98, updates=300, batch_size=100, lr=1e-2),
-        _WHY
-        | {
-            "recipe.sampling": "no picture comes twice: 30,000 different ones in 300 updates",
-            "recipe.validate_every": "the time for it goes into training",
-            "recipe.validation_sample": "as there is no validation",
-        },
-    )
-
-
-def cifar10_dense() -> Preset:
-    """T5. Run it with: eyesight tutorial cifar10-dense; expected figures: see the module's docstring."""
-    return Preset(
-        "cifar10-dense",
-        "CIFAR-10 dense baseline",
-        "dense 1024, 512, 256, 128, 64 with tanh",
-        3_844_682,
-        _keras("cifar10", "mlp", validation=0, optimizer="keras-rmsprop", epochs=15, normalize="centered"),
-        _ours(
-            "cifar10",
-            "small-cnn-same",
-            dropout=0.1,
-            batch_norm=True,
-            epochs=14,
-            batch_size=128,
-            lr=5e-3,
-            flip=True,
-            shift=2,
+        Tutorial(
+            "cifar10-quickstart",
+            "CIFAR-10 quick start",
+            "conv 32, 64, 64 with two poolings; dense 64",
+            122_570,
+            _keras(_CIFAR, "small-cnn", epochs=10),
+            _ours(_CIFAR, _SAME, batch_norm=True, epochs=8, batch_size=128, lr=5e-3, flip=True, shift=2),
+            _WHY
+            | _MIRRORED
+            | _MOVED
+            | _NORMALISED
+            | {
+                "model.name": "padding keeps the borders of the pictures",
+                "recipe.epochs": "batch normalisation takes time, and makes do with fewer",
+            },
         ),
-        _WHY
-        | _MIRRORED
-        | _MOVED
-        | _DROPPED
-        | _NORMALISED
-        | {
-            "model.name": "a convolutional network: a twelfth of the parameters, and it looks for the same things "
-            "everywhere in the picture",
-            "recipe.epochs": "as many as fit into the same time",
-            "recipe.optimizer": "Adam, which works untuned with convolutional networks",
-        },
+        Tutorial(
+            "fashion-same-padding",
+            "Fashion-MNIST with same padding",
+            "conv 32, 64, 64 with two poolings and same padding; dense 64",
+            257_162,
+            _keras(_FASHION, _SAME, epochs=10),
+            _ours(_FASHION, _SAME, dropout=0.3, epochs=14, batch_size=128, lr=3e-3, flip=True, shift=1),
+            _WHY | _MIRRORED | _MOVED | _DROPPED | {"recipe.epochs": "more of them fit into the same time"},
+        ),
+        Tutorial(
+            "lenet5-mnist",
+            "LeNet-5 on MNIST",
+            "conv 6, 16, each with pooling; dense 120, 84",
+            61_706,
+            _keras(_MNIST, "lenet5", seed=98, updates=300, batch_size=100, sampling="replacement", validate_every=5,
+                   validation_sample=500),
+            _ours(_MNIST, "lenet5", seed=98, updates=300, batch_size=100, lr=1e-2),
+            _WHY
+            | {
+                "recipe.sampling": "no picture comes twice: 30,000 different ones in 300 updates",
+                "recipe.validate_every": "the time for it goes into training",
+                "recipe.validation_sample": "as there is no validation",
+            },
+        ),
+        Tutorial(
+            "cifar10-dense",
+            "CIFAR-10 dense baseline",
+            "dense 1024, 512, 256, 128, 64 with tanh",
+            3_844_682,
+            _keras(_CIFAR, "mlp", validation=0, optimizer="keras-rmsprop", epochs=15, normalize="centered"),
+            _ours(_CIFAR, _SAME, dropout=0.1, batch_norm=True, epochs=14, batch_size=128, lr=5e-3,
+                  flip=True, shift=2),
+            _WHY
+            | _MIRRORED
+            | _MOVED
+            | _DROPPED
+            | _NORMALISED
+            | {
+                "model.name": "a convolutional network: a twelfth of the parameters, and it looks for the same things "
+                "everywhere in the picture",
+                "recipe.epochs": "as many as fit into the same time",
+                "recipe.optimizer": "Adam, which works untuned with convolutional networks",
+            },
+        ),
     )
+}  # fmt: skip

@@ -1,11 +1,13 @@
 """What the accounts of all tutorials have in common: the steps, the options, the layers, the line of an epoch.
 
-In: a preset, a dataset, the configuration of the run. Out: an account, step by step. What is special to a tutorial is
-in the modules beside this one; it knows neither how a network is trained nor how it is judged.
+In: a tutorial, a dataset, the configuration of the run; then the events of a training, and what came of it. Out: an
+account, step by step. What is special to a tutorial is in the modules beside this one; it knows neither how a network
+is trained nor how it is judged.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,11 +23,13 @@ from ...evaluation.judge import Report
 from ...models import network_spec
 from ...models.summary import summarise
 from ...predictions import Predictions
+from ...report.document import count
+from ...training.events import EpochEnded, Event, Started
 from ...training.plan.recipe import Config
 from .account import Account
-from .programs import Preset
+from .programs import Tutorial
 
-Row = dict[str, Any]
+MetricsRow = dict[str, Any]  # a line of metrics.jsonl
 
 _OPTIMIZERS = {
     "keras-adam": "Adam as Keras has it (β₁ 0.9, β₂ 0.999, ε 1e-7): each weight moves by its own mean gradient, "
@@ -33,11 +37,15 @@ _OPTIMIZERS = {
     "keras-rmsprop": "RMSprop as Keras has it (ρ 0.9, ε 1e-7): each weight moves by its gradient, divided by how "
     "large that usually is",
 }
+_SAMPLING = {
+    "replacement": "each batch is drawn from all training pictures, so some come twice",
+    "shuffled": "each picture comes once in an epoch, in an order of its own each time",
+}
 _NORMALIZE = {"unit": "pixels / 255", "centered": "pixels / 255 − 0.5"}
 
 
 @dataclass(frozen=True)
-class Outcome:
+class FinishedRun:
     """What came of a run.
 
     Attributes:
@@ -47,39 +55,90 @@ class Outcome:
     """
 
     folder: Path
-    rows: Sequence[Row]
+    rows: Sequence[MetricsRow]
     report: Report
     predictions: Predictions
 
+    @property
+    def accuracy(self) -> float:
+        """Share of the test pictures that were classified right."""
+        return self.report.accuracy
 
-class Story:
+    @property
+    def seconds(self) -> float:
+        """What the training took."""
+        seconds: float = self.rows[-1]["seconds"]
+        return seconds
+
+
+class Part:
+    """Something that is opened, listens to a training, and is closed with what came of it.
+
+    Attributes:
+        finished: what came of it, once it is closed.
+        title: what the last table calls it.
+    """
+
+    title = ""
+
+    def __init__(self, config: Config, account: Account) -> None:
+        self.config, self.account = config, account
+        self.finished: FinishedRun | None = None
+
+    def open(self) -> None:
+        """Tell everything up to the first update."""
+
+    def listen(self, event: Event) -> None:
+        """Follow the training."""
+        if isinstance(event, EpochEnded):
+            self.account.show(self.line(event.row))
+
+    def close(self, finished: FinishedRun) -> None:
+        """Tell what came of it."""
+        self.finished = finished
+        self.account.show(f"run:  {finished.folder}", f"next: eyesight evaluate {finished.folder}", "")
+
+    def line(self, row: MetricsRow) -> str:
+        """Return the line of an epoch."""
+        epochs = self.config.recipe.epochs
+        number = f"Update {row['step']}" if epochs is None else f"Epoch {row['epoch']:>{len(str(epochs))}}/{epochs}"
+        text = f"{number}  train loss {row['loss']:.4f}  train accuracy {row['accuracy']:.4f}"
+        if "val_loss" in row:
+            text += f"  test loss {row['val_loss']:.4f}  test accuracy {row['val_accuracy']:.4f}"
+        return text
+
+
+class Story(Part, ABC):
     """The account of one tutorial: `pictures`, `network` and `training` before, `line` during, `results` after.
 
     Args:
-        preset: the tutorial.
+        tutorial: which one.
         data: its pictures, or some of them.
-        config: of the run; it differs from the preset's in length and seed at most.
+        config: of the run; it differs from the tutorial's in length and seed at most.
         account: where it is told.
 
     Raises:
         UsageError: data that is not the tutorial's.
     """
 
-    def __init__(self, preset: Preset, data: Dataset, config: Config, account: Account) -> None:
-        name = preset.config["data"]["name"]
+    def __init__(self, tutorial: Tutorial, data: Dataset, config: Config, account: Account) -> None:
+        super().__init__(config, account)
+        name = tutorial.config["data"]["name"]
         self.dataset = entry(name)
         found = "x".join(map(str, data.shape)), data.classes
         if data.test is None or found != (self.dataset.size, self.dataset.classes):
             raise UsageError(f"data: expected {name}, or a part of it with test pictures; received: {data!r}")
-        self.preset, self.data, self.config, self.account = preset, data, config, account
+        self.tutorial, self.data = tutorial, data
         self.test: Split = data.test
+        self.differences = self.find_differences()
+        self.title = f"this run{' (another length or data)' if self.differences else ''}"
 
-    def opening(self) -> None:
+    def open(self) -> None:
         """Tell everything up to the first update."""
         tell = self.account
-        tell.show(f"{self.preset.title}: {self.preset.layers}")
-        if notes := self.differences():
-            tell.show(f"note: {'; '.join(notes)}: the figures below are not the tutorial's")
+        tell.say(f"{self.tutorial.title}: {self.tutorial.layers}")
+        if self.differences:
+            tell.say(f"note: {'; '.join(self.differences)}: the figures below are not the tutorial's")
         tell.heading(f"The pictures: {self.dataset.title}")
         self.pictures()
         tell.heading("The network")
@@ -89,42 +148,50 @@ class Story:
         self.training()
         tell.table(("option", "value", "what it does"), self.options())
 
-    def closing(self, outcome: Outcome) -> None:
+    def listen(self, event: Event) -> None:
+        """Follow the training; its folder exists once it has started."""
+        if isinstance(event, Started):
+            self.account.save()
+        super().listen(event)
+
+    def close(self, finished: FinishedRun) -> None:
         """Tell what came of it."""
         self.account.heading("Results")
-        self.results(outcome)
+        self.results(finished)
+        self.account.save()
+        super().close(finished)
 
+    @abstractmethod
     def pictures(self) -> None:
         """Tell what is learned from."""
-        raise NotImplementedError
 
+    @abstractmethod
     def network(self) -> None:
         """Tell what the layers do; their table follows."""
-        raise NotImplementedError
 
+    @abstractmethod
     def training(self) -> None:
         """Tell how the weights are found; a table of all options follows."""
-        raise NotImplementedError
 
-    def results(self, outcome: Outcome) -> None:
+    @abstractmethod
+    def results(self, finished: FinishedRun) -> None:
         """Tell and draw what the network does with the test pictures."""
-        raise NotImplementedError
 
-    def differences(self) -> list[str]:
+    def find_differences(self) -> list[str]:
         """Return in which respects this run is not the tutorial's."""
         found = []
-        wanted, now = self.preset.configuration().recipe, self.config.recipe
+        wanted, now = self.tutorial.configuration().recipe, self.config.recipe
         for unit in ("epochs", "updates"):
             asked, usual = getattr(now, unit), getattr(wanted, unit)
             if asked is not None and asked != usual:
-                length = f"{usual} {unit}" if usual else f"{wanted.epochs} epochs"
-                found.append(f"{asked} {unit} in place of the tutorial's {length}")
-        for split, count in zip((self.data.train, self.test), self.dataset.counts, strict=True):
-            if len(split) != count:
-                found.append(f"{len(split):,} of {count:,} {split.name} pictures")
+                length = count(usual, unit[:-1]) if usual else count(wanted.epochs or 0, "epoch")
+                found.append(f"{count(asked, unit[:-1])} in place of the tutorial's {length}")
+        for split, whole in zip((self.data.train, self.test), self.dataset.counts, strict=True):
+            if len(split) != whole:
+                found.append(f"{len(split):,} of {whole:,} {split.name} pictures")
         return found
 
-    def samples(self, ids: Sequence[int], about: str, *, columns: int) -> None:
+    def show_samples(self, ids: Sequence[int], about: str, *, columns: int) -> None:
         """Draw training pictures with the names of their classes."""
         train = self.data.train
         names = [self.data.classes[k] for k in train.labels[ids]]
@@ -141,7 +208,7 @@ class Story:
         shape = split.store.shape
         return str((len(split), *(shape[:2] if shape[2] == 1 else shape)))
 
-    def divided(self) -> None:
+    def explain_division(self) -> None:
         """Tell why pixels are divided by 255, and print what that makes of them."""
         low, high = pixel_range(self.data.train)
         self.account.say(
@@ -167,52 +234,28 @@ class Story:
     def options(self) -> list[tuple[str, str, str]]:
         """Return (option, value, what it does) of everything that the training is told."""
         recipe = self.config.recipe
+        most = "at most " if recipe.early_stopping else ""
+        start = "random numbers, smaller where more connections meet; biases start at 0"
         rows = [
             ("normalize", recipe.normalize, _NORMALIZE[recipe.normalize]),
-            (
-                "first weights",
-                "Glorot uniform",
-                "random numbers, smaller where more connections meet; biases start at 0",
-            ),
+            ("first weights", "Glorot uniform", start),
             ("loss", "cross-entropy", "−log of the probability that the right class was given; lower is better"),
             ("optimizer", recipe.optimizer, _OPTIMIZERS[recipe.optimizer]),
             ("lr", f"{recipe.lr:g}", "learning rate: how far one update moves the weights; the same throughout"),
             ("batch_size", str(recipe.batch_size), "training pictures for one update of the weights"),
-            self._length(),
-            (
-                ("sampling", "replacement", "each batch is drawn from all training pictures, so some come twice")
-                if recipe.sampling == "replacement"
-                else ("sampling", "shuffled", "each picture comes once in an epoch, in an order of its own each time")
-            ),
+            ("updates", str(recipe.updates), "how often the weights are changed")
+            if recipe.updates
+            else ("epochs", str(recipe.epochs), f"{most}so many times through all training pictures"),
+            ("sampling", recipe.sampling, _SAMPLING[recipe.sampling]),
         ]
         if stopping := recipe.early_stopping:
-            what = f"stop after {stopping.patience} epochs in a row without a lower loss on the test pictures"
+            what = f"stop after {count(stopping.patience, 'epoch')} in a row without a lower loss on the test pictures"
             rows.append(("early_stopping", f"{stopping.monitor}, patience {stopping.patience}", what))
         return [
             *rows,
             ("keep", "last", "the weights after the last update become the model, though earlier ones may be better"),
             ("seed", str(self.config.seed), "of the first weights and of the order; the same seed repeats the run"),
         ]
-
-    def _length(self) -> tuple[str, str, str]:
-        recipe = self.config.recipe
-        if recipe.updates:
-            return "updates", str(recipe.updates), "how often the weights are changed"
-        most = "at most so many times" if recipe.early_stopping else "so many times"
-        return "epochs", str(recipe.epochs), f"{most} through all training pictures"
-
-    def line(self, row: Row) -> str:
-        """Return the line of an epoch."""
-        text = f"{self._counter(row)}  train loss {row['loss']:.4f}  train accuracy {row['accuracy']:.4f}"
-        if "val_loss" in row:
-            text += f"  test loss {row['val_loss']:.4f}  test accuracy {row['val_accuracy']:.4f}"
-        return text
-
-    def _counter(self, row: Row) -> str:
-        epochs = self.config.recipe.epochs
-        if epochs is None:
-            return f"Update {row['step']}"
-        return f"Epoch {row['epoch']:>{len(str(epochs))}}/{epochs}"
 
     def test_is_validation(self) -> None:
         """Say that the test set is looked at in every epoch, and what that means."""
@@ -224,16 +267,15 @@ class Story:
             "pictures out of the training set, chooses on those, and looks at the test set once."
         )
 
-    def curves(self, outcome: Outcome) -> None:
+    def curves(self, finished: FinishedRun) -> None:
         """Draw accuracy and loss over the epochs."""
         about = "accuracy and loss after each epoch, on training and test pictures"
-        self.account.figure("curves", curves(outcome.rows, validation="test"), about)
+        self.account.figure("curves", curves(finished.rows, validation="test"), about)
 
     def confusion(self, report: Report) -> None:
         """Draw the confusion matrix, and name the pair of classes that is confused most."""
-        self.account.figure(
-            "confusion", confusion(report), "a row for each class: what its test pictures were taken for"
-        )
+        about = "a row for each class: what its test pictures were taken for"
+        self.account.figure("confusion", confusion(report), about)
         names, matrix = [row.label for row in report.per_class], np.array(report.confusion_matrix)
         pairs = matrix + matrix.T
         np.fill_diagonal(pairs, 0)
@@ -243,22 +285,18 @@ class Story:
             f"and {matrix[j, i]} the other way round, of {matrix[i].sum():,} and {matrix[j].sum():,}."
         )
 
-    def overfitting(self, outcome: Outcome) -> None:
+    def overfitting(self, finished: FinishedRun) -> None:
         """Say how much better the network is on pictures that it has learned from."""
-        last = outcome.rows[-1]
-        gap = last["accuracy"] - outcome.report.accuracy
+        last = finished.rows[-1]
+        gap = last["accuracy"] - finished.report.accuracy
         self.account.say(
             f"In the last epoch {last['accuracy']:.1%} of the training pictures were classified right, and "
-            f"{outcome.report.accuracy:.1%} of the test pictures are: a gap of {100 * gap:.1f} percentage points."
-            + (
-                " It is overfitting: the network knows its training pictures better than what they show."
-                if gap > 0.02
-                else ""
-            )
+            f"{finished.report.accuracy:.1%} of the test pictures are: a gap of {100 * gap:.1f} percentage points."
+            + (" It is overfitting: the network knows its training pictures better than what they show." * (gap > 0.02))
         )
 
 
 def pixel_range(split: Split) -> tuple[int, int]:
     """Return the smallest and the largest value of all pixels."""
-    parts = [(int(batch.min()), int(batch.max())) for batch in split.batches(8192)]
+    parts = [(int(batch.min()), int(batch.max())) for batch in split.batches(memory=8 << 20)]
     return min(low for low, _ in parts), max(high for _, high in parts)

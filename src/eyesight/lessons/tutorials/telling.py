@@ -1,41 +1,40 @@
-"""A tutorial told while it runs: the one thing that starts an account, listens to the training, and ends it.
+"""A tutorial told while it runs: its own part, then ours, then both side by side.
 
-In: a preset, a dataset, a folder; then the events of a training, and its outcome. Out: the account on stdout, figures
-in `tutorial/` of the run's folder. It does not train: `eyesight.tutorial` does, and hands over what comes of it.
+In: a tutorial, a dataset, a folder; then the events of the trainings, and what came of them. Out: the account on
+stdout, figures in `tutorial/` of the run's folder. It does not train: `eyesight.tutorial` does, and hands over what
+comes of it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from ...data.dataset import Dataset
-from ...registry import Registry
+from ...report.document import count
 from ...run import RunFolder
-from ...training.events import EpochEnded, Event, Started
+from ...training.plan import entries
 from ...training.plan.recipe import Config
 from .account import Account
-from .programs import Preset
-from .story import Outcome, Story
-from .table import TABLE_COLUMNS, Measurement, conclusion, result_rows
+from .cifar import Dense, QuickStart
+from .fashion import EarlyStopping, SamePadding
+from .lenet import LeNet5
+from .programs import Tutorial
+from .story import FinishedRun, Part, Story
 
-STORIES = Registry(
-    "tutorial",
-    {
-        "fashion-early-stopping": "eyesight.lessons.tutorials.fashion:EarlyStopping",
-        "cifar10-quickstart": "eyesight.lessons.tutorials.cifar:QuickStart",
-        "fashion-same-padding": "eyesight.lessons.tutorials.fashion:SamePadding",
-        "lenet5-mnist": "eyesight.lessons.tutorials.lenet:LeNet5",
-        "cifar10-dense": "eyesight.lessons.tutorials.cifar:Dense",
-    },
-)
+STORIES: dict[str, type[Story]] = {
+    "fashion-early-stopping": EarlyStopping,
+    "cifar10-quickstart": QuickStart,
+    "fashion-same-padding": SamePadding,
+    "lenet5-mnist": LeNet5,
+    "cifar10-dense": Dense,
+}
 
 
 class Telling:
     """The account of one tutorial, and of our configuration after it.
 
     Args:
-        preset: the tutorial.
+        tutorial: which one.
         data: its pictures.
         configs: of the tutorial's run, and of ours.
         run: where the first will lie; it need not exist yet.
@@ -44,19 +43,29 @@ class Telling:
         parts: the tutorial's own part, and ours; each is opened, listens to a training, and is closed.
     """
 
-    def __init__(self, preset: Preset, data: Dataset, configs: Sequence[Config], run: RunFolder) -> None:
-        self.preset = preset
+    def __init__(self, tutorial: Tutorial, data: Dataset, configs: Sequence[Config], run: RunFolder) -> None:
+        self.tutorial = tutorial
         self.account = Account(run.tutorial_folder)
-        story: Story = STORIES.load(preset.name)(preset, data, configs[0], self.account)
-        self.parts: tuple[Tutorial | Ours, ...] = (Tutorial(story), Ours(preset, configs, self.account))
+        story = STORIES[tutorial.name](tutorial, data, configs[0], self.account)
+        self.parts: tuple[Part, ...] = (story, Ours(tutorial, configs, self.account))
 
     def table(self) -> None:
         """Print what the tutorial says, what Keras reached, and what was reached now."""
-        tell, measured = self.account, [part.measured for part in self.parts if part.measured]
+        tell, known = self.account, self.tutorial.measured
+        runs = [(part, part.finished) for part in self.parts if part.finished]
         tell.heading("Side by side, on the test set")
-        tell.table(TABLE_COLUMNS, result_rows(self.preset, measured), numbers=("time",))
-        if len(measured) == 2:
-            tell.say(conclusion(*measured))
+        keras = ("", "not measured")
+        if known.keras:
+            spread = f"{known.keras.mean:.3f} ± {known.keras.deviation:.3f} (n = {known.keras.n})"
+            keras = (f"{known.keras.seconds_median:.0f} s", spread)
+        rows = [
+            ("the tutorial says", "", "", known.published),
+            ("Keras here", "", *keras),
+            *((part.title, _length(part, run), f"{run.seconds:.1f} s", f"{run.accuracy:.4f}") for part, run in runs),
+        ]
+        tell.table(("", "length", "time", "test accuracy"), rows, numbers=("time",))
+        if len(runs) == 2:
+            tell.say(compare(*((run.accuracy, run.seconds) for _, run in runs)))
         tell.say(
             "Keras here: the tutorial's own program, run earlier (eyesight tutorial says where), mean ± standard "
             "deviation of n runs, median time. Times compare only where they were measured one after the other, on one "
@@ -64,87 +73,50 @@ class Telling:
         )
 
 
-class Tutorial:
-    """The part that is the tutorial's."""
-
-    def __init__(self, story: Story) -> None:
-        self.story, self.account = story, story.account
-        self.measured: Measurement | None = None
-
-    def open(self) -> None:
-        """Tell everything up to the first update."""
-        self.story.opening()
-
-    def listen(self, event: Event) -> None:
-        """Follow the training."""
-        if isinstance(event, Started):
-            self.account.save()  # the run's folder exists now
-        elif isinstance(event, EpochEnded):
-            self.account.show(self.story.line(event.row))
-
-    def close(self, outcome: Outcome) -> None:
-        """Tell what came of it."""
-        other = " (another length or other data)" if self.story.differences() else ""
-        self.measured = measurement(f"this run{other}", self.story.config, outcome)
-        self.story.closing(outcome)
-        self.account.save()
-        self.account.show(f"run:  {outcome.folder}", f"next: eyesight evaluate {outcome.folder}", "")
+def _length(part: Part, run: FinishedRun) -> str:
+    unit, key = ("epoch", "epoch") if part.config.recipe.epochs else ("update", "step")
+    return count(run.rows[-1][key], unit)
 
 
-class Ours:
+class Ours(Part):
     """The part that is our configuration's, on the same data."""
 
-    def __init__(self, preset: Preset, configs: Sequence[Config], account: Account) -> None:
-        self.preset, self.account = preset, account
-        self.tutorial, self.config = configs
-        self.measured: Measurement | None = None
+    title = "ours"
+
+    def __init__(self, tutorial: Tutorial, configs: Sequence[Config], account: Account) -> None:
+        super().__init__(configs[1], account)
+        self.tutorial, self.theirs = tutorial, configs[0]
 
     def open(self) -> None:
         """Tell what is done differently."""
         self.account.heading("Ours: the same data, no more time")
-        changes = differences(self.tutorial.model_dump(), self.config.model_dump())
-        rows = [(key, *map(written, pair), self.preset.why.get(key, "")) for key, pair in changes.items()]
+        changes = entries.compare(self.theirs.model_dump(), self.config.model_dump())
+        rows = [(key, *map(_write_setting, pair), self.tutorial.why.get(key, "")) for key, pair in changes.items()]
         self.account.table(("setting", "tutorial", "ours", "why"), rows)
 
-    def listen(self, event: Event) -> None:
-        """Follow the training."""
-        if isinstance(event, EpochEnded):
-            row = event.row
-            count = f"Epoch {row['epoch']}" if self.config.recipe.epochs else f"Update {row['step']}"
-            self.account.show(f"{count}  train loss {row['loss']:.4f}  train accuracy {row['accuracy']:.4f}")
-
-    def close(self, outcome: Outcome) -> None:
+    def close(self, finished: FinishedRun) -> None:
         """Tell what came of it."""
-        self.measured = measurement("ours", self.config, outcome)
-        self.account.show(f"Test accuracy: {outcome.report.accuracy:.4f}", "")
-        self.account.show(f"run:  {outcome.folder}", f"next: eyesight evaluate {outcome.folder}", "")
+        self.account.show(f"Test accuracy: {finished.accuracy:.4f}", "")
+        super().close(finished)
 
 
-def measurement(name: str, config: Config, outcome: Outcome) -> Measurement:
-    """Return what the last table says of a run."""
-    last = outcome.rows[-1]
-    length = f"{last['epoch']} epochs" if config.recipe.epochs else f"{last['step']:,} updates"
-    return Measurement(name, outcome.report.accuracy, length, last["seconds"])
+def compare(tutorial: tuple[float, float], ours: tuple[float, float]) -> str:
+    """Say how much better ours is, and in what part of the time.
 
+    Args:
+        tutorial, ours: test accuracy and seconds.
 
-def differences(one: Mapping[str, Any], other: Mapping[str, Any], prefix: str = "") -> dict[str, tuple[Any, Any]]:
-    """Return the entries that differ, by dotted key.
-
-    >>> differences({"recipe": {"lr": 1, "epochs": 2}}, {"recipe": {"lr": 3, "epochs": 2}})
-    {'recipe.lr': (1, 3)}
+    >>> compare((0.68, 100), (0.75, 80))
+    'Ours: 0.7500 against 0.6800, 7.0 percentage points more, in 0.80 of the time.'
     """
-    found: dict[str, tuple[Any, Any]] = {}
-    for key, value in one.items():
-        name, second = prefix + key, other[key]
-        if isinstance(value, Mapping) and isinstance(second, Mapping):
-            found |= differences(value, second, f"{name}.")
-        elif value != second:
-            found[name] = (value, second)
-    return found
+    gain = 100 * (ours[0] - tutorial[0])
+    return (
+        f"Ours: {ours[0]:.4f} against {tutorial[0]:.4f}, {abs(gain):.1f} percentage points "
+        f"{'more' if gain >= 0 else 'less'}, in {ours[1] / tutorial[1]:.2f} of the time."
+    )
 
 
-def written(value: object) -> str:
-    """Return a setting as it is written in a table."""
+def _write_setting(value: object) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{key} {item}" for key, item in value.items())
     return "–" if value is None else f"{value:g}" if isinstance(value, float) else str(value)

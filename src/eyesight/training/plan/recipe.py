@@ -6,11 +6,22 @@ name. It knows which names exist, not what they do.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_serializer,
+    field_validator,
+    model_validator,
+)
 
+from ...data.open import DataConfig
 from ...errors import UsageError, nearest_name
 from ...models import NETWORKS
 from ...pictures.views import Views
@@ -22,6 +33,7 @@ from ..optim.schedules import SCHEDULES
 # Each is the common choice for small networks at batch sizes of 32 to 128.
 DEFAULT_LR = {"sgd": 0.05, "muon": 0.2}
 _OTHER_LR = 1e-3
+_NAMES = {"optimizer": OPTIMIZERS, "schedule": SCHEDULES, "averaging": AVERAGES}
 LENGTHS = ("epochs", "updates", "budget")  # a recipe has one of these
 
 
@@ -30,19 +42,6 @@ _Share = Annotated[float, Field(gt=0, lt=1)]
 
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class DataConfig(_Part):
-    """Which data, and how it is split."""
-
-    name: str = "digits"
-    kind: Literal["catalog", "arrays"] = "catalog"
-    # a tenth is enough to choose between epochs (±1.3 % at 5,000 pictures) and leaves nearly all to learn from
-    validation: Annotated[float, Field(ge=0, le=0.5)] | Literal["test"] = 0.1
-    split_seed: Annotated[int, Field(ge=0)] = (
-        0  # apart from the run's seed, so that runs are compared on the same split
-    )
-    sample: Annotated[int, Field(ge=1)] | None = None  # so many of the training pictures, validation and all; else all
 
 
 class ModelConfig(_Part):
@@ -59,10 +58,12 @@ class ModelConfig(_Part):
     @model_validator(mode="after")
     def _known(self) -> ModelConfig:
         if self.kind == "registry" and self.name != "auto":
-            NETWORKS.check(self.name)
+            NETWORKS.check(self.name, field="model.name")
         if self.kind == "module" and (self.dropout or self.batch_norm or self.dense is not None):
-            raise ValueError(
-                "model.dense, model.dropout, model.batch_norm: only for registered networks; put them into your module"
+            raise UsageError(
+                "dense layers, dropout and batch normalisation are only for registered networks; "
+                "put them into your module",
+                field="model",
             )
         return self
 
@@ -72,7 +73,7 @@ class ModelConfig(_Part):
         if isinstance(value, int) and not isinstance(value, bool):
             return (value,)
         if not isinstance(value, list | tuple | None):
-            raise ValueError(f"model.dense: expected widths such as 128 or [128, 64]; received: {value!r}")
+            raise UsageError(f"expected widths such as 128 or [128, 64]; received: {value!r}", field="model.dense")
         return value
 
 
@@ -137,31 +138,26 @@ class Recipe(_Part):
         others = any(values.get(length) is not None for length in LENGTHS)
         return values | {"epochs": None} if others else values
 
-    @field_validator("optimizer")
+    @field_validator(*_NAMES)
     @classmethod
-    def _known_optimizer(cls, name: str) -> str:
-        return OPTIMIZERS.check(name)
-
-    @field_validator("schedule")
-    @classmethod
-    def _known_schedule(cls, name: str) -> str:
-        return SCHEDULES.check(name)
-
-    @field_validator("averaging")
-    @classmethod
-    def _known_averaging(cls, name: str) -> str:
-        return AVERAGES.check(name)
+    def _known(cls, name: str, entry: ValidationInfo) -> str:
+        return _NAMES[entry.field_name or ""].check(name, field=f"recipe.{entry.field_name}")
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Recipe:
         given = {length: getattr(self, length) for length in LENGTHS if getattr(self, length) is not None}
         if len(given) != 1:
             received = ", ".join(f"{length} {value:g}" for length, value in given.items()) or "none of them"
-            raise ValueError(f"recipe.epochs: expected one of epochs, updates and budget; received: {received}")
+            raise UsageError(f"expected one of epochs, updates and budget; received: {received}", field="recipe.epochs")
         until = [end for end, _ in self.resolution]
         if until != sorted(set(until)):
-            raise ValueError(f"recipe.resolution: expected progress that rises; received: {until}")
+            raise UsageError(f"expected progress that rises; received: {until}", field="recipe.resolution")
         return self
+
+
+Threads = int | Literal["auto"] | tuple[tuple[int, int], ...]
+
+_MOST_THREADS = 1024
 
 
 class Machine(_Part):
@@ -169,8 +165,31 @@ class Machine(_Part):
 
     device: str = "auto"
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    threads: Annotated[int, Field(ge=1, le=1024)] | None = None
+    threads: Threads = "auto"  # a number; or as another run chose them: (update from 0, number) of every change
     deterministic: bool = False  # on a GPU: slower kernels whose results repeat bit for bit; a CPU's always do
+
+    @field_validator("threads", mode="plain")
+    @classmethod
+    def _known_threads(cls, value: object) -> Threads:
+        if value in (None, "auto"):  # earlier files say null
+            return "auto"
+        if isinstance(value, str) and value.isdecimal():
+            value = int(value)
+        if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= _MOST_THREADS:
+            return value
+        if isinstance(value, list | tuple) and value:
+            with contextlib.suppress(TypeError, ValueError):
+                changes = tuple((int(step), int(count)) for step, count in value)
+                steps = [step for step, _ in changes]
+                rising = steps[0] == 0 and steps == sorted(set(steps))
+                if rising and all(1 <= count <= _MOST_THREADS for _, count in changes):
+                    return changes
+        expected = f"expected auto, or a number from 1 to {_MOST_THREADS}"
+        raise UsageError(f"{expected}; received: {value!r}", field="machine.threads")
+
+    @field_serializer("threads")
+    def _plain_threads(self, value: Threads) -> int | str | list[list[int]]:
+        return [list(change) for change in value] if isinstance(value, tuple) else value
 
 
 class Config(_Part):
@@ -193,53 +212,33 @@ def parse_config(values: Mapping[str, Any], source: str = "") -> Config:
         source: the file they came from, for messages.
 
     Raises:
-        UsageError: naming the field, what was expected, and what was received.
+        UsageError: with the field, what was expected, and what was received.
     """
     try:
         return Config.model_validate(dict(values))
-    except ValidationError as error:
-        raise UsageError((f"{source}: " if source else "") + _first_problem(error)) from None
+    except (ValidationError, UsageError) as error:
+        problem = error if isinstance(error, UsageError) else _first_problem(error)
+        raise UsageError(f"{source}: {problem}") if source else problem from None
 
 
-def _first_problem(error: ValidationError) -> str:
+def _first_problem(error: ValidationError) -> UsageError:
     problem = error.errors()[0]
     path = [str(part) for part in problem["loc"]]
     if path[:2] == ["data", "validation"]:  # of two types; pydantic names the one that it tried
-        return f'data.validation: expected a share from 0 to 0.5, or "test"; received: {problem["input"]!r}'
-    field = ".".join(path)
-    if problem["type"] == "extra_forbidden":
-        return f"unknown key {field!r}" + _suggestion(path)
-    if problem["type"] == "value_error":
-        return problem["msg"].removeprefix("Value error, ")  # ours, and complete
-    expected = "should be a mapping" if problem["type"] == "model_type" else problem["msg"].removeprefix("Input ")
-    return f"{field}: {expected}; received: {problem['input']!r}"
+        path, expected = path[:2], 'expected a share from 0 to 0.5, or "test"'
+    elif problem["type"] == "extra_forbidden":
+        return UsageError("unknown key" + _suggestion(path), field=".".join(path))
+    else:
+        expected = "should be a mapping" if problem["type"] == "model_type" else problem["msg"].removeprefix("Input ")
+    return UsageError(f"{expected}; received: {problem['input']!r}", field=".".join(path))
 
 
 def _suggestion(path: list[str]) -> str:
-    """Return the nearest known key beside the unknown one at `path`."""
+    """Return the nearest known key in place of the unknown one at the end of `path`."""
     part: type[BaseModel] = Config
     for name in path[:-1]:
         annotation = part.model_fields[name].annotation
         options = [annotation, *getattr(annotation, "__args__", ())]
         part = next(o for o in options if isinstance(o, type) and issubclass(o, BaseModel))
     nearest = nearest_name(path[-1], part.model_fields)
-    prefix = "".join(f"{name}." for name in path[:-1])
-    return f"; did you mean {prefix + nearest!r}?" if nearest else f"; known: {', '.join(part.model_fields)}"
-
-
-def set_values(values: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return nested `values` with dotted keys replaced.
-
-    >>> set_values({"recipe": {"epochs": 10}}, {"recipe.epochs": 3})
-    {'recipe': {'epochs': 3}}
-    """
-    result = {key: dict(value) if isinstance(value, Mapping) else value for key, value in values.items()}
-    for key, value in settings.items():
-        place = result
-        *path, last = key.split(".")
-        for part in path:
-            inner = place.get(part)
-            place[part] = dict(inner) if isinstance(inner, Mapping) else {}
-            place = place[part]
-        place[last] = value
-    return result
+    return f"; did you mean {nearest!r}?" if nearest else f"; known: {', '.join(part.model_fields)}"

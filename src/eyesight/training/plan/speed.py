@@ -16,13 +16,14 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 
-from ...device import Precision, input_dtype, synchronise
+from ...device import Precision, input_dtype, synchronise, threads
 
 _PICTURES, _CHANNELS, _OUT, _SIDE = 32, 64, 256, 15  # of the kind that the larger networks here are made of
 _FLOPS = 3 * 2 * _PICTURES * _OUT * _CHANNELS * 9 * _SIDE**2  # forward, and twice as much backward
 _POOLED = 2 * _SIDE  # before pooling
 _NUMBERS = _PICTURES * _CHANNELS * (_POOLED**2 + 2 * _SIDE**2)  # into pooling, batch norm and activation
 _MOST = 9  # measurements
+UNDISTURBED = 0.75  # `Speed.share`: alone it was 0.9 and more, beside one other busy program 0.7 and less
 _TELLING = 0.02  # seconds: in less, a thread that wakes up late looks like another program
 
 
@@ -54,6 +55,20 @@ def machine_speed(device: torch.device, precision: Precision, *, seconds: float)
     convolutions = convolution_rate(device, precision, seconds=seconds / 2)
     elementwise = elementwise_rate(device, precision, seconds / 2)
     return Speed(convolutions.per_second, elementwise.per_second, min(convolutions.share, elementwise.share))
+
+
+def fastest_speed(device: torch.device, precision: Precision, *, seconds: float) -> Speed:
+    """Measure with one CPU thread and with all, and return what a training that chooses its threads can count on.
+
+    The fastest of some measurements hides how long threads wait for each other where other programs run. So all
+    threads only count where they had the processor to themselves.
+    """
+    if device.type != "cpu" or torch.get_num_threads() == 1:
+        return machine_speed(device, precision, seconds=seconds)
+    several = machine_speed(device, precision, seconds=seconds / 2)
+    with threads(1):
+        one = machine_speed(device, precision, seconds=seconds / 2)
+    return several if several.share >= UNDISTURBED and several.convolutions > one.convolutions else one
 
 
 def convolution_rate(device: torch.device, precision: Precision, *, seconds: float) -> Rate:

@@ -11,10 +11,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..evaluation.figures import BLUE, ORANGE
-from ..report.document import Bars, Block, Card, Curve, Grid, Lesson, Line, Only, Sign, Table, Words, typographic
+from .document import Bars, Block, Card, Curve, Grid, Lesson, Line, Only, Sign, Table, Words, typographic
+from .drawing import BLUE, ORANGE, text_width, wrap
 from .sheet_grid import draw_cells, draw_pixels, grid_size
-from .sheet_text import text_width, wrap
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -5,14 +5,12 @@ In: a `Grid` and the place of its top left corner, in inches. Out: drawn cells. 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
-from ..evaluation.figures import BLUE, ORANGE
-from ..report.document import Floats, Grid, cells, typographic
-from .sheet_text import text_width
+from .document import Floats, Grid, cells, typographic
+from .drawing import BLUE, ORANGE, text_width
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -79,14 +77,10 @@ def _draw_fields(axes: Axes, grid: Grid, colors: list[list[Color]], x: float, y:
     places = [(i, j) for i in range(height) for j in range(width)]
     fills = [color for row in colors for color in row]
     around = [square(*place) for place in places if grid.padding_cell(*place)]
-    edge, thin = "#b8c0cc", 0.8
-    fields = [
-        PolyCollection([square(*p) for p in places], facecolors=fills, edgecolors=edge, linewidths=thin, zorder=1)
-    ]
+    thin: dict[str, Any] = {"edgecolors": "#b8c0cc", "linewidths": 0.8, "zorder": 1}
+    fields = [PolyCollection([square(*p) for p in places], facecolors=fills, **thin)]
     if around:
-        fields.append(
-            PolyCollection(around, facecolors="none", edgecolors=edge, linewidths=thin, hatch="////", zorder=1)
-        )
+        fields.append(PolyCollection(around, facecolors="none", hatch="////", **thin))
     frames = [(square(0, 0, height, width), "#1b1f24", 1.4), *((square(i, j), ORANGE, 2.6) for i, j in grid.marked)]
     frames += [(square(*grid.window), _frame_color(grid), 3.4)] if grid.window else []
     for corners, color, thick in frames:
@@ -102,7 +96,7 @@ def _font_size(written: list[list[str]], side: float) -> float:
 
 
 def _cell_colors(grid: Grid) -> list[list[Color]]:
-    shaded = _shaded(grid)
+    shaded = _shade(grid)
     height, width = grid.values.shape[:2]
 
     def color(i: int, j: int) -> Color:
@@ -127,8 +121,10 @@ def _dark(color: Color) -> bool:
     return 0.299 * color[0] + 0.587 * color[1] + 0.114 * color[2] < 0.5
 
 
-def _shaded(grid: Grid) -> Floats:
+def _shade(grid: Grid) -> Floats:
     """Return a colour (H, W, 3), 0 to 1, for every cell."""
+    from matplotlib.colors import to_rgb
+
     values = np.nan_to_num(grid.values)
     if grid.shade == "color":
         return np.clip(values / 255, 0, 1)
@@ -142,13 +138,9 @@ def _shaded(grid: Grid) -> Floats:
         colors[..., _CHANNELS[grid.shade]] = np.clip(values / 255, 0, 1)
     elif grid.shade == "signed":
         strength = np.abs(values) / (np.abs(values).max() or 1.0) * (0.45 if grid.numbers else 1.0)
-        ends = np.where((values > 0)[..., None], _rgb(ORANGE), _rgb(BLUE))
+        ends = np.where((values > 0)[..., None], to_rgb(ORANGE), to_rgb(BLUE))
         colors += strength[..., None] * (ends - 1)
     return colors
-
-
-def _rgb(color: str) -> npt.NDArray[np.float64]:
-    return np.array([int(color[k : k + 2], 16) / 255 for k in (1, 3, 5)])
 
 
 def draw_pixels(axes: Axes, grid: Grid, x: float, y: float, scale: float) -> None:
@@ -156,7 +148,7 @@ def draw_pixels(axes: Axes, grid: Grid, x: float, y: float, scale: float) -> Non
     from matplotlib.patches import Rectangle
 
     width, height = grid_size(grid, scale)
-    axes.imshow(_shaded(grid), extent=(x, x + width, y + height, y), interpolation="nearest", zorder=1)
+    axes.imshow(_shade(grid), extent=(x, x + width, y + height, y), interpolation="nearest", zorder=1)
     axes.add_patch(Rectangle((x, y), width, height, fill=False, ec="#1b1f24", lw=1, zorder=3))
     if grid.window:
         rows, columns = grid.values.shape[:2]

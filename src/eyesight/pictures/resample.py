@@ -1,0 +1,93 @@
+"""From any size to the size asked for: a shrunk picture is the mean over areas, a grown one is interpolated.
+
+In: a decoded Pillow image (`L` or `RGB`). Out: uint8 pixels. It knows nothing of files or networks.
+
+Letters: H new height, W new width, L length of a line of pixels, T most pixels that a new one stands for.
+
+Each pixel of a shrunk picture is the mean of the area it stands for, in which pixels on the border count by their
+share. So a picture that was enlarged by a whole number comes back exactly, and fine patterns turn grey rather than
+into patterns that are not there. Pillow's filters do one or the other: `BOX` leaves pixels on the border in or out as a
+whole, which makes new patterns wherever the factor is not whole; the smoother ones mix neighbours, and an enlarged
+picture comes back blurred.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+Box = tuple[float, float, float, float]  # left, top, right, bottom, in pixels
+
+_STRIP = 1 << 20  # pixels averaged at a time
+
+
+def cover(picture: Image.Image, width: int, height: int) -> npt.NDArray[np.uint8]:
+    """Return the middle of the picture, scaled until it covers the size: uint8 (H, W) or (H, W, 3)."""
+    box = _middle(picture.width, picture.height, width, height)
+    if box[2] - box[0] >= width:
+        return _area_means(picture, width, height, box)
+    return np.asarray(picture.resize((width, height), Image.Resampling.BILINEAR, box))
+
+
+def whole_factor(picture: Image.Image, width: int, height: int) -> int | None:
+    """Return by which whole number the picture is shrunk to cover the size; None where the factor is not whole."""
+    wide = picture.width * height >= picture.height * width
+    factor, rest = divmod(picture.height, height) if wide else divmod(picture.width, width)
+    return factor if factor and not rest else None
+
+
+def _middle(across: int, down: int, width: int, height: int) -> Box:
+    """Return the part of a picture of `across` x `down` pixels to be kept.
+
+    What is left out before it is a whole number of new pixels, so that a picture enlarged by a whole number is cut
+    between its pixels; it may lie half a new pixel off the middle.
+    """
+    if across * height >= down * width:
+        left = (across * height - down * width) // (2 * down) * down / height
+        return left, 0, min(left + width * down / height, across), down
+    top = (down * width - across * height) // (2 * across) * across / width
+    return 0, top, across, min(top + height * across / width, down)
+
+
+def _area_means(picture: Image.Image, width: int, height: int, box: Box) -> npt.NDArray[np.uint8]:
+    """Return the means over `height` x `width` equal parts of a box, computed in strips of rows."""
+    columns, column_shares = _shares(width, box[0], box[2], picture.width)
+    rows, row_shares = _shares(height, box[1], box[3], picture.height)
+    bands = len(picture.getbands())
+    means = np.empty((height, width, bands), np.uint8)
+    step = max(1, _STRIP // (picture.width * len(rows)))
+    for top in range(0, height, step):
+        part = slice(top, top + step)
+        first, last = int(rows[0, part][0]), int(rows[-1, part][-1])
+        strip = np.asarray(picture.crop((0, first, picture.width, last + 1)))
+        down = _weighted(strip.reshape(len(strip), -1), rows[:, part] - first, row_shares[:, part])
+        turned = down.reshape(-1, picture.width, bands).swapaxes(0, 1)
+        across = _weighted(turned.reshape(picture.width, -1), columns, column_shares)
+        means[part] = (across + 0.5).reshape(width, -1, bands).swapaxes(0, 1)  # cut to the nearest whole number
+    return means[..., 0] if bands == 1 else means
+
+
+def _shares(count: int, start: float, stop: float, length: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float32]]:
+    """Cut `start` to `stop` into `count` equal parts of a line of `length` pixels.
+
+    Returns:
+        (T, count) pixels that each part touches, and their shares in it, which sum to 1. T is the most of any part.
+    """
+    edges = np.linspace(start, stop, count + 1)
+    lower, upper = edges[:-1], edges[1:]
+    first = np.floor(lower)
+    touched = int((np.ceil(upper) - first).max())
+    pixels = first + np.arange(touched)[:, None]
+    shares = np.clip(np.minimum(pixels + 1, upper) - np.maximum(pixels, lower), 0, None) / (upper - lower)
+    return np.minimum(pixels, length - 1).astype(np.intp), shares.astype(np.float32)
+
+
+def _weighted(
+    lines: npt.NDArray[np.number], picks: npt.NDArray[np.intp], shares: npt.NDArray[np.float32]
+) -> npt.NDArray[np.float32]:
+    """Return (count, M): sums of lines (L, M) picked by their numbers (T, count), each times its share."""
+    total = np.zeros((picks.shape[1], lines.shape[1]), np.float32)
+    for pick, share in zip(picks, shares, strict=True):
+        total += lines[pick] * share[:, None]
+    return total

@@ -1,0 +1,192 @@
+"""The one entrance of a configuration: what was asked for, and what the data, the time and the machine add to it.
+
+In: the entries of a file, a preset, a run or a study, and the arguments that go before them; then the dataset. Out: a
+`Config` with nothing left open, which repeats the run, and what was planned where a budget decided. Flags, Python,
+presets, replays and studies come through here. It knows neither folders nor how training works.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from ...data.dataset import Dataset
+from ...device import choose_device, choose_precision, keep_freed_memory, threads
+from ...errors import UsageError, concerns, naming
+from ...models import default_network, plain_network
+from ..events import Planned
+from .entries import set_values
+from .planner import CANDIDATES, USUAL_SEEN, batch_size, plan
+from .recipe import LENGTHS, Config, Machine, parse_config
+from .speed import fastest_speed, machine_speed
+
+_MEASURED = 0.01  # of the time that is left: so long the machine's speed is measured
+_LARGE = 32  # pixels; smaller pictures are mostly centred already, and moving them only slows learning
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked for.
+
+    Attributes:
+        entries: as they were asked for, nested.
+        config: the same, checked, with the defaults for what nobody asked for.
+    """
+
+    entries: Mapping[str, Any]
+    config: Config
+
+
+def read_request(
+    base: Mapping[str, Any] | None = None, changes: Mapping[str, Any] | None = None, *, source: str = ""
+) -> Request:
+    """Return what was asked for, after checking it.
+
+    Args:
+        base: entries of a file, a preset, a run or a study.
+        changes: dotted keys and values that go before them.
+        source: the file that `base` came from, for messages.
+
+    Raises:
+        UsageError: with the field that cannot be, or the file where it is wrong.
+    """
+    changes = dict(changes or {})
+    lengths = [f"recipe.{name}" for name in LENGTHS]
+    if any(changes.get(name) is not None for name in lengths):  # the one asked for replaces the one of the base
+        changes = dict.fromkeys(lengths) | changes
+    try:
+        entries = set_values(base or {}, changes)
+        return Request(entries, parse_config(entries))
+    except UsageError as error:
+        if source and not any(concerns(error.field or "", key) for key in changes):
+            raise UsageError(f"{source}: {error}") from None
+        raise
+
+
+def resolve(
+    request: Request, data: Dataset, *, own_module: bool = False, began: float | None = None
+) -> tuple[Config, Planned | None]:
+    """Return the whole configuration, and what was planned where a budget decided.
+
+    Args:
+        request: what was asked for.
+        data: what is trained on; gives its split, the network that fits it, and its recipe.
+        own_module: whether the network is the user's own, which is taken as it is.
+        began: the `time.perf_counter()` from which a budget counts; now, where not given.
+    """
+    began = time.perf_counter() if began is None else began
+    config, planned = request.config, None
+    if config.model.kind == "module" and not own_module:
+        raise UsageError(f"the configuration was made for {config.model.name}; pass an instance", field="model.name")
+    machine = choose_machine(config.machine)
+    changes: dict[str, Any] = {"data": _describe_data(data), "machine": machine.model_dump(mode="json")}
+    if not own_module:
+        name = choose_network(config, data) if config.model.name == "auto" else config.model.name
+        planned = _plan(name, request, machine, data, began)
+        name = planned.network if planned else name
+        recommended = recommend(name, data, epochs=config.recipe.epochs) | (planned.recipe if planned else {})
+        changes["model.name"] = name
+        changes["recipe"] = fill_in(request.entries.get("recipe", {}), recommended)
+    return parse_config(set_values(request.entries, changes)), planned
+
+
+def choose_machine(machine: Machine) -> Machine:
+    """Return where and how this machine computes what was asked for."""
+    with naming("machine.{}".format):
+        device = choose_device(machine.device)
+        precision = choose_precision(machine.precision, device)
+    return machine.model_copy(update={"device": str(device), "precision": precision})
+
+
+def choose_network(config: Config, data: Dataset) -> str:
+    """Return the network that fits the pictures and what was asked of it."""
+    model = config.model
+    one = min(len(data.train), config.recipe.batch_size) == 1  # too few for batch normalisation
+    plain = one or model.dense is not None or model.batch_norm
+    return plain_network(data.shape) if plain else default_network(data.shape)
+
+
+def recommend(model: str, data: Dataset, *, epochs: int | None = None) -> dict[str, Any]:
+    """Return the recipe of a network for a dataset; nothing where the defaults serve, as with the tutorials' networks.
+
+    Args:
+        model: the network's name.
+        data: gives the size of the pictures, and whether their mirror images are of the same class.
+        epochs: how often the training pictures will come; None where nobody knows, which means batches of the usual
+            size.
+    """
+    if not model.startswith("whitened-"):
+        return {}
+    side, pictures = min(data.shape[:2]), len(data.train)
+    seen = USUAL_SEEN if epochs is None else epochs * pictures
+    recipe: dict[str, Any] = {
+        "optimizer": "muon",
+        "lr": 0.2,
+        "momentum": 0.6,
+        "schedule": "linear",
+        "batch_size": batch_size(seen, pictures),
+        "label_smoothing": 0.1,
+        "shift": side // 16 if side >= _LARGE else 0,
+    }
+    return recipe | ({"flip": True, "views": "mirror"} if data.mirrored else {})
+
+
+def fill_in(recipe: Mapping[str, Any], recommended: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the user's entries of a recipe with the recommended ones where the user said nothing.
+
+    Another optimizer than the recommended one needs another rate, so it comes without; where pictures are not
+    mirrored in training, they are not in prediction.
+
+    >>> fill_in({"optimizer": "adam"}, {"optimizer": "muon", "lr": 0.2, "shift": 2})
+    {'shift': 2, 'optimizer': 'adam'}
+    """
+    own = {key: value for key, value in recipe.items() if value is not None}
+    left = dict(recommended)
+    if own.get("optimizer", left.get("optimizer")) != left.get("optimizer"):
+        left = {key: value for key, value in left.items() if key not in ("optimizer", "lr", "momentum", "schedule")}
+    if own.get("flip", left.get("flip")) is False:
+        left.pop("views", None)
+    return left | dict(recipe)
+
+
+def _describe_data(data: Dataset) -> dict[str, Any]:
+    """Return the entries that bring a dataset back, split as it is."""
+    return {
+        "name": data.name,
+        "kind": data.kind,
+        "validation": data.validation_share,
+        "split_seed": data.split_seed,
+        "sample": data.sample,
+    }
+
+
+def _plan(name: str, request: Request, machine: Machine, data: Dataset, began: float) -> Planned | None:
+    """Return what the time decides, if there is a budget: the network where none is named, and the batches."""
+    config, asked = request.config, request.entries.get("recipe", {})
+    named, budget = config.model.name != "auto", config.recipe.budget
+    if budget is None or name not in {candidate.name for candidate in CANDIDATES}:
+        return None
+    if named and asked.get("batch_size") is not None:
+        return None
+    left = budget - (time.perf_counter() - began)
+    keep_freed_memory()
+    with threads(machine.threads):
+        device = torch.device(machine.device)
+        precision = choose_precision(machine.precision, device)
+        measure = machine_speed if isinstance(machine.threads, int) else fastest_speed
+        speed = measure(device, precision, seconds=_MEASURED * max(left, 0.0))
+    found = plan(
+        seconds=budget - (time.perf_counter() - began),
+        speed=speed,
+        shape=data.shape,
+        classes=len(data.classes),
+        pictures=len(data.train),
+        model=name if named else None,
+        smaller_first=bool(config.recipe.resolution) if "resolution" in asked else None,
+    )
+    epochs = found.seen / len(data.train)
+    return Planned(found.model, found.recipe, epochs, speed.convolutions, speed.elementwise, speed.share)
