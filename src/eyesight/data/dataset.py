@@ -24,8 +24,8 @@ Pixels = npt.NDArray[np.uint8]
 Ints = npt.NDArray[np.int64]
 
 # holdout: validation pictures are taken out of the training set; test-as-validation: the tutorials' way, where the
-# test set is looked at every epoch; no-validation: none are used; given: the data comes with its own; given-unused: those
-# are looked at, and nothing is chosen on them
+# test set is looked at every epoch; no-validation: none are used; given: the data comes with its own;
+# given-unused: those are looked at, and nothing is chosen on them
 DataProtocol = Literal["holdout", "test-as-validation", "no-validation", "given", "given-unused"]
 UNCHOSEN = ("test-as-validation", "given-unused")  # nothing may be chosen on their validation pictures
 

@@ -6,7 +6,6 @@ Files that are no pictures are left out and named; nothing is replaced or moved.
 
 from __future__ import annotations
 
-import os
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,7 +22,7 @@ from .archive import is_archive, unpack
 from .cache import Decoded, Entry, PhotoStore, Progress, Resize, cache_folder, decode_all
 from .dataset import Dataset, Ints, Split
 from .folder import list_folder
-from .listing import Listing, Photo, count, is_table, natural, some
+from .listing import Listing, Photo, count, is_table, natural, some, suffix_of
 from .table import Columns, list_table
 
 _USUAL_SIDE = 64  # pixels: what a small network learns from scratch in minutes
@@ -155,7 +154,7 @@ def _grouped(photos: Sequence[Photo], by: str | None) -> Iterator[Photo]:
 def _usual_side(paths: Sequence[str]) -> int:
     """Return the side at which pictures are kept: their own, where all have the same small one."""
     step = max(1, len(paths) // _MEASURED)
-    sizes = {size for path in paths[::step] if os.path.isfile(path) and (size := size_of(path))}
+    sizes = {size for path in paths[::step] if Path(path).is_file() and (size := size_of(path))}
     largest = max((max(size) for size in sizes), default=_USUAL_SIDE)
     return max(largest, 8) if len(sizes) == 1 and largest <= _USUAL_SIDE else _USUAL_SIDE
 
@@ -172,10 +171,11 @@ def _findings(photos: Sequence[Photo], entries: Sequence[Entry], listed: Sequenc
     misnamed = [
         f"{photo.id} ({entry.kind})"
         for photo, entry in zip(photos, entries, strict=True)
-        if entry.kind and os.path.splitext(photo.id)[1].lower() not in (*_SUFFIXES[entry.kind], "")
+        if entry.kind and suffix_of(photo.id) not in (*_SUFFIXES[entry.kind], "")
     ]
     if misnamed:
-        yield f"{count(len(misnamed), 'file is', 'files are')} of another kind than named, and read all the same: {some(misnamed)}"
+        files = count(len(misnamed), "file is", "files are")
+        yield f"{files} of another kind than named, and read all the same: {some(misnamed)}"
 
 
 def _class_findings(photos: Sequence[Photo], listed: Sequence[Photo]) -> Iterator[str]:
