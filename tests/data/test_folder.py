@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,13 +13,7 @@ import eyesight
 from eyesight.data.dataset import Dataset
 from eyesight.errors import DataError, DataNotFoundError, UnknownNameError, UsageError
 from eyesight.pictures.preprocess import Preprocessing, read_picture
-
-_SPEC = importlib.util.spec_from_file_location("photo_files", Path(__file__).with_name("photo_files.py"))
-assert _SPEC is not None
-assert _SPEC.loader is not None
-photo_files = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(photo_files)
-fill, write = photo_files.fill, photo_files.write
+from photo_files import fill, picture, write
 
 
 def sizes(data: Dataset) -> dict[str, list[int]]:
@@ -54,7 +46,7 @@ def test_a_flat_folder_gives_a_tenth_of_every_class_for_validation(tmp_path):
 
 
 def test_classes_are_named_by_their_folders_and_sorted_naturally(tmp_path):
-    data = eyesight.load_data(fill(tmp_path / "photos", {name: 2 for name in ("10", "2", "0", "1")}), validation=0)
+    data = eyesight.load_data(fill(tmp_path / "photos", dict.fromkeys(("10", "2", "0", "1"), 2)), validation=0)
     assert data.classes == ("0", "1", "2", "10")
     labels = dict(zip(data.train.example_ids, data.train.labels.tolist(), strict=True))
     assert (labels["10/0.png"], labels["2/1.png"]) == (3, 2)
@@ -217,8 +209,12 @@ def test_the_same_bytes_in_two_classes_or_two_splits_are_named(tmp_path):
     shutil.copy(tmp_path / "photos/train/a/2.png", tmp_path / "photos/train/a/again.png")
     data = eyesight.load_data("photos/")
     assert said(data, "the same picture in two classes (1 picture): train/a/0.png = train/b/twin.png")
-    assert said(data, "the same picture in two splits, so that the result will flatter (1 picture): train/a/1.png = val/")
-    assert said(data, "there more than once, and kept on one side of a split (1 picture): train/a/2.png = train/a/again")
+    assert said(
+        data, "the same picture in two splits, so that the result will flatter (1 picture): train/a/1.png = val/"
+    )
+    assert said(
+        data, "there more than once, and kept on one side of a split (1 picture): train/a/2.png = train/a/again"
+    )
 
 
 def test_names_that_differ_in_capitals_only_warn(tmp_path):
@@ -261,7 +257,7 @@ def test_grey_sets_stay_grey_and_train_as_they_predict(tmp_path):
 
 
 def test_a_turned_photo_gives_the_same_pixels_in_training_and_prediction(tmp_path):
-    upright = photo_files.picture(1, (60, 40))
+    upright = picture(1, (60, 40))
     turned = upright.transpose(Image.Transpose.ROTATE_90)
     for folder, image, orientation in (("a", upright, 1), ("b", turned, 6)):
         exif = Image.Exif()
@@ -278,7 +274,10 @@ def test_a_turned_photo_gives_the_same_pixels_in_training_and_prediction(tmp_pat
 
 def test_uneven_classes_show_what_guessing_gives(tmp_path):
     data = eyesight.load_data(fill(tmp_path / "photos", {"good": 38, "faulty": 2}), validation=0)
-    assert said(data, "uneven classes: 95% of the training pictures are 'good', so that always guessing it gives an accuracy of 0.95")
+    assert said(
+        data,
+        "uneven classes: 95% of the training pictures are 'good', so that always guessing it gives an accuracy of 0.95",
+    )
     assert said(data, "look at the balanced accuracy, where that gives 0.50")
 
 

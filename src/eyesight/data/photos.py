@@ -66,7 +66,8 @@ def load_photos(path: Path, options: PhotoOptions, *, progress: Progress | None 
     photos = list(_grouped(listing.photos, options.group_by))
     side = options.img_size or _usual_side([photo.path for photo in photos])
     read = decode_all(path, [photo.path for photo in photos], side=side, resize=options.resize, progress=progress)
-    bad = [f"{photo.id}: {read.reasons[photo.path]}" for photo in photos if photo.path in read.reasons]
+    left_out = {photo.id: read.reasons[photo.path] for photo in photos if photo.path in read.reasons}
+    bad = [f"{name}: {reason}" for name, reason in left_out.items()]
     if bad:
         of = f"{len(photos) - len(bad):,} of {count(len(photos), 'picture')} read"
         listing.problems.append(f"{of}; left out: {some(bad, separator='; ')}")
@@ -75,7 +76,8 @@ def load_photos(path: Path, options: PhotoOptions, *, progress: Progress | None 
     _check_classes(path, listing, good)
     entries = [read.entries[photo.path] for photo in good]
     notes = [*listing.problems, *listing.notes, *read.notes, *_findings(good, entries, photos)]
-    return _assemble(path, options.model_copy(update={"img_size": side}), good, entries, read, notes)
+    data = _assemble(path, options.model_copy(update={"img_size": side}), good, entries, read)
+    return replace(data, notes=tuple(notes), left_out=left_out)
 
 
 def _list(path: Path, options: PhotoOptions) -> Listing:
@@ -233,12 +235,7 @@ def _crossing(photos: Sequence[Photo], key: Any) -> list[str]:
 
 
 def _assemble(
-    path: Path,
-    options: PhotoOptions,
-    photos: Sequence[Photo],
-    entries: Sequence[Entry],
-    read: Decoded,
-    notes: list[str],
+    path: Path, options: PhotoOptions, photos: Sequence[Photo], entries: Sequence[Entry], read: Decoded
 ) -> Dataset:
     """Return the dataset: one store, of which each split has a part."""
     classes = tuple(sorted({photo.label for photo in photos}, key=natural))
@@ -270,7 +267,6 @@ def _assemble(
         kind="folder",
         folder=str(path.resolve()),
         resize=options.resize,
-        notes=tuple(notes),
         entries=whereabouts,
         given=part("validation", "validation"),
     )

@@ -25,6 +25,7 @@ _LABEL = (
     "label labels class class_name classname category category_name target breed species variety diagnosis dx y tag "
     "class_id category_id label_name"
 ).split()
+_PROSE = frozenset(("text", "caption", "description", "prompt"))  # of two columns the second, and no class
 _SPLIT, _GROUP = ("split", "subset", "partition"), ("group", "group_id")
 _LARGEST = 1 << 30  # bytes of a table
 _LONGEST_NAME = 4096  # letters; the system's own limit
@@ -249,7 +250,7 @@ def _find_columns(path: Path, names: Sequence[str], columns: Columns) -> tuple[s
             raise UsageError(f"{path} has no column {name!r}; it has: {some(map(repr, names))}", field=field_name)
     image = asked.image or _first(names, _IMAGE, but=asked.label)
     label = asked.label or _first(names, _LABEL, but=image)
-    if len(names) == 2 and (image is None) != (label is None):  # the other one
+    if len(names) == 2 and (image is None) != (label is None) and not {_plain(name) for name in names} & _PROSE:
         image = image or next(name for name in names if name != label)
         label = label or next(name for name in names if name != image)
     for what, found, example in (("pictures", image, "image"), ("classes", label, "label")):

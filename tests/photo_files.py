@@ -23,7 +23,7 @@ def write(path: Path, seed: int, mode: str = "RGB", size: tuple[int, int] = (20,
 
 def fill(root: Path, counts: dict[str, int], *, suffix: str = ".png") -> Path:
     """Write so many pictures into each folder, all different."""
-    seed = sum(len(list(root.rglob("*"))) for _ in (0,)) * 1000 if root.exists() else 0
+    seed = 1000 * len(list(root.rglob("*"))) if root.exists() else 0
     for folder, number in counts.items():
         (root / folder).mkdir(parents=True, exist_ok=True)
         for i in range(number):
