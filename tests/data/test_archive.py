@@ -65,8 +65,8 @@ def test_entries_that_leave_the_archive_or_are_links_are_left_out_and_named(tmp_
     tar = tmp_path / "photos.tar"
     with tarfile.open(tar, "w") as made:
         made.add(folder, "photos")
-        for name, kind in (("../evil.png", b"0"), (str(outside), b"0"), ("photos/train/b/l.png", b"2"), ("photos/x.png", b"1"),
-                           ("photos/train/b/p.png", b"6"), ("photos/train/b/d.png", b"3")):  # fmt: skip
+        kinds = {"../evil.png": b"0", str(outside): b"0", "l.png": b"2", "x.png": b"1", "p.png": b"6", "d.png": b"3"}
+        for name, kind in kinds.items():
             info = tarfile.TarInfo(name)
             info.type, info.linkname = kind, "/etc/passwd"
             info.size = len(picture) if kind == b"0" else 0
@@ -126,5 +126,5 @@ def test_headers_of_tar_that_would_fill_memory_or_never_end_are_refused(tmp_path
     header[148:156] = b"%06o\0 " % (sum(header[:148]) + 8 * 32 + sum(header[156:]))
     data = (tmp_path / "photos.tar").read_bytes()
     (tmp_path / "photos.tar").write_bytes(header + data)
-    with pytest.raises(DataError, match="photos.tar: not an archive, or damaged"):
+    with pytest.raises(DataError, match=r"photos\.tar: not an archive, or damaged"):
         eyesight.load_data("photos.tar")

@@ -86,7 +86,7 @@ def test_one_folder_around_everything_is_looked_into(tmp_path):
 
 def test_unicode_spaces_and_undecodable_names_work(tmp_path):
     fill(tmp_path / "my photos", {"Größe": 2, "猫 と 犬": 2})
-    os.rename(tmp_path / "my photos/Größe/0.png", os.fsencode(tmp_path / "my photos/Größe") + b"/\xff.png")
+    (tmp_path / "my photos/Größe/0.png").rename(tmp_path / "my photos/Größe" / os.fsdecode(b"\xff.png"))
     data = eyesight.load_data("my photos", validation=0)
     assert data.classes == ("Größe", "猫 と 犬")
     "".join(data.train.example_ids).encode()
@@ -125,8 +125,8 @@ def test_one_more_photo_renames_nothing(tmp_path):
     write(tmp_path / "photos/a/00.png", 99)
     after = eyesight.load_data("photos/", validation=0)
     assert len(after.train) == 7
-    for name, picture in zip(after.train.example_ids, after.train.gather(np.arange(7)), strict=True):
-        assert name == "a/00.png" or (pixels[name] == picture).all()
+    for name, same in zip(after.train.example_ids, after.train.gather(np.arange(7)), strict=True):
+        assert name == "a/00.png" or (pixels[name] == same).all()
     assert after.fingerprint != before.fingerprint
 
 
@@ -174,7 +174,7 @@ def test_a_name_that_is_nothing_is_refused(tmp_path):
         eyesight.load_data("pipe")
     with pytest.raises(UsageError, match="img_size: only for a folder of photos; received: 32 for digits"):
         eyesight.load_data("digits", img_size=32)
-    with pytest.raises(UsageError, match="img_size: .* received: 2"):
+    with pytest.raises(UsageError, match=r"img_size: .* received: 2"):
         eyesight.load_data("photos", img_size=2)
 
 

@@ -1,4 +1,4 @@
-"""A folder of every kind of file that is no picture, or a broken one: nothing crashes, and each is named with a reason."""
+"""A folder of every kind of file that is no picture, or a broken one: nothing crashes, each is named with a reason."""
 
 from __future__ import annotations
 

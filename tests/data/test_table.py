@@ -61,7 +61,7 @@ def test_columns_are_named_where_they_are_not_recognised(tmp_path):
         eyesight.load_data(path)
     with pytest.raises(UsageError, match="no column with classes such as 'label' among"):
         eyesight.load_data(path, image_column="shot")
-    with pytest.raises(UsageError, match="label_column: .*all.csv has no column 'grade'; it has: 'shot', 'note'"):
+    with pytest.raises(UsageError, match=r"label_column: .*all\.csv has no column 'grade'; it has: 'shot', 'note'"):
         eyesight.load_data(path, image_column="shot", label_column="grade")
     assert eyesight.load_data(path, image_column="shot", label_column="site").classes == ("0", "1", "2")
 
@@ -124,7 +124,7 @@ def test_splits_and_groups_are_columns(tmp_path):
     sides = [{int(name[1:-4]) // 3 for name in split.example_ids} for split in data.splits().values()]
     assert not sides[0] & sides[1]
     table(path, "image,label,split", [f"{names[0]},a,holdout"])
-    with pytest.raises(DataError, match="labels.csv: expected train, val or test as a split; received: 'holdout'"):
+    with pytest.raises(DataError, match=r"labels\.csv: expected train, val or test as a split; received: 'holdout'"):
         eyesight.load_data(path)
 
 
@@ -137,7 +137,8 @@ def test_rows_that_cannot_be_are_counted_and_named_and_strict_refuses(tmp_path):
     assert len(data.train) == 5
     assert said(
         data,
-        "labels.csv: 7 rows name a picture that is not there: gone0.png, gone1.png, gone2.png, gone3.png, gone4.png and 2 more",
+        "labels.csv: 7 rows name a picture that is not there: gone0.png, gone1.png, gone2.png, gone3.png, "
+        "gone4.png and 2 more",
     )
     assert said(data, "the same picture with two labels or splits; left out: p0.png ('a' and 'b')")
     assert said(data, "labels.csv: 1 row is there twice, and count once")

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -165,7 +165,7 @@ def _findings(photos: Sequence[Photo], entries: Sequence[Entry], listed: Sequenc
     """Say what is odd about pictures that can be read; `listed` are all that were to be."""
     yield from _class_findings(photos, listed)
     yield from _copies(photos, entries)
-    if leaks := _crossing(photos, lambda photo: photo.group):
+    if leaks := _crossing(photos):
         yield f"{count(len(leaks), 'group is', 'groups are')} on both sides of the given splits: {some(leaks)}"
     grey = sum(entry.grey for entry in entries)
     if 0 < grey < len(entries):
@@ -225,12 +225,12 @@ def _copies(photos: Sequence[Photo], entries: Sequence[Entry]) -> Iterator[str]:
             yield f"{said} ({count(len(groups), 'picture')}): {named}"
 
 
-def _crossing(photos: Sequence[Photo], key: Any) -> list[str]:
-    """Return what has pictures in several splits."""
+def _crossing(photos: Sequence[Photo]) -> list[str]:
+    """Return the groups that have pictures in several splits."""
     splits = defaultdict[str, set[str]](set)
     for photo in photos:
-        if key(photo) is not None:
-            splits[key(photo)].add(photo.split)
+        if photo.group is not None:
+            splits[photo.group].add(photo.split)
     return sorted(name for name, found in splits.items() if len(found) > 1)
 
 
@@ -258,7 +258,7 @@ def _assemble(
 
     train = part("train", "", "train")
     assert train is not None  # `_check_classes` has seen two classes in it
-    whereabouts: Mapping[str, Any] = {"name": str(path.resolve()), **options.model_dump(mode="json")}
+    how = {name: getattr(options, name) for name in PhotoOptions.model_fields}
     return Dataset(
         name=_name(path),
         classes=classes,
@@ -267,7 +267,7 @@ def _assemble(
         kind="folder",
         folder=str(path.resolve()),
         resize=options.resize,
-        entries=whereabouts,
+        entries={"name": str(path.resolve()), **how},
         given=part("validation", "validation"),
     )
 
