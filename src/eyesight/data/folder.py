@@ -128,7 +128,7 @@ def _from_folders(root: Path, tree: Tree, base: str) -> Listing:
             continue
         filled |= {"/".join(parts[:depth]), "/".join(parts[:-1])}
         split: SplitName = splits[parts[0]] if splits else ""
-        listing.photos.append(Photo(as_text(name), str(root / name), clean_label(as_text(parts[depth - 1])), split))
+        listing.photos.append(Photo(as_text(name), f"{root}/{name}", clean_label(as_text(parts[depth - 1])), split))
     if listing.photos:
         classes = [name for name in folders if name.count("/") == depth - 1 and (not splits or "/" in name)]
         classes = [name for name in classes if not splits or name.partition("/")[0] in splits]
