@@ -22,7 +22,7 @@ ORDER = (
     ("data", "models"),
     ("engine",),
     ("classifier",),
-    ("predictions",),
+    ("predictions", "backbones"),
     ("run",),
     ("training",),
     ("evaluation", "explain"),

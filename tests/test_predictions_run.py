@@ -111,11 +111,12 @@ def test_a_cut_off_predictions_file_is_refused(tmp_path):
         Predictions.load(path)
 
 
-def test_predictions_of_a_split_do_not_depend_on_how_it_is_gathered(digits_run):
+def test_predictions_of_a_split_do_not_depend_on_how_it_is_gathered(digits_run, monkeypatch):
     split = eyesight.load_data("digits").split("test")
     classifier = digits_run.classifier
     whole = predict_split(classifier, split, model="x")
-    parts = predict_split(classifier, split, model="x", batch_size=100)
+    monkeypatch.setattr("eyesight.predictions._GATHERED", 64 * 100)
+    parts = predict_split(classifier, split, model="x")
     np.testing.assert_allclose(whole.logits, parts.logits, atol=1e-5)
     assert whole.example_ids == parts.example_ids == tuple(split.example_ids)
     assert np.array_equal(whole.labels, split.labels)

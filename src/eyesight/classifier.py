@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from .errors import FormatError, PictureError, UsageError
 from .formats import Arrays, Upgrade, read_tensors, upgrade, write_tensors
 from .metrics import softmax
-from .models.layers import Chain
+from .models.layers import Combinator
 from .models.network import NetworkSpec, NetworkWeights
 from .pictures.inputs import named_pictures
 from .pictures.preprocess import Pixels, Preprocessing, adapt, plain_memory, read_picture
@@ -31,6 +31,7 @@ from .pictures.views import Views, views_of
 if TYPE_CHECKING:
     from torch import nn
 
+    from .engine.features import Features
     from .engine.session import Session
     from .models.torch_network import Watch
 
@@ -185,7 +186,7 @@ class Classifier:
         self.checksum: str | None = None
         self._stored: NetworkWeights | None = None
         self._module: nn.Module | None = None
-        self._engine: tuple[Session, Watch | None, tuple[InferenceSpec, int | None]] | None = None
+        self._engine: tuple[Session, Watch | None, InferenceSpec] | None = None
         if isinstance(network, NetworkWeights):
             self._stored = network
         else:
@@ -236,10 +237,11 @@ class Classifier:
 
     def _session(self) -> Session | None:
         """Return the engine at work on the network as it is now; None where torch computes."""
-        settings = (self.inference, self.threads)
+        inference = self.inference
         if self._engine is not None:
             session, watch, made_for = self._engine
-            if made_for == settings and (watch is None or watch.unchanged(self.network)):
+            same = made_for is inference and session.threads == self.threads
+            if same and (watch is None or watch.unchanged(self.network)):
                 return session
         weights, watch = self._stored, None
         if weights is None:
@@ -253,7 +255,6 @@ class Classifier:
         from .engine.graph import build_graph, bytes_per_picture
         from .engine.session import Session
 
-        inference = self.inference
         graph = build_graph(
             weights.spec,
             weights.arrays,
@@ -262,8 +263,27 @@ class Classifier:
             temperature=inference.temperature,
         )
         held = bytes_per_picture(weights.spec, inference.views)
-        self._engine = Session(graph, bytes_per_picture=held, threads=self.threads), watch, settings
+        self._engine = Session(graph, bytes_per_picture=held, threads=self.threads), watch, inference
         return self._engine[0]
+
+    def features(self) -> Features:
+        """Return the network as it is now without its last dense layer, to make features (N, F) of stored pictures.
+
+        >>> classifier.features().of(pictures)  # doctest: +SKIP
+
+        Raises:
+            UsageError: it is a user's own module, or a part of it was replaced.
+        """
+        from .engine.features import Features
+
+        weights = self._stored
+        if weights is None:
+            from .models.torch_network import network_weights
+
+            weights = network_weights(self.network)
+        if weights is None:
+            raise UsageError(f"{self.spec.name}: has no known features, as only its own code knows its layers")
+        return Features(weights, self.inference.preprocessing, threads=self.threads)
 
     def _torch_logits(self, pictures: Pixels) -> Logits:
         """Return the logits that torch computes."""
@@ -421,7 +441,8 @@ def parse_description(description: dict[str, Any], path: Path) -> ModelDescripti
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"][:8]))  # of deep trees, the beginning
-        raise FormatError(f"{path}: wrong entry in its description: {place}: {first['msg']}") from None
+        message = first["msg"].partition(" of the expected tags")[0]  # a list of all layer types would be no line
+        raise FormatError(f"{path}: wrong entry in its description: {place}: {message}") from None
     except (UsageError, RecursionError) as error:
         raise FormatError(f"{path}: its network does not hold together: {error}") from None
     return parsed
@@ -440,9 +461,9 @@ def _name_filter(description: dict[str, Any]) -> dict[str, Any]:
 _UPGRADES: Final[dict[int, Upgrade]] = {1: _name_filter}
 
 
-def _count(chain: Chain) -> int:
-    """Return the number of layers in a tree, chains not counted."""
-    return sum(_count(layer) if isinstance(layer, Chain) else 1 for _, layer in chain.layers)
+def _count(tree: Combinator) -> int:
+    """Return the number of layers in a tree, those that are made of others not counted."""
+    return sum(_count(layer) if isinstance(layer, Combinator) else 1 for _, layer in tree.children)
 
 
 def _filled_module(parsed: ModelDescription, arrays: Arrays, path: Path, module: nn.Module | None) -> nn.Module:

@@ -19,7 +19,7 @@ from eyesight.errors import RunError, UnknownNameError, UsageError
 from eyesight.formats import read_tensors
 
 PUBLIC = [
-    "Classifier", "Dataset", "Evaluation", "EyesightError", "Prediction", "Predictions", "Report", "Run", "Split",
+    "Answer", "Classifier", "Dataset", "Evaluation", "EyesightError", "Predictions", "Report", "Run", "Split",
     "Study", "__version__", "from_arrays", "load_classifier", "load_data", "open_run", "resume", "study", "summary",
     "train", "tutorial",
 ]  # fmt: skip

@@ -168,7 +168,7 @@ def test_a_network_trained_on_moved_pictures_stands_moved_pictures(bars_data: ey
     assert runs[1].config.recipe.shift == 3
 
 
-@pytest.mark.parametrize(("options", "says"), [({"shift": -1}, "recipe.shift"), ({"flip": "maybe"}, "recipe.flip")])
+@pytest.mark.parametrize(("options", "says"), [({"shift": -1}, "shift: "), ({"flip": "maybe"}, "flip: ")])
 def test_settings_that_are_none_are_refused(
     options: dict[str, object], says: str, bars_data: eyesight.Dataset, tmp_path: Path
 ) -> None:

@@ -132,7 +132,7 @@ def test_not_found_says_which_files_to_put_where(tmp_path, name, files):
 
 
 def test_a_data_folder_that_does_not_exist_is_named_with_where_it_was_named(tmp_path, monkeypatch):
-    with pytest.raises(UsageError, match=r"--data-dir: no such folder: nowhere"):
+    with pytest.raises(UsageError, match="data_dir: no such folder: nowhere"):
         catalog.load("mnist", data_dir="nowhere")
     monkeypatch.setenv("EYESIGHT_DATA", str(tmp_path / "gone"))
     with pytest.raises(UsageError, match=r"\$EYESIGHT_DATA: no such folder: .*gone"):

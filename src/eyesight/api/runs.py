@@ -10,6 +10,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..backbones import BACKBONES, load_backbone
 from ..classifier import Classifier
 from ..data.dataset import Dataset
 from ..data.open import open_again
@@ -163,5 +164,7 @@ def open_run(path: str | Path, *, data: Dataset | None = None, module: nn.Module
 
 
 def load_classifier(path: str | Path, *, module: nn.Module | None = None) -> Classifier:
-    """Load a classifier from a model file or from a run's folder."""
+    """Load a classifier from a model file, from a run's folder, or a pretrained one by its name."""
+    if str(path) in BACKBONES:
+        return load_backbone(str(path))
     return open_run(path, module=module).classifier if Path(path).is_dir() else Classifier.load(path, module=module)

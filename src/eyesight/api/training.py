@@ -68,8 +68,8 @@ def train(
         model: a network's name (default: one that fits the pictures and a budget), or your own `nn.Module`, which
             is trained in place and must map (N, C, H, W) to logits (N, K).
         output: the run's folder; runs/DATA-MODEL-1, -2, … where not given.
-        seed: of first weights and order (default 0). The same seed on the same machine gives the same weights, bit
-            for bit.
+        seed: of first weights and order (default 0). The same seed and threads on the same machine give the same
+            weights, bit for bit.
         preset: name of a configuration to start from; see `eyesight presets`. Other arguments override it. A
             `Dataset` is split as the preset says: with none held out.
         config: a config.yaml, or its contents, to start from instead.

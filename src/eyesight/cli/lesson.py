@@ -69,7 +69,7 @@ def show_topics() -> None:
     from ..lessons.topics import LINES
     from .tables import print_table
 
-    print_table(("topic", "what it shows"), LINES.items())
+    print_table(("topic", "what it shows"), LINES.items(), whole=True)
     typer.echo("next: eyesight lesson convolution, or: eyesight lesson all -o lessons")
 
 

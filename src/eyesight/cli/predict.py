@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import sys
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,7 +18,12 @@ if TYPE_CHECKING:
 
 
 def predict(
-    model: Annotated[Path, typer.Argument(help="A run's folder, or a model file.")],
+    model: Annotated[
+        Path,
+        typer.Argument(
+            help="A run's folder, a model file, or efficientnet-lite0, -lite1, -lite2: the thousand classes of ImageNet."
+        ),
+    ],
     pictures: Annotated[list[str], typer.Argument(help="Files, folders, patterns; - reads one picture from stdin.")],
     top: Annotated[int, typer.Option(min=1, help="Classes to give for each picture.")] = 3,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -30,7 +36,11 @@ def predict(
     from ..pictures.sources import picture_files
 
     paths = [path for item in pictures for path in ([item] if item == "-" else picture_files([item]))]
-    classifier = api.load_classifier(model)
+    with warnings.catch_warnings(record=True) as notes:
+        warnings.simplefilter("always")
+        classifier = api.load_classifier(model)
+    for note in notes:
+        typer.echo(f"eyesight: {note.message}", err=True)
     inputs = [sys.stdin.buffer.read() if path == "-" else path for path in paths]  # stdin last: it may be a terminal
     failed: list[PictureError] = []
 
@@ -57,7 +67,7 @@ def write_table(results: Answers) -> None:
     rows = [(r.source, *(text for name, p in r.top for text in (name, f"{p:.4f}"))) for r in results]
     count = len(results[0].top)
     columns = ["picture", *(text for k in range(1, count + 1) for text in (f"class {k}", f"p{k}"))]
-    print_table(columns, rows, numbers=[f"p{k}" for k in range(1, count + 1)])
+    print_table(columns, rows, numbers=[f"p{k}" for k in range(1, count + 1)], whole=True)
 
 
 def write_csv(results: Answers) -> None:

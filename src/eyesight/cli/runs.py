@@ -37,7 +37,7 @@ def runs(
         row["trained"] = length(row)
         row["seconds"] = row["seconds"] and f"{row['seconds']:,.1f}"
     table = [[show(row[column]) for column in columns] for row in rows]
-    print_table(columns, table, numbers=("validation", "test", "seconds"))
+    print_table(columns, table, numbers=("validation", "test", "seconds"), unbroken=("run",))
 
 
 def describe(run: RunFolder) -> dict[str, Any] | None:

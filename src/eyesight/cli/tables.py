@@ -17,20 +17,39 @@ from rich.cells import cell_len
 WIDTH = 80  # columns, of a pipe or a file, and the least of a terminal
 _GAP = 2  # columns between two others
 _NARROWEST = 8  # columns of text; what is longer can be made as narrow as this
+_WORD = 20  # columns; words up to this length stay whole where they can
+_PIECE = r"[^\s/_-]*[\s/_-]+|[^\s/_-]+"  # what a line may end after
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, numbers: Sequence[str] = ()) -> None:
-    """Print a table; the columns named in `numbers` are aligned to the right and never wrapped."""
+def print_table(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    numbers: Sequence[str] = (),
+    unbroken: Sequence[str] = (),
+    whole: bool = False,
+) -> None:
+    """Print a table.
+
+    Args:
+        columns: headings; none is printed where all are empty.
+        rows: cells.
+        numbers: columns that are aligned to the right and never wrapped.
+        unbroken: columns of text that are never wrapped, such as paths.
+        whole: keep every row on one line, however long: for what is to be copied into a command.
+    """
     head = [list(columns)] if any(columns) else []
     # a line break or a tab in a name would leave its column
     cells = head + [[" ".join(str(value).split()) for value in row] for row in rows]
     if not cells:
         return
     natural = [max(cell_len(row[k]) for row in cells) for k in range(len(columns))]
-    fixed = [name in numbers for name in columns]
-    widths = fit(natural, fixed, table_width() - _GAP * (len(columns) - 1))
+    right = [name in numbers for name in columns]
+    fixed = [name in numbers or name in unbroken for name in columns]
+    words = [max(min(_WORD, longest_piece(row[k])) for row in cells) for k in range(len(columns))]
+    widths = natural if whole else fit(natural, words, fixed, table_width() - _GAP * (len(columns) - 1))
     for number, row in enumerate(cells):
-        for line in lines(row, widths, fixed):
+        for line in lines(row, widths, right):
             typer.echo(typer.style(line, bold=True) if number < len(head) else line)
 
 
@@ -39,31 +58,39 @@ def table_width() -> int:
     return max(WIDTH, shutil.get_terminal_size((WIDTH, 24)).columns) if sys.stdout.isatty() else WIDTH
 
 
-def fit(natural: Sequence[int], fixed: Sequence[bool], room: int) -> list[int]:
-    """Return the widths of columns: the widest that may be wrapped give way first, as far as they can.
+def fit(natural: Sequence[int], words: Sequence[int], fixed: Sequence[bool], room: int) -> list[int]:
+    """Return the widths of columns: the widest that may be wrapped give way first, to the length of their words.
 
-    >>> fit([30, 9, 20], [False, True, False], 40)
-    [16, 9, 15]
+    Only where that is not enough, words are broken as well.
+
+    >>> fit([30, 9, 20], [8, 9, 18], [False, True, False], 40)
+    [13, 9, 18]
     """
     widths = list(natural)
-    while sum(widths) > room:
-        wide = [k for k, width in enumerate(widths) if not fixed[k] and width > _NARROWEST]
-        if not wide:
-            break
-        widths[max(wide, key=lambda k: (widths[k], k))] -= 1
+    for least in (words, [0] * len(words)):
+        while sum(widths) > room:
+            wide = [k for k, width in enumerate(widths) if not fixed[k] and width > max(_NARROWEST, least[k])]
+            if not wide:
+                break
+            widths[max(wide, key=lambda k: (widths[k], k))] -= 1
     return widths
 
 
-def lines(row: Sequence[str], widths: Sequence[int], fixed: Sequence[bool]) -> list[str]:
+def longest_piece(text: str) -> int:
+    """Return the columns of the longest part of a text that is not broken."""
+    return max((cell_len(piece.rstrip()) for piece in re.findall(_PIECE, text)), default=0)
+
+
+def lines(row: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> list[str]:
     """Return the lines of one row of a table."""
     wrapped = [wrap(cell, width) for cell, width in zip(row, widths, strict=True)]
     result = []
     for number in range(max(map(len, wrapped))):
         parts = []
-        for cell, width, right in zip(wrapped, widths, fixed, strict=True):
+        for cell, width, aligned_right in zip(wrapped, widths, right, strict=True):
             text = cell[number] if number < len(cell) else ""
             blank = " " * (width - cell_len(text))
-            parts.append(blank + text if right else text + blank)
+            parts.append(blank + text if aligned_right else text + blank)
         result.append((" " * _GAP).join(parts).rstrip())
     return result
 
@@ -75,7 +102,7 @@ def wrap(text: str, width: int) -> list[str]:
     ['runs/digits-', 'whitened-32']
     """
     result = [""]
-    for piece in re.findall(r"[^\s/_-]*[\s/_-]+|[^\s/_-]+", text):
+    for piece in re.findall(_PIECE, text):
         if cell_len((result[-1] + piece).rstrip()) > width and result[-1]:
             result.append("")
         for letter in piece:

@@ -23,9 +23,10 @@ from onnx import TensorProto, helper, numpy_helper
 
 from ..formats import Arrays
 from ..models.elementwise import Activation, BatchNorm, Dropout, Scale
-from ..models.layer import Layer, Shape
-from ..models.layers import Conv, Flatten, GlobalMaxPool, Linear, MaxPool, Pad, Whitening
+from ..models.layer import Layer, Shape, same_padding
+from ..models.layers import Chain, Conv, Flatten, Linear, Pad, Residual, Whitening
 from ..models.network import NetworkSpec, leaves
+from ..models.pooling import AdaptiveAveragePool, GlobalAveragePool, GlobalMaxPool, MaxPool
 from ..pictures.preprocess import Preprocessing
 from ..pictures.views import VIEW_COUNT, Views
 
@@ -52,22 +53,27 @@ def build_graph(
     graph = _Graph()
     images = _normalised(graph, preprocessing)
     seen, shares = _seen(graph, images, views, preprocessing)
-    x = seen
-    for step in _steps(spec, weights):
-        x = step.add_to(graph, x)
+    x = _add_steps(graph, _steps(spec.whole, spec.input, weights), seen)
     if len(shares) > 1:
         x = graph.add("Reshape", x, graph.constant(np.array([len(shares), -1, spec.classes], np.int64)))
         x = graph.add("Mul", x, graph.constant(np.array(shares, np.float32).reshape(-1, 1, 1)))
         x = graph.add("ReduceSum", x, graph.constant(np.array([0], np.int64)), keepdims=0)
     if temperature != 1:
         x = graph.add("Div", x, graph.constant(np.float32(temperature)))
-    graph.add("Identity", x, output=OUTPUT)
-    pictures = helper.make_tensor_value_info(INPUT, TensorProto.UINT8, ["N", *preprocessing.shape])
-    logits = helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["N", spec.classes])
-    made = helper.make_graph(graph.nodes, spec.name, [pictures], [logits], graph.constants)
-    return helper.make_model(
-        made, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=_IR_VERSION, producer_name="eyesight"
-    )
+    return graph.model(spec.name, preprocessing, x, OUTPUT, spec.classes)
+
+
+def build_feature_graph(spec: NetworkSpec, weights: Arrays, preprocessing: Preprocessing) -> onnx.ModelProto:
+    """Return the graph of a network up to its last dense layer: `pictures` to `features` float32 (N, F).
+
+    Args:
+        spec: the network.
+        weights: arrays by path; those of the last layer are not looked at.
+        preprocessing: see `build_graph`.
+    """
+    graph, chain = _Graph(), spec.before_output()
+    x = _add_steps(graph, _steps(chain, spec.input, weights), _normalised(graph, preprocessing))
+    return graph.model(spec.name, preprocessing, x, "features", *chain.output_shape(spec.input))
 
 
 def bytes_per_picture(spec: NetworkSpec, views: Views) -> int:
@@ -97,15 +103,29 @@ class _Graph:
         self.nodes.append(helper.make_node(kind, inputs, [output], **attributes))
         return output
 
+    def model(self, name: str, preprocessing: Preprocessing, x: str, output: str, width: int) -> onnx.ModelProto:
+        """Return the whole as a model that gives `x`, which is (N, width), under the name `output`."""
+        self.add("Identity", x, output=output)
+        pictures = helper.make_tensor_value_info(INPUT, TensorProto.UINT8, ["N", *preprocessing.shape])
+        given = helper.make_tensor_value_info(output, TensorProto.FLOAT, ["N", width])
+        return helper.make_model(
+            helper.make_graph(self.nodes, name, [pictures], [given], self.constants),
+            opset_imports=[helper.make_opsetid("", OPSET)],
+            ir_version=_IR_VERSION,
+            producer_name="eyesight",
+        )
+
 
 def _normalised(graph: _Graph, preprocessing: Preprocessing) -> str:
     """Add what `preprocess.adapt` does: (pixel / 255 − mean) / std, as (N, C, H, W)."""
     mean, std = np.array(preprocessing.mean), np.array(preprocessing.std)
-    x = graph.add("Cast", INPUT, to=TensorProto.FLOAT)
-    x = graph.add("Mul", x, graph.constant((1 / (255 * std)).astype(np.float32)))
+    each = (-1, 1, 1) if preprocessing.channels > 1 else ()  # a number alone is the fastest
+    x = graph.add("Transpose", INPUT, perm=[0, 3, 1, 2])  # first, while a pixel is a byte
+    x = graph.add("Cast", x, to=TensorProto.FLOAT)
+    x = graph.add("Mul", x, graph.constant((1 / (255 * std)).astype(np.float32).reshape(each)))
     if mean.any():
-        x = graph.add("Add", x, graph.constant((-mean / std).astype(np.float32)))
-    return graph.add("Transpose", x, perm=[0, 3, 1, 2])
+        x = graph.add("Add", x, graph.constant((-mean / std).astype(np.float32).reshape(each)))
+    return x
 
 
 def _seen(graph: _Graph, images: str, views: Views, preprocessing: Preprocessing) -> tuple[str, list[float]]:
@@ -174,30 +194,68 @@ class _Product:
         return graph.add("Conv" if self.weight.ndim > 2 else "Gemm", x, *constants, **self.attributes)
 
 
-def _steps(spec: NetworkSpec, weights: Arrays) -> list[_Step | _Affine | _Product]:
-    """Return what the layers do, in order, with as few steps as possible."""
-    steps: list[_Step | _Affine | _Product] = []
-    for path, layer, shape in leaves(spec.whole, spec.input):
-        own = {name: weights[f"{path}.{name}"].astype(np.float64) for name in layer.weights(shape)}
-        if isinstance(layer, Conv | Whitening | Linear):
-            steps.append(_product(layer, own))
-        elif isinstance(layer, BatchNorm | Scale):
-            _follow(steps, _affine(layer, own, shape))
-        elif not isinstance(layer, Dropout):
-            steps.append(_plain(layer, shape))
+@dataclass(frozen=True)
+class _Sum:
+    """What a residual's branch gives plus what its shortcut gives."""
+
+    branch: list[_AnyStep]
+    shortcut: list[_AnyStep]
+
+    def add_to(self, graph: _Graph, x: str) -> str:
+        """Add the nodes of both and their addition; return the name of what comes out."""
+        return graph.add("Add", _add_steps(graph, self.branch, x), _add_steps(graph, self.shortcut, x))
+
+
+_AnyStep = _Step | _Affine | _Product | _Sum
+
+
+def _add_steps(graph: _Graph, steps: list[_AnyStep], x: str) -> str:
+    """Add the nodes of steps, one after the other; return the name of what comes out."""
+    for step in steps:
+        x = step.add_to(graph, x)
+    return x
+
+
+def _steps(chain: Chain, shape: Shape, weights: Arrays, prefix: str = "") -> list[_AnyStep]:
+    """Return what the layers of a chain do, in order, with as few steps as possible."""
+    steps: list[_AnyStep] = []
+    _extend(steps, chain, shape, weights, prefix)
     return steps
 
 
-def _product(layer: Conv | Whitening | Linear, own: dict[str, Floats]) -> _Product:
+def _extend(steps: list[_AnyStep], chain: Chain, shape: Shape, weights: Arrays, prefix: str) -> None:
+    """Append what the layers of a chain do, some of it computed into the steps that are there."""
+    for name, layer, given in chain.inputs(shape):
+        path = f"{prefix}{name}"
+        own = {key: weights[f"{path}.{key}"].astype(np.float64) for key in layer.weights(given)}
+        match layer:
+            case Chain():
+                _extend(steps, layer, given, weights, f"{path}.")
+            case Residual():
+                branch = _steps(layer.branch, given, weights, f"{path}.branch.")
+                steps.append(_Sum(branch, _steps(layer.shortcut, given, weights, f"{path}.shortcut.")))
+            case Conv() | Whitening() | Linear():
+                steps.append(_product(layer, own, given))
+            case BatchNorm() | Scale():
+                _follow(steps, _affine(layer, own, given))
+            case Dropout():
+                pass
+            case _:
+                steps.append(_plain(layer, given))
+
+
+def _product(layer: Conv | Whitening | Linear, own: dict[str, Floats], shape: Shape) -> _Product:
     weight = own["weight"]
     bias = own.get("bias", np.zeros(len(weight)))
     if isinstance(layer, Linear):
         return _Product(weight, bias, {"transB": 1})
     if isinstance(layer, Whitening):
         return _Product(weight, bias, {"strides": [layer.stride] * 2})
-    lost = layer.kernel - 1 if layer.padding == "same" else 0
-    first, last = lost // 2, lost - lost // 2  # of an even kernel, one row and column more at the end
-    return _Product(weight, bias, {"pads": [first, first, last, last]})
+    rows, columns = (
+        same_padding(side, layer.kernel, layer.stride) if layer.padding == "same" else (0, 0) for side in shape[1:]
+    )
+    pads = [rows[0], columns[0], rows[1], columns[1]]
+    return _Product(weight, bias, {"pads": pads, "strides": [layer.stride] * 2, "group": layer.groups})
 
 
 def _affine(layer: BatchNorm | Scale, own: dict[str, Floats], shape: Shape) -> _Affine:
@@ -207,7 +265,7 @@ def _affine(layer: BatchNorm | Scale, own: dict[str, Floats], shape: Shape) -> _
     return _Affine(scale, own["bias"] - own["running_mean"] * scale, flat=len(shape) == 1)
 
 
-def _follow(steps: list[_Step | _Affine | _Product], affine: _Affine) -> None:
+def _follow(steps: list[_AnyStep], affine: _Affine) -> None:
     """Compute a scale and shift into the product before it; also across a pooling, where the largest stays so."""
     place = len(steps) - 1
     while place >= 0 and isinstance(step := steps[place], _Step) and step.keeps_order and (affine.scale > 0).all():
@@ -223,23 +281,45 @@ def _plain(layer: Layer, shape: Shape) -> _Step:
     match layer:
         case Activation(function="silu"):
             return _Step(lambda graph, x: graph.add("Mul", x, graph.add("Sigmoid", x)))
+        case Activation(function="relu6"):
+            ends = np.float32(0), np.float32(6)
+            return _Step(lambda graph, x: graph.add("Clip", x, *map(graph.constant, ends)))
         case Activation():
             kind = {"relu": "Relu", "tanh": "Tanh", "gelu": "Gelu"}[layer.function]
             return _Step(lambda graph, x: graph.add(kind, x))
         case MaxPool():
-            over = [-side % layer.size if layer.padding == "same" else 0 for side in shape[1:]]
+            sides = zip(layer.output_shape(shape)[1:], shape[1:], strict=True)
+            over = [max(0, (count - 1) * layer.step + layer.size - side) for count, side in sides]
             window: dict[str, Any] = {
                 "kernel_shape": [layer.size] * 2,
-                "strides": [layer.size] * 2,
+                "strides": [layer.step] * 2,
                 "pads": [0, 0, *over],
             }
             return _Step(lambda graph, x: graph.add("MaxPool", x, **window), keeps_order=True)
         case GlobalMaxPool():
             axes = np.array([2, 3], np.int64)
             return _Step(lambda graph, x: graph.add("ReduceMax", x, graph.constant(axes), keepdims=0))
+        case GlobalAveragePool():
+            both = np.array([2, 3], np.int64)
+            return _Step(lambda graph, x: graph.add("ReduceMean", x, graph.constant(both), keepdims=0))
+        case AdaptiveAveragePool():
+            left, right = (_means(layer.windows(side), side) for side in shape[1:])
+            return _Step(
+                lambda graph, x: graph.add(
+                    "MatMul", graph.constant(left), graph.add("MatMul", x, graph.constant(right.T))
+                )
+            )
         case Pad():
             pads = np.array([0, 0, layer.top, layer.left, 0, 0, layer.bottom, layer.right], np.int64)
             return _Step(lambda graph, x: graph.add("Pad", x, graph.constant(pads)))
         case Flatten():
             return _Step(lambda graph, x: graph.add("Flatten", x))
     raise NotImplementedError(f"{layer.describe()}: has no place in a graph yet")
+
+
+def _means(windows: list[tuple[int, int]], side: int) -> npt.NDArray[np.float32]:
+    """Return the matrix (windows, side) that takes the mean of each window."""
+    matrix = np.zeros((len(windows), side), np.float32)
+    for row, (first, last) in zip(matrix, windows, strict=True):
+        row[first:last] = 1 / (last - first)
+    return matrix

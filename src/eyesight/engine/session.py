@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import onnxruntime
 
 _MOST_BYTES: Final = 64 << 20  # of numbers between the layers, for the pictures computed at once
-_MOST_PICTURES: Final = 256  # more are no faster
+_MOST_PICTURES: Final = 128  # more leave the cache, and are slower
 
 # Sessions of a process that has forked: in the child their threads are gone, and ending them would wait for ever.
 _left_behind: list[object] = []

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 
 class Activation(Layer):
-    """An element-wise function."""
+    """An element-wise function; `relu6` is ReLU that ends at 6."""
 
     type: Literal["activation"] = "activation"
-    function: Literal["relu", "tanh", "gelu", "silu"]
+    function: Literal["relu", "relu6", "tanh", "gelu", "silu"]
 
     def output_shape(self, shape: Shape) -> Shape:
         """Unchanged."""
@@ -30,7 +30,13 @@ class Activation(Layer):
         """The torch module of the function."""
         from torch import nn
 
-        functions: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh, "gelu": nn.GELU, "silu": nn.SiLU}
+        functions: dict[str, type[nn.Module]] = {
+            "relu": nn.ReLU,
+            "relu6": nn.ReLU6,
+            "tanh": nn.Tanh,
+            "gelu": nn.GELU,
+            "silu": nn.SiLU,
+        }
         return functions[self.function]()
 
     def describe(self) -> str:

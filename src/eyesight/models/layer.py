@@ -74,3 +74,13 @@ def channels_height_width(layer: Layer, shape: Shape) -> None:
 def with_bias(weight: Shape, *, bias: bool) -> dict[str, Shape]:
     """Return the shapes of a weight (O, …) and, where there is one, of a bias (O,)."""
     return {"weight": weight, "bias": weight[:1]} if bias else {"weight": weight}
+
+
+def same_padding(side: int, kernel: int, stride: int) -> tuple[int, int]:
+    """Return how many zeros before and after a side give ⌈side / stride⌉ places, as TensorFlow counts them.
+
+    >>> same_padding(224, 3, 2), same_padding(225, 3, 2), same_padding(5, 1, 2), same_padding(8, 4, 1)
+    ((0, 1), (1, 1), (0, 0), (1, 2))
+    """
+    total = max(0, (-(-side // stride) - 1) * stride + kernel - side)
+    return total // 2, total - total // 2

@@ -10,60 +10,94 @@ Shapes are (C, H, W), or (F,) after flatten, always without the batch dimension.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Annotated, Literal
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from ..errors import UsageError
 from .elementwise import Activation, BatchNorm, Dropout, Scale
 from .layer import TAKEN_NAMES, Count, Layer, Shape, channels_height_width, with_bias
+from .pooling import AdaptiveAveragePool, GlobalAveragePool, GlobalMaxPool, MaxPool
 
 if TYPE_CHECKING:
     from torch import nn
 
 
+def _is_one(value: int) -> bool:
+    """Tell whether a field is left out of files, so that programs that do not know it read those without it."""
+    return value == 1
+
+
 class Conv(Layer):
-    """2-D convolution with stride 1."""
+    """2-D convolution.
+
+    Attributes:
+        out: number of filters.
+        kernel: side of a filter.
+        padding: `same` gives as many places as there are steps of `stride` in the picture, with zeros around it.
+        bias: whether every filter has one.
+        stride: pixels from one place to the next.
+        groups: the channels are taken in so many parts, each seen by its own filters; as many as channels is depthwise.
+    """
 
     type: Literal["conv"] = "conv"
     out: Count
     kernel: Annotated[int, Field(ge=1, le=255)]
     padding: Literal["valid", "same"] = "valid"
     bias: bool = True
+    stride: Annotated[int, Field(ge=1, le=255, exclude_if=_is_one)] = 1
+    groups: Annotated[Count, Field(exclude_if=_is_one)] = 1
 
     def output_shape(self, shape: Shape) -> Shape:
-        """`valid` loses kernel − 1 pixels, `same` keeps the size."""
+        """`valid` takes every place where the kernel fits, `same` one for each step, begun or whole."""
         channels_height_width(self, shape)
-        lost = 0 if self.padding == "same" else self.kernel - 1
-        if min(shape[1:]) <= lost:
+        if shape[0] % self.groups or self.out % self.groups:
+            raise UsageError(f"{self.groups} groups do not divide {shape[0]} channels and {self.out} filters")
+        if self.padding == "same":
+            height, width = (-(-side // self.stride) for side in shape[1:])
+            return self.out, height, width
+        if min(shape[1:]) < self.kernel:
             raise UsageError(f"a {self.kernel}x{self.kernel} convolution does not fit {shape[1]}x{shape[2]} pixels")
-        return self.out, shape[1] - lost, shape[2] - lost
+        height, width = ((side - self.kernel) // self.stride + 1 for side in shape[1:])
+        return self.out, height, width
 
     def parameters(self, shape: Shape) -> int:
         """Weights, and biases where it has them."""
-        return self.out * (shape[0] * self.kernel**2 + self.bias)
+        return self.out * (self.fan_in(shape) + self.bias)
 
     def weights(self, shape: Shape) -> dict[str, Shape]:
-        """Filters (out, C, k, k), and a bias for each where it has them."""
-        return with_bias((self.out, shape[0], self.kernel, self.kernel), bias=self.bias)
+        """Filters (out, C / groups, k, k), and a bias for each where it has them."""
+        return with_bias((self.out, shape[0] // self.groups, self.kernel, self.kernel), bias=self.bias)
+
+    def fan_in(self, shape: Shape) -> int:
+        """Return how many numbers go into each output."""
+        return shape[0] // self.groups * self.kernel**2
 
     def flops(self, shape: Shape) -> int:
         """Two for each weight at each output pixel, and one to add the bias."""
-        return math.prod(self.output_shape(shape)) * (2 * shape[0] * self.kernel**2 + self.bias)
+        return math.prod(self.output_shape(shape)) * (2 * self.fan_in(shape) + self.bias)
 
     def build(self, shape: Shape) -> nn.Module:
-        """`same` pads kernel − 1 zeros in all, the odd one at the bottom right, as Keras does."""
+        """`same` pads as Keras does: where the zeros are odd in number, one more at the bottom right."""
         from torch import nn
 
+        options: dict[str, Any] = {"stride": self.stride, "groups": self.groups, "bias": self.bias}
+        if self.padding == "same" and self.stride > 1:
+            from .modules import StridedSameConv2d
+
+            return StridedSameConv2d(shape[0], self.out, self.kernel, **options)
         # an integer padding is the fast path; torch's own "same" pads in a separate step for even kernels
         padding: int | str = 0
         if self.padding == "same":
             padding = self.kernel // 2 if self.kernel % 2 else "same"
-        return nn.Conv2d(shape[0], self.out, self.kernel, padding=padding, bias=self.bias)
+        return nn.Conv2d(shape[0], self.out, self.kernel, padding=padding, **options)
 
     def describe(self) -> str:
-        """Kind, kernel and padding."""
-        return f"conv {self.kernel}x{self.kernel} {self.padding}"
+        """Kind, kernel, padding, and what is not usual."""
+        stride = f" stride {self.stride}" if self.stride > 1 else ""
+        groups = f" groups {self.groups}" if self.groups > 1 else ""
+        return f"conv {self.kernel}x{self.kernel} {self.padding}{stride}{groups}"
 
 
 class Whitening(Layer):
@@ -114,62 +148,6 @@ class Whitening(Layer):
     def describe(self) -> str:
         """Kind and size of the patches."""
         return f"whitening {self.kernel}x{self.kernel}" + (f" stride {self.stride}" if self.stride > 1 else "")
-
-
-class MaxPool(Layer):
-    """Max pooling whose stride is its size; `same` keeps an incomplete window at the edge, `valid` drops it."""
-
-    type: Literal["max-pool"] = "max-pool"
-    size: Annotated[int, Field(ge=1, le=255)] = 2
-    padding: Literal["valid", "same"] = "valid"
-
-    def output_shape(self, shape: Shape) -> Shape:
-        """Height and width divided by the size, rounded down (`valid`) or up (`same`)."""
-        channels_height_width(self, shape)
-        up = self.size - 1 if self.padding == "same" else 0
-        height, width = ((n + up) // self.size for n in shape[1:])
-        if min(height, width) < 1:
-            raise UsageError(f"{self.size}x{self.size} pooling does not fit {shape[1]}x{shape[2]} pixels")
-        return shape[0], height, width
-
-    def flops(self, shape: Shape) -> int:
-        """One comparison for each input."""
-        return math.prod(shape)
-
-    def build(self, shape: Shape) -> nn.Module:  # noqa: ARG002
-        """A torch pooling layer; its ceil mode is `same` when stride and size are equal."""
-        from torch import nn
-
-        return nn.MaxPool2d(self.size, ceil_mode=self.padding == "same")
-
-    def describe(self) -> str:
-        """Kind and size."""
-        return f"max pool {self.size}x{self.size}" + (" same" if self.padding == "same" else "")
-
-
-class GlobalMaxPool(Layer):
-    """The largest value of each channel, for pictures of any size."""
-
-    type: Literal["global-max-pool"] = "global-max-pool"
-
-    def output_shape(self, shape: Shape) -> Shape:
-        """(C,)."""
-        channels_height_width(self, shape)
-        return (shape[0],)
-
-    def flops(self, shape: Shape) -> int:
-        """One comparison for each input."""
-        return math.prod(shape)
-
-    def build(self, shape: Shape) -> nn.Module:  # noqa: ARG002
-        """The module of ours."""
-        from .modules import GlobalMaxPoolModule
-
-        return GlobalMaxPoolModule()
-
-    def describe(self) -> str:
-        """Kind."""
-        return "global max pool"
 
 
 class Pad(Layer):
@@ -258,8 +236,29 @@ class Linear(Layer):
         return "dense"
 
 
-class Chain(Layer):
-    """Named layers, one after the other: the combinator that all others are leaves of."""
+class Combinator(Layer):
+    """A layer that is made of others, its children: those that are none of these are the leaves of the tree."""
+
+    @property
+    @abstractmethod
+    def children(self) -> tuple[tuple[str, Layer], ...]:
+        """The children with their names."""
+
+    @abstractmethod
+    def inputs(self, shape: Shape) -> list[tuple[str, Layer, Shape]]:
+        """Return every child with its name and the shape that reaches it, in the order of their computation."""
+
+    def parameters(self, shape: Shape) -> int:
+        """Sum over the children."""
+        return sum(layer.parameters(given) for _, layer, given in self.inputs(shape))
+
+    def flops(self, shape: Shape) -> int:
+        """Sum over the children."""
+        return sum(layer.flops(given) for _, layer, given in self.inputs(shape))
+
+
+class Chain(Combinator):
+    """Named layers, one after the other."""
 
     type: Literal["chain"] = "chain"
     layers: tuple[tuple[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,40}$")], AnyLayer], ...]
@@ -273,6 +272,11 @@ class Chain(Layer):
             raise ValueError(f"a layer has a name that torch keeps for itself: {min(taken)!r}")
         return self
 
+    @property
+    def children(self) -> tuple[tuple[str, Layer], ...]:
+        """The layers."""
+        return self.layers
+
     def output_shape(self, shape: Shape) -> Shape:
         """What the last layer gives."""
         for _, layer in self.layers:
@@ -280,20 +284,12 @@ class Chain(Layer):
         return shape
 
     def inputs(self, shape: Shape) -> list[tuple[str, Layer, Shape]]:
-        """Return every child with its name and the shape that reaches it."""
+        """Return every layer with its name and the shape that reaches it."""
         found: list[tuple[str, Layer, Shape]] = []
         for name, layer in self.layers:
             found.append((name, layer, shape))
             shape = layer.output_shape(shape)
         return found
-
-    def parameters(self, shape: Shape) -> int:
-        """Sum over the children."""
-        return sum(layer.parameters(given) for _, layer, given in self.inputs(shape))
-
-    def flops(self, shape: Shape) -> int:
-        """Sum over the children."""
-        return sum(layer.flops(given) for _, layer, given in self.inputs(shape))
 
     def build(self, shape: Shape) -> nn.Module:
         """A module with the children under their names."""
@@ -306,11 +302,69 @@ class Chain(Layer):
         return f"chain of {len(self.layers)}"
 
 
+class Sum(Layer):
+    """The addition at the end of a residual; only there, so no file names it."""
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """Unchanged."""
+        return shape
+
+    def build(self, shape: Shape) -> nn.Module:  # noqa: ARG002
+        """The module of ours, which takes two."""
+        from .modules import SumModule
+
+        return SumModule()
+
+    def describe(self) -> str:
+        """Kind."""
+        return "add"
+
+
+class Residual(Combinator):
+    """What a branch gives, plus what came in: x + branch(x), or shortcut(x) + branch(x) where shapes change.
+
+    Source: He et al., "Deep residual learning for image recognition", CVPR 2016.
+    """
+
+    type: Literal["residual"] = "residual"
+    branch: Chain
+    shortcut: Chain = Field(default_factory=lambda: Chain(layers=()))
+
+    @property
+    def children(self) -> tuple[tuple[str, Layer], ...]:
+        """Branch, shortcut, and their sum."""
+        return ("branch", self.branch), ("shortcut", self.shortcut), ("sum", Sum())
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """What the branch gives, which the shortcut must give too."""
+        found, straight = self.branch.output_shape(shape), self.shortcut.output_shape(shape)
+        if found != straight:
+            raise UsageError(f"a residual adds equal shapes; its branch gives {found} and its shortcut {straight}")
+        return found
+
+    def inputs(self, shape: Shape) -> list[tuple[str, Layer, Shape]]:
+        """Return branch, shortcut and sum with the shapes that reach them."""
+        given = (shape, shape, self.output_shape(shape))
+        return [(name, layer, own) for (name, layer), own in zip(self.children, given, strict=True)]
+
+    def build(self, shape: Shape) -> nn.Module:
+        """A module with the children under their names."""
+        from .modules import ResidualModule
+
+        return ResidualModule(*(layer.build(given) for _, layer, given in self.inputs(shape)))
+
+    def describe(self) -> str:
+        """Kind and length of the branch."""
+        return f"residual of {len(self.branch.layers)}"
+
+
 AnyLayer = Annotated[
     Conv
     | Whitening
     | MaxPool
     | GlobalMaxPool
+    | GlobalAveragePool
+    | AdaptiveAveragePool
     | Pad
     | Flatten
     | Linear
@@ -318,10 +372,12 @@ AnyLayer = Annotated[
     | BatchNorm
     | Dropout
     | Scale
-    | Chain,
+    | Chain
+    | Residual,
     Field(discriminator="type"),
 ]
 Chain.model_rebuild()
+Residual.model_rebuild()
 
 
 def chain(**layers: AnyLayer) -> Chain:

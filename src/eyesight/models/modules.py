@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from .layer import same_padding
+
 
 class ChainModule(nn.Module):
     """Runs its children one after the other.
@@ -38,6 +40,51 @@ class GlobalMaxPoolModule(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return (N, C) for (N, C, H, W)."""
         return x.amax((2, 3))
+
+
+class GlobalAveragePoolModule(nn.Module):
+    """The mean of each channel."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return (N, C) for (N, C, H, W)."""
+        return x.mean((2, 3))
+
+
+class SumModule(nn.Module):
+    """Adds two."""
+
+    def forward(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        """Return their sum."""
+        return x + y
+
+
+class ResidualModule(nn.Module):
+    """What a branch gives plus what a shortcut gives."""
+
+    def __init__(self, branch: nn.Module, shortcut: nn.Module, add: nn.Module) -> None:
+        super().__init__()
+        self.branch, self.shortcut, self.sum = branch, shortcut, add
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return shortcut(x) + branch(x)."""
+        total: torch.Tensor = self.sum(self.shortcut(x), self.branch(x))
+        return total
+
+
+class StridedSameConv2d(nn.Conv2d):
+    """A convolution in strides that pads for a whole number of them, for pictures of any size.
+
+    Where the zeros are odd in number, there is one more at the bottom and at the right, as in TensorFlow.
+    """
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return (N, out, ⌈H / stride⌉, ⌈W / stride⌉) for (N, C, H, W)."""
+        kernel, stride = self.kernel_size[0], self.stride[0]
+        (top, bottom), (left, right) = (same_padding(side, kernel, stride) for side in x.shape[2:])
+        padding = (top, left)
+        if top != bottom or left != right:
+            x, padding = F.pad(x, (left, right, top, bottom)), (0, 0)
+        return F.conv2d(x, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
 
 
 class ScaleModule(nn.Module):

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from ..errors import FormatError, UsageError
 from ..formats import Arrays
 from .layer import Layer, Shape
-from .layers import Chain, Conv, Linear
+from .layers import Chain, Combinator, Conv, Linear
 
 if TYPE_CHECKING:
     from .torch_network import Network
@@ -34,7 +34,8 @@ class NetworkSpec(BaseModel):
         features: from pictures to features; its children are the stages.
         head: from features to logits (K,).
         initialisation: how fresh weights are drawn. `glorot-uniform` with zero biases is Keras' default; with `dirac`,
-            a convolution begins by passing on as many channels as it can, and random filters make the others.
+            a convolution begins by passing on as many channels as it can, and random filters make the others; `he`
+            keeps the size of numbers through many layers with ReLU.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -50,12 +51,20 @@ class NetworkSpec(BaseModel):
     classes: Annotated[int, Field(ge=1, le=1 << 20)]
     features: Chain
     head: Chain
-    initialisation: Literal["glorot-uniform", "dirac"] = "glorot-uniform"
+    initialisation: Literal["glorot-uniform", "dirac", "he"] = "glorot-uniform"
 
     @property
     def whole(self) -> Chain:
         """Features and head as one chain; parameter names are paths in it."""
         return Chain(layers=(("features", self.features), ("head", self.head)))
+
+    def before_output(self) -> Chain:
+        """Return all that comes before the last dense layer, which makes features (F,) of a picture."""
+        places = [i for i, (_, layer) in enumerate(self.head.layers) if isinstance(layer, Linear)]
+        if not places:
+            raise UsageError(f"{self.name}: has no features, as its head holds no dense layer")
+        head = Chain(layers=self.head.layers[: places[-1]])
+        return Chain(layers=(("features", self.features), ("head", head)))
 
     def check_size(self) -> None:
         """Raise `UsageError` unless the input is large enough and the head gives one logit for every class."""
@@ -149,12 +158,12 @@ class NetworkWeights:
                 raise FormatError(f"{source}: its weights should be finite numbers, and some are not")
 
 
-def leaves(chain: Chain, shape: Shape, prefix: str = "") -> list[tuple[str, Layer, Shape]]:
-    """Return every layer that is not a chain, with its path and the shape that reaches it, in order."""
+def leaves(tree: Combinator, shape: Shape, prefix: str = "") -> list[tuple[str, Layer, Shape]]:
+    """Return every layer that is made of no others, with its path and the shape that reaches it, in order."""
     found: list[tuple[str, Layer, Shape]] = []
-    for name, layer, given in chain.inputs(shape):
+    for name, layer, given in tree.inputs(shape):
         path = f"{prefix}{name}"
-        found += leaves(layer, given, f"{path}.") if isinstance(layer, Chain) else [(path, layer, given)]
+        found += leaves(layer, given, f"{path}.") if isinstance(layer, Combinator) else [(path, layer, given)]
     return found
 
 
@@ -165,7 +174,7 @@ def glorot_limit(layer: Layer, shape: Shape) -> float:
     feedforward neural networks", AISTATS 2010.
     """
     if isinstance(layer, Conv):
-        return math.sqrt(6 / (layer.kernel**2 * (shape[0] + layer.out)))
+        return math.sqrt(6 * layer.groups / (layer.kernel**2 * (shape[0] + layer.out)))
     if isinstance(layer, Linear):
         return math.sqrt(6 / (shape[0] + layer.out))
     raise TypeError(f"{layer.describe()} has no weights")

@@ -6,6 +6,7 @@ In: a `NetworkSpec`, or a user's `nn.Module`. Out: modules that map (N, C, H, W)
 from __future__ import annotations
 
 import functools
+import math
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,9 @@ class Network(ChainModule):
             if isinstance(layer, Conv | Linear):
                 weight = module.get_parameter("weight")
                 # drawn on the CPU in one fixed order, so that a seed means the same on every device and memory format
-                weight.copy_(_drawn(self.spec.initialisation, layer, shape, torch.empty(weight.shape), generator))
+                weight.copy_(
+                    _draw_weights(self.spec.initialisation, layer, shape, torch.empty(weight.shape), generator)
+                )
                 if layer.bias:
                     module.get_parameter("bias").zero_()
             elif isinstance(layer, Whitening):
@@ -80,13 +83,15 @@ class Network(ChainModule):
                 module.reset_parameters()  # scale 1, shift 0, running mean 0 and variance 1
 
 
-def _drawn(
+def _draw_weights(
     how: str, layer: Conv | Linear, shape: Shape, weight: torch.Tensor, generator: torch.Generator
 ) -> torch.Tensor:
     """Fill a weight with its first values; see `NetworkSpec.initialisation`."""
     if how == "glorot-uniform":
         limit = glorot_limit(layer, shape)
         return weight.uniform_(-limit, limit, generator=generator)
+    if how == "he":  # He et al., "Delving deep into rectifiers", ICCV 2015: variance 2 / fan in
+        return weight.normal_(std=math.sqrt(2 / weight[0].numel()), generator=generator)
     if isinstance(layer, Linear):
         weight.normal_(generator=generator)
         return weight / weight.std()

@@ -86,4 +86,5 @@ def _by_name(definition: Definition) -> dict[str, Any]:
     """Return the definition with its arms by name, and the configuration's entries as they are known elsewhere."""
     values: dict[str, Any] = definition.model_dump(mode="json")
     config: dict[str, Any] = values.pop("config")
+    del values["arms"]
     return values | config | {"arms": {arm.name: arm.settings for arm in definition.arms}}

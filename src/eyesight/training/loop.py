@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -30,14 +31,15 @@ from .finish import calibrate, calibration_views
 from .job import Job
 from .optim import averaging
 from .plan.recipe import Recipe
-from .resolution import shrunk
+from .resolution import shrink
 from .state import Best, TrainState
 from .statistics import collect_statistics, seed_torch, statistics_batches
 from .threads import Threads, prepare_threads
-from .validation import Row, StopAsked, best_row, early_stop, validate
+from .validation import EpochRow, StopAsked, best_row, early_stop, validate
 
 _FLUSH_SECONDS = 0.25  # how often losses are fetched from the device, checked for NaN, and shown
-_KEPT_SECONDS = 10.0  # how often, within an epoch, weights that are known to be good are noted
+_KEPT_SECONDS = 10.0  # how often, within an epoch, weights are noted, to go back to
+_ASKED = 64  # pictures that weights must answer for before they are gone back to
 _SAVING_SHARE = 0.01  # the most of the time that saving at the ends of epochs may take
 
 
@@ -203,7 +205,7 @@ class Loop:
         loss, accuracy = self.epoch_means()
         self.keep_if_finite(loss)
         epoch = math.ceil(state.step / job.steps_per_round)
-        row: Row = {
+        row: EpochRow = {
             "epoch": epoch,
             "step": state.step,
             "loss": loss,
@@ -251,13 +253,12 @@ class Loop:
         return loss / count, correct / count
 
     def keep_if_finite(self, loss: float) -> None:
-        """Note the weights as good; or, where loss or weights are not finite, stop with those last noted."""
+        """Note the weights; or, where loss or weights are not finite, stop with the last that answer in numbers."""
         job, state = self.job, self.state
         if math.isfinite(loss) and check_finite(state.network):
             self.keep_weights()
             return
-        good_step, weights = state.good
-        copy_tensors(weights, state.network.state_dict())
+        good_step = self.restore_weights()
         self.write_model(last=True, epoch=good_step // job.steps_per_round, averaged=False, calibrated=False)
         fp32 = ", --precision fp32" if job.precision == "bf16" else ""
         raise TrainingError(
@@ -267,12 +268,25 @@ class Loop:
         )
 
     def keep_weights(self) -> None:
-        """Note the weights as good, on their device: in the same memory as those noted before."""
-        own = self.state.network.state_dict()
-        kept = self.state.good[1] or {name: torch.empty_like(tensor) for name, tensor in own.items()}
-        copy_tensors(own, kept)
-        self.state.good = (self.state.step, kept)
+        """Note the weights and those noted before, on their device and always in the same memory."""
+        own, noted = self.state.network.state_dict(), self.state.noted
+        free = noted.pop(0)[1] if len(noted) == 2 else {name: torch.empty_like(tensor) for name, tensor in own.items()}
+        copy_tensors(own, free)
+        noted.append((self.state.step, free))
         self._kept_time = time.perf_counter()
+
+    def restore_weights(self) -> int:
+        """Give the network the last noted weights that answer in numbers; return their step.
+
+        No loss has been computed yet with those noted last: they can be finite, and what they give need not be.
+        """
+        job, network = self.job, self.state.network
+        some = job.data.train.gather(np.arange(min(len(job.data.train), _ASKED)))
+        for step, weights in reversed(self.state.noted):
+            copy_tensors(weights, network.state_dict())
+            if np.isfinite(job.classifier(network).logits(some)).all():
+                return step
+        return self.state.noted[0][0]
 
     def save(self) -> None:
         """Save the state; not into a folder that somebody has removed, which would come back with parts of a run."""
@@ -410,7 +424,7 @@ def train_step(job: Job, state: TrainState, progress: float) -> None:
     recipe, network, optimizer = job.recipe, state.network, state.optimizer
     seed_torch(job, state.step)
     images, labels = job.batches.batch(state.step)  # (N, C, H, W), (N,)
-    images = shrunk(images, recipe.resolution, progress)
+    images = shrink(images, recipe.resolution, progress)
     rate = job.recipe.lr * job.schedule(progress)
     for group in optimizer.param_groups:
         group["lr"] = rate * group.get("lr_scale", 1.0)

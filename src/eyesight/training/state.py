@@ -46,7 +46,7 @@ class TrainState:
         clock: the progress before each update so far, where it was measured by a clock.
         threads: the choices of CPU threads that the updates so far were made with, as plain data; see `threads.Choice`.
         validating, saving: seconds that validation and saving took last; None before the first time.
-        good: weights and buffers that were last known to be finite, and their step; not saved.
+        noted: finite weights and buffers to go back to, with their step: the last two, the last one last; not saved.
     """
 
     network: nn.Module
@@ -62,7 +62,7 @@ class TrainState:
     threads: list[Sequence[Any]] = field(default_factory=list)
     validating: float | None = None
     saving: float = 0.0
-    good: tuple[int, dict[str, torch.Tensor]] = (0, {})
+    noted: list[tuple[int, dict[str, torch.Tensor]]] = field(default_factory=list)
 
     def arrays(self) -> dict[str, Storable]:
         """Return all tensors by name: network/…, optimizer/…, average/…, best/…, clock, sums.

@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import Literal
 
 from ..elementwise import Activation
-from ..layers import AnyLayer, Conv, Flatten, Linear, MaxPool, Pad, chain
+from ..layers import AnyLayer, Conv, Flatten, Linear, Pad, chain
 from ..network import NetworkSpec
+from ..pooling import MaxPool
 
 Input = tuple[int, int, int]
 _RELU = Activation(function="relu")

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..elementwise import Activation, BatchNorm, Scale
-from ..layers import AnyLayer, Chain, Conv, GlobalMaxPool, Linear, MaxPool, Whitening, chain
+from ..layers import AnyLayer, Chain, Conv, Linear, Whitening, chain
 from ..network import NetworkSpec
+from ..pooling import GlobalMaxPool, MaxPool
 
 Input = tuple[int, int, int]
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from ..errors import UsageError
 from .elementwise import BatchNorm, Dropout
-from .layers import AnyLayer, Chain, Conv, Linear
+from .layers import AnyLayer, Chain, Conv, Linear, Residual
 from .network import NetworkSpec, leaves
 
 
-def regularised(spec: NetworkSpec, *, dropout: float = 0.0, batch_norm: bool = False) -> NetworkSpec:
+def regularise(spec: NetworkSpec, *, dropout: float = 0.0, batch_norm: bool = False) -> NetworkSpec:
     """Return the network with dropout before its dense layers and batch normalisation after its other layers.
 
     Args:
@@ -27,13 +27,22 @@ def regularised(spec: NetworkSpec, *, dropout: float = 0.0, batch_norm: bool = F
     weighted = [path for path, layer, _ in leaves(spec.whole, spec.input) if isinstance(layer, Conv | Linear)]
     first, last = weighted[0], weighted[-1]
 
+    def inside(layer: AnyLayer, path: str) -> AnyLayer:
+        if isinstance(layer, Residual):
+            parts = {
+                "branch": changed(layer.branch, f"{path}.branch"),
+                "shortcut": changed(layer.shortcut, f"{path}.shortcut"),
+            }
+            return layer.model_copy(update=parts)
+        return changed(layer, path) if isinstance(layer, Chain) else layer
+
     def changed(chain: Chain, prefix: str) -> Chain:
         children: list[tuple[str, AnyLayer]] = []
         for name, layer in chain.layers:
             path = f"{prefix}.{name}"
             if isinstance(layer, Linear) and dropout and path != first:
                 children.append((f"drop_{name}", Dropout(rate=dropout)))
-            children.append((name, changed(layer, path) if isinstance(layer, Chain) else layer))
+            children.append((name, inside(layer, path)))
             if isinstance(layer, Conv | Linear) and batch_norm and path != last:
                 children.append((f"norm_{name}", BatchNorm()))
         return Chain(layers=tuple(children))
