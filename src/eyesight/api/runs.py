@@ -19,6 +19,7 @@ from ..evaluation import evaluate as judging
 from ..evaluation.evaluate import Evaluation, LookBack, Weights
 from ..report.drawing import html_image, png
 from ..run import RunFolder, Status
+from .datasets import report_reading
 
 if TYPE_CHECKING:
     from torch import nn
@@ -103,7 +104,9 @@ class Run:
             folder = self.folder.read_environment().get("data_folder")
         except FormatError:
             folder = None
-        return open_again(self.config.data, source=self.path, data_dir=data_dir, folder=folder)
+        return open_again(
+            self.config.data, source=self.path, data_dir=data_dir, folder=folder, progress=report_reading()
+        )
 
     def evaluate(
         self,
