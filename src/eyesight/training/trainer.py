@@ -23,7 +23,8 @@ from ..run import RunFolder
 from . import checkpoint
 from .checkpoint import Checkpoint
 from .clock import BudgetClock, Clock, StepClock, begin_record, read_record
-from .events import Control, Event, Listener, Planned, Progress, Warned, event_to_json
+from .event_file import EventFile
+from .events import Control, Listener, Planned, Warned
 from .identity import find_changes, first_weights
 from .job import Identity, Job, prepare
 from .loop import Loop, fit
@@ -31,8 +32,6 @@ from .plan.recipe import Config, parse_config
 from .plan.speed import UNDISTURBED
 from .signals import stop_on_signals
 from .state import TrainState
-
-_LOGGED_EVERY = 10.0  # seconds between the `Progress` lines in a run's event file
 
 
 @threads()
@@ -312,19 +311,3 @@ def _write_environment(run: RunFolder, job: Job, first: str) -> None:
             "first_weights": first,
         }
     )
-
-
-class EventFile:
-    """A listener that writes events to the run's `events.jsonl`; of `Progress`, one every ten seconds."""
-
-    def __init__(self, run: RunFolder) -> None:
-        self.run = run
-        self._progress_at = time.monotonic()
-
-    def __call__(self, event: Event) -> None:
-        """Write one event."""
-        if isinstance(event, Progress):
-            if time.monotonic() - self._progress_at < _LOGGED_EVERY:
-                return
-            self._progress_at = time.monotonic()
-        self.run.append_event({"time": round(time.time(), 3), **event_to_json(event)})

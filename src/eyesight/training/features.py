@@ -1,0 +1,205 @@
+"""Features of pictures, computed once: what a pretrained network makes of them, kept in the user's cache.
+
+In: a pretrained network, pictures that are known by what is in them. Out: features (N, F). Those of a picture that was
+seen before are read, so that a second training starts in a second and ten new photos cost ten. It knows no classes.
+
+A folder of the cache holds the features that one network makes. Each of its files is written whole and never changed:
+
+    …-N.safetensors    keys: uint8 (n, 32); features: float32 (n, F)
+
+so that an interruption costs the pictures since the last file, and several processes may add files at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import PIL
+
+from ..backbones import cached_file
+from ..data.cache import PhotoStore, cache_folder
+from ..data.dataset import Ints, Pixels, Split
+from ..engine.features import Features
+from ..errors import FormatError
+from ..formats import read_tensors, write_tensors
+from ..pictures.preprocess import Preprocessing
+
+Floats = npt.NDArray[np.float32]
+Progress = Callable[[int, int], None]  # pictures done, of how many whose features are not known yet
+
+FORMAT: Final = "eyesight-features"
+VERSION: Final = 1
+_TOGETHER = 64  # pictures that are computed at a time: a signal waits for no more than these
+_FILE = 512  # pictures in a file
+_FILE_SECONDS = 5.0  # or as many as are computed in this time
+_HASHED = 8 << 20  # bytes of pictures that are hashed at a time
+
+
+class Pictures(Protocol):
+    """Pictures of the size that a network takes, each known by a digest before it is read."""
+
+    def digests(self) -> list[bytes]:
+        """Return what tells each picture from others: (N) of 32 bytes."""
+
+    def read(self, ids: Ints) -> tuple[Ints, Pixels]:
+        """Return pictures uint8 (n, H, W, C), and which of `ids` they are; those that cannot be read are left out."""
+
+
+@dataclass(frozen=True, eq=False)
+class SplitPictures:
+    """The pictures of a split."""
+
+    split: Split
+
+    def digests(self) -> list[bytes]:
+        """Return digests of the files of photos, or of the pixels where there are no files."""
+        store = self.split.store
+        if isinstance(store, PhotoStore):
+            return [bytes.fromhex(store.digests[row]) for row in self.split.rows.tolist()]
+        batches = self.split.batches(memory=_HASHED)
+        return [hashlib.sha256(picture.tobytes()).digest() for batch in batches for picture in batch]
+
+    def read(self, ids: Ints) -> tuple[Ints, Pixels]:
+        """Return all the pictures that are asked for."""
+        return ids, self.split.gather(ids)
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A pretrained network without its last layer, ready to make features.
+
+    Attributes:
+        name: one of `backbones.BACKBONES`.
+        features: the network at work.
+        preprocessing: what it expects of pictures.
+    """
+
+    name: str
+    features: Features
+    preprocessing: Preprocessing
+
+    @property
+    def folder(self) -> Path:
+        """Where its features are kept."""
+        return cache_folder() / "features" / cached_file(self.name).stem
+
+    def keys(self, digests: Sequence[bytes], *, mirror: bool) -> list[bytes]:
+        """Return what the features of pictures are known by: the picture, how it is read, and which view of it."""
+        how = f"{self.preprocessing.model_dump_json()} {PIL.__version__} {'mirror' if mirror else ''}".encode()
+        return [hashlib.sha256(digest + how).digest() for digest in digests]
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """Features of pictures.
+
+    Attributes:
+        features: float32 (N, F); rows of pictures that could not be read are zero.
+        computed: how many pictures were computed, rather than found in the cache.
+        known: (N,) whether a row holds features.
+        problems: of the cache, in words.
+    """
+
+    features: Floats
+    computed: int
+    known: npt.NDArray[np.bool_]
+    problems: tuple[str, ...]
+
+
+def embed(
+    backbone: Backbone, pictures: Pictures, *, mirror: bool = False, progress: Progress | None = None
+) -> Embedded:
+    """Return the features of pictures, or of their mirror images; what is computed is kept.
+
+    Args:
+        backbone: what makes them.
+        pictures: whose they are.
+        mirror: whether the network sees each picture mirrored left to right.
+        progress: called after every few pictures; what it raises ends the work, and nothing that was computed is lost.
+    """
+    keys = backbone.keys(pictures.digests(), mirror=mirror)
+    cache = _Cache(backbone.folder, backbone.features.width)
+    found = np.zeros((len(keys), backbone.features.width), np.float32)
+    known = cache.fill(keys, found)
+    wanted = np.flatnonzero(~known)
+    try:
+        for start in range(0, len(wanted), _TOGETHER):
+            ids, pixels = pictures.read(wanted[start : start + _TOGETHER])
+            if len(ids):
+                found[ids] = backbone.features.of(pixels[:, :, ::-1] if mirror else pixels)
+                known[ids] = True
+                cache.add([keys[i] for i in ids.tolist()], found[ids])
+            if progress is not None:
+                progress(min(start + _TOGETHER, len(wanted)), len(wanted))
+    finally:
+        cache.flush()
+    return Embedded(found, int(known[wanted].sum()), known, tuple(cache.problems))
+
+
+class _Cache:
+    """The files of features in one folder."""
+
+    def __init__(self, folder: Path, width: int) -> None:
+        self.folder, self.width = folder, width
+        self.problems: list[str] = []
+        self._keys: list[bytes] = []
+        self._rows: list[Floats] = []
+        self._since = time.monotonic()
+
+    def fill(self, keys: Sequence[bytes], out: Floats) -> npt.NDArray[np.bool_]:
+        """Put the features that are there into `out`, and return of which pictures they are: (N,)."""
+        places: dict[bytes, list[int]] = {}
+        for i, key in enumerate(keys):
+            places.setdefault(key, []).append(i)
+        known = np.zeros(len(keys), np.bool_)
+        for own, rows in self._files():
+            for j, key in enumerate(own):
+                if (wanted := places.get(key)) is not None:
+                    out[wanted] = rows[j]
+                    known[wanted] = True
+        return known
+
+    def _files(self) -> Iterator[tuple[list[bytes], Floats]]:
+        """Yield keys and features of every file; a damaged one is removed, and its pictures are computed again."""
+        for path in sorted(self.folder.glob("*.safetensors")):
+            try:
+                arrays, about, _ = read_tensors(path)
+                keys, rows = arrays["keys"], arrays["features"]
+                if (about.get("format"), about.get("version")) != (FORMAT, VERSION):
+                    raise FormatError(f"{path}: not a file of features of this version")
+                if keys.shape != (len(rows), 32) or rows.shape[1:] != (self.width,) or rows.dtype != np.float32:
+                    raise FormatError(f"{path}: its keys and features do not fit together")
+            except (FormatError, KeyError, IndexError) as error:
+                self.problems.append(f"{error}; its features are computed again")
+                path.unlink(missing_ok=True)
+                continue
+            yield [key.tobytes() for key in keys], rows
+
+    def add(self, keys: list[bytes], rows: Floats) -> None:
+        """Keep features; on the disk when there are enough of them, or after some time."""
+        self._keys += keys
+        self._rows.append(rows)
+        if len(self._keys) >= _FILE or time.monotonic() - self._since > _FILE_SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is not on the disk yet; where that fails, training goes on without."""
+        self._since = time.monotonic()
+        if not self._keys:
+            return
+        keys = np.frombuffer(b"".join(self._keys), np.uint8).reshape(-1, 32)
+        name = f"{hashlib.sha256(keys.tobytes()).hexdigest()[:12]}-{secrets.token_hex(4)}.safetensors"
+        arrays = {"keys": keys, "features": np.concatenate(self._rows)}
+        self._keys, self._rows = [], []
+        try:
+            write_tensors(self.folder / name, arrays, {"format": FORMAT, "version": VERSION})
+        except OSError as error:
+            self.problems.append(f"{self.folder}: features cannot be kept for the next time ({error.strerror})")
