@@ -30,6 +30,7 @@ from ..data.dataset import Ints, Pixels, Split
 from ..engine.features import Features
 from ..errors import FormatError
 from ..formats import read_tensors, write_tensors
+from ..models.network import NetworkWeights
 from ..pictures.preprocess import Preprocessing
 
 Floats = npt.NDArray[np.float32]
@@ -80,11 +81,13 @@ class Backbone:
         name: one of `backbones.BACKBONES`.
         features: the network at work.
         preprocessing: what it expects of pictures.
+        weights: the whole network, with its last layer.
     """
 
     name: str
     features: Features
     preprocessing: Preprocessing
+    weights: NetworkWeights
 
     @property
     def folder(self) -> Path:

@@ -20,7 +20,7 @@ from ..device import repeatable, threads
 from ..environment import describe_environment
 from ..errors import FormatError, RunError, UsageError
 from ..run import RunFolder
-from . import checkpoint
+from . import checkpoint, probe
 from .checkpoint import Checkpoint
 from .clock import BudgetClock, Clock, StepClock, begin_record, read_record
 from .event_file import EventFile
@@ -112,6 +112,8 @@ def resume(
         raise RunError(f"{path}: stopped before it had begun; start it again, with --overwrite")
     config = parse_config(run.read_config(), f"{path}: config.yaml")
     check_module(config, module, f"{path}")
+    if config.recipe.method == "probe":
+        return probe.resume(run, config, load, listeners=listeners)
     with run.lock(), stop_on_signals() as control:
         job, state = prepare(load(), config, module)
         found, problems = checkpoint.newest(run.checkpoints_folder)
