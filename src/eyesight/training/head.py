@@ -24,11 +24,13 @@ from ..metrics import cross_entropy
 
 Floats = npt.NDArray[Any]
 
-STRENGTHS = tuple(float(f"{10 ** (k / 2):.2g}") for k in range(-10, 0))  # 1e-5 … 0.32, two for each power of ten
+STRENGTHS = tuple(float(f"{10 ** (k / 2):.2g}") for k in range(-8, 1))  # 1e-4 … 1, two for each power of ten
 FOLDS = 5
 _ROUNDS = 1000  # of the optimiser, at most
 _UNSEEN = 5.0  # logits below the least of the others, of a class that a fold has no example of
 _DOUBLE = 5_000  # examples; of more the arithmetic is in float32, which takes half of the memory
+_RANK = 1e-10  # of the largest eigenvalue; directions below are of rounding
+_SHORT = 4_000_000  # numbers
 _ERRORS = 1.0  # standard errors by which mirror images must be better
 
 
@@ -129,6 +131,17 @@ def _cross_validate(
 def _path(features: Floats, labels: Ints, classes: int, strengths: Sequence[float]) -> Iterator[Head]:
     """Yield the layer for each strength, each search beginning where the one before ended.
 
+    A small problem is computed by one thread: its products are so short that two would mostly wait for each other.
+    """
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(limits=1 if features.size < _SHORT else None, user_api="blas"):
+        yield from _search(features, labels, classes, strengths)
+
+
+def _search(features: Floats, labels: Ints, classes: int, strengths: Sequence[float]) -> Iterator[Head]:
+    """Yield the layer for each strength.
+
     Where there are fewer examples than features, the weights lie in the space that the examples span; so they are
     searched for there, in coordinates of an orthonormal basis, which changes neither products nor norms.
     """
@@ -143,8 +156,8 @@ def _path(features: Floats, labels: Ints, classes: int, strengths: Sequence[floa
     scaled /= scale.astype(kind)
     basis = None
     if len(scaled) < scaled.shape[1]:
-        basis, triangle = np.linalg.qr(scaled.T)
-        scaled = np.ascontiguousarray(triangle.T)
+        basis = _span(scaled)
+        scaled = scaled @ basis
     present = np.unique(labels)
     if len(present) == 1:
         for _ in strengths:
@@ -161,6 +174,13 @@ def _path(features: Floats, labels: Ints, classes: int, strengths: Sequence[floa
             weight, bias = np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
         weight = (weight if basis is None else weight @ basis.T) / scale
         yield _spread(Head(weight, bias - weight @ mean), present, classes)
+
+
+def _span(examples: Floats) -> Floats:
+    """Return an orthonormal basis (F, n) of the space that examples span; in a tenth of the time of a QR."""
+    values, vectors = np.linalg.eigh(examples @ examples.T)
+    kept = values > _RANK * values[-1]
+    return np.asarray(examples.T @ (vectors[:, kept] / np.sqrt(values[kept])))
 
 
 def _spread(head: Head, present: Ints, classes: int) -> Head:
