@@ -13,12 +13,12 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
+from ..data.cache import Progress
 from ..data.dataset import Dataset
 from ..data.open import open_data
 from ..data.photos import PhotoOptions
 from ..errors import UsageError, naming
 from ..evaluation import figures
-from ..progress import ReadingReport
 from ..report.drawing import html_image, png
 
 
@@ -78,7 +78,7 @@ def load_data(
             test=test,
             classes=classes,
             photos=photos,
-            progress=ReadingReport() if progress else None,
+            progress=report_reading() if progress else None,
         )
 
 
@@ -94,6 +94,21 @@ def photo_options(**options: Any) -> PhotoOptions:
         problem = error.errors()[0]
         expected = problem["msg"].removeprefix("Input ")
         raise UsageError(f"{expected}; received: {problem['input']!r}", field=str(problem["loc"][0])) from None
+
+
+def report_reading() -> Progress:
+    """Return what reports on stderr while photos are decoded; it is imported with the first of them."""
+    report: Progress | None = None
+
+    def tell(done: int, total: int, doing: str) -> None:
+        nonlocal report
+        if report is None:
+            from ..progress import ReadingReport
+
+            report = ReadingReport()
+        report(done, total, doing)
+
+    return tell
 
 
 def naming_options() -> AbstractContextManager[None]:

@@ -18,8 +18,8 @@ from ..classifier import class_path
 from ..data.dataset import Dataset
 from ..data.open import kind_of, open_wanted
 from ..errors import RunError, UnknownNameError, UsageError, concerns, naming
-from ..progress import ProgressReport, ReadingReport
 from ..run import RunFolder, read_config_file
+from .datasets import report_reading
 from .runs import Run, open_run
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ def train(
                 data_dir=data_dir,
                 validation=share,
                 large=BACKBONES[pretrained].size if pretrained else None,
-                progress=ReadingReport() if progress else None,
+                progress=report_reading() if progress else None,
             )
         if pretrained and is_probe(request, dataset, pretrained):
             from ..training import probe
@@ -277,4 +277,6 @@ def naming_arguments(settings: Mapping[str, Any] | None) -> AbstractContextManag
 
 def with_progress(given: Sequence[Listener], *, progress: bool) -> list[Listener]:
     """Return the listeners, with one that reports on stderr before them."""
+    from ..progress import ProgressReport
+
     return [*([ProgressReport()] if progress else []), *given]

@@ -22,7 +22,7 @@ SPLIT_NAMES: Final[dict[str, SplitName]] = {
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("val", "valid", "validation", "eval", "dev"), "validation"),
     **dict.fromkeys(("test", "testing"), "test"),
-}  # type: ignore[assignment] # mypy takes the values for plain text
+}
 TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl")
 LEFT_BEHIND = frozenset(("__MACOSX", "@eaDir", "Thumbs.db", "thumbs.db", "desktop.ini"))
 
@@ -99,7 +99,7 @@ def walk(root: Path) -> Tree:
 def _walk(folder: str, below: str, above: tuple[tuple[int, int], ...], tree: Tree) -> None:
     """Add what lies in one folder; `above` are the folders that it lies in."""
     try:
-        about = os.stat(folder)
+        about = Path(folder).stat()
         here = (about.st_dev, about.st_ino)
         if here in above or len(above) > _DEEPEST:
             return
@@ -128,18 +128,24 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
+def suffix_of(name: str) -> str:
+    """Return what a file's name ends with, in small letters: ".jpg"; "" for nothing. Much faster than a `Path`."""
+    stem, dot, last = name.rpartition("/")[2].rpartition(".")
+    return f".{last.lower()}" if dot and stem else ""
+
+
 def is_picture(name: str) -> bool:
     """Tell by its name whether a file is a picture."""
-    return os.path.splitext(name)[1].lower() in PICTURE_LIKE
+    return suffix_of(name) in PICTURE_LIKE
 
 
 def is_table(name: str) -> bool:
     """Tell by its name whether a file is a table."""
-    return os.path.splitext(name)[1].lower() in TABLE_SUFFIXES
+    return suffix_of(name) in TABLE_SUFFIXES
 
 
 def as_text(name: str) -> str:
-    """Return a file's name as text that can be written anywhere: bytes that are no text are shown as `\\xff`."""
+    """Return a file's name as text that can be written anywhere; bytes that are no text become escapes."""
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
