@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from .classifier import Predictor
 from .data.dataset import Split, split_fingerprint
 from .errors import FormatError
-from .formats import read_tensors, upgrade, write_tensors
+from .formats import Arrays, read_tensors, upgrade, write_tensors
 from .metrics import softmax
 
 PREDICTIONS_FORMAT, PREDICTIONS_VERSION = "eyesight-predictions", 1
@@ -77,7 +77,7 @@ class Predictions:
         }
         # joined by the one character that no file name can have
         ids = np.frombuffer("\0".join(self.example_ids).encode(), np.uint8)
-        arrays = {"example_ids": ids, "labels": self.labels, "logits": self.logits}
+        arrays: Arrays = {"example_ids": ids, "labels": self.labels, "logits": self.logits}
         if self.folds is not None:
             arrays["folds"] = self.folds
         write_tensors(Path(path), arrays, description)

@@ -101,7 +101,6 @@ class ProgressReport(Report):
             case _:
                 pass
 
-
     def show_features(self, event: Embedding) -> None:
         """Show how far a pretrained network is with the pictures."""
         if event.done == 0:
@@ -137,6 +136,22 @@ class ReadingReport(Report):
             self.move_bar(done / total, status=text, line=text)
         if done == total:
             self.close_bar()
+
+
+class FeatureReport(Report):
+    """Shows how far a pretrained network is with pictures; called with how many are done, and of how many."""
+
+    def __init__(self, stream: IO[str] | None = None) -> None:
+        super().__init__(stream)
+        self.began = time.monotonic()
+
+    def __call__(self, done: int, total: int) -> None:
+        """Show some more pictures."""
+        if self.bar is None:
+            self.open_bar()
+        rate = done / max(time.monotonic() - self.began, 1e-3)
+        text = f"{done:,} of {total:,} pictures, {rate:,.0f} a second, {duration((total - done) / rate)} left"
+        self.move_bar(done / total, status=text, line=text)
 
 
 class StudyReport(Report):

@@ -268,10 +268,10 @@ def _notes(run: RunFolder, classifier: Classifier, data: Dataset, split: str) ->
         notes.append("the epoch was chosen on these pictures; the accuracy on new ones is a little lower")
     if split == "validation" and data.given is not None:
         chosen = training is not None and training.weights == "best"
-        unused = data.protocol == "given-unused"
+        unused = data.protocol == "given-unused" or is_probe(run)
         notes.append(
             "these are the validation pictures that come with the data"
-            + ("" if chosen else "; nothing was chosen on them" if unused or is_probe(run) else "; the weights were not chosen on them")
+            + ("" if chosen else "; nothing was chosen on them" if unused else "; the weights were not chosen on them")
         )
     if changes := about.get("forced"):
         notes.append(f"the run went on with --force after changes: {'; '.join(changes)}")

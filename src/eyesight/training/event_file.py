@@ -14,7 +14,7 @@ _LOGGED_EVERY = 10.0  # seconds between the lines that tell how far it is
 
 
 class EventFile:
-    """A listener that writes events to the run's `events.jsonl`; of those that tell how far it is, one every ten seconds."""
+    """A listener that writes events to the run's `events.jsonl`; of those on how far it is, one in ten seconds."""
 
     def __init__(self, run: RunFolder) -> None:
         self.run = run

@@ -16,22 +16,24 @@ import hashlib
 import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import PIL
 
-from ..backbones import cached_file
+from ..backbones import body_weights, cached_file, describe_backbone
 from ..data.cache import PhotoStore, cache_folder
 from ..data.dataset import Ints, Pixels, Split
 from ..engine.features import Features
-from ..errors import FormatError
-from ..formats import read_tensors, write_tensors
+from ..engine.session import available_cores
+from ..errors import FormatError, PictureError
+from ..formats import Arrays, read_tensors, write_tensors
 from ..models.network import NetworkWeights
-from ..pictures.preprocess import Preprocessing
+from ..pictures.preprocess import Preprocessing, read_picture
 
 Floats = npt.NDArray[np.float32]
 Progress = Callable[[int, int], None]  # pictures done, of how many whose features are not known yet
@@ -71,6 +73,51 @@ class SplitPictures:
     def read(self, ids: Ints) -> tuple[Ints, Pixels]:
         """Return all the pictures that are asked for."""
         return ids, self.split.gather(ids)
+
+
+class FilePictures:
+    """Pictures in files, each read when it is asked for, in as many threads as there are cores.
+
+    Args:
+        paths: of the files.
+        preprocessing: what a network expects of them.
+
+    Attributes:
+        reasons: why files could not be read, by path, as far as they were asked for.
+    """
+
+    def __init__(self, paths: Sequence[Path], preprocessing: Preprocessing) -> None:
+        self.paths, self.preprocessing = paths, preprocessing
+        self.reasons: dict[Path, str] = {}
+
+    def digests(self) -> list[bytes]:
+        """Return digests of the files' bytes; one that cannot be opened gets one of its name, and is never known."""
+        with ThreadPoolExecutor(available_cores()) as pool:
+            return list(pool.map(self._digest, self.paths))
+
+    def read(self, ids: Ints) -> tuple[Ints, Pixels]:
+        """Return those of the pictures that can be read."""
+        with ThreadPoolExecutor(available_cores()) as pool:
+            found = list(pool.map(self._read, [self.paths[i] for i in ids.tolist()]))
+        good = [i for i, pixels in enumerate(found) if pixels is not None]
+        none = np.empty((0, *self.preprocessing.shape), np.uint8)
+        return ids[good], np.stack([pixels for pixels in found if pixels is not None]) if good else none
+
+    def _digest(self, path: Path) -> bytes:
+        try:
+            with path.open("rb") as file:
+                return hashlib.file_digest(file, "sha256").digest()
+        except OSError:
+            return hashlib.sha256(f"unreadable {path}".encode("utf-8", "surrogateescape")).digest()
+
+    def _read(self, path: Path) -> Pixels | None:
+        try:
+            return read_picture(path, self.preprocessing, name="-")
+        except PictureError as error:
+            self.reasons[path] = str(error).removeprefix("-: ")
+        except OSError as error:
+            self.reasons[path] = (error.strerror or str(error)).lower()
+        return None
 
 
 @dataclass(frozen=True)
@@ -115,6 +162,27 @@ class Embedded:
     computed: int
     known: npt.NDArray[np.bool_]
     problems: tuple[str, ...]
+
+
+def open_backbone(
+    name: str, *, channels: int = 3, fit: Literal["crop", "pad", "stretch"] = "crop", threads: int | None = None
+) -> Backbone:
+    """Return a pretrained network, ready to make features.
+
+    Args:
+        name: one of `backbones.BACKBONES`.
+        channels: of the pictures.
+        fit: how pictures of another size are brought to the one that it takes.
+        threads: of the CPU, that compute; None for as many as the process may use.
+
+    Raises:
+        DataNotFoundError, FormatError: see `load_backbone`.
+    """
+    _, usual = describe_backbone(name)
+    of_channels = {"channels": channels, "mean": usual.mean[:channels], "std": usual.std[:channels]}
+    preprocessing = usual.model_copy(update={"fit": fit, **of_channels})
+    weights = body_weights(name, channels=channels)
+    return Backbone(name, Features(weights, preprocessing, threads=threads), preprocessing, weights)
 
 
 def embed(
@@ -200,7 +268,7 @@ class _Cache:
             return
         keys = np.frombuffer(b"".join(self._keys), np.uint8).reshape(-1, 32)
         name = f"{hashlib.sha256(keys.tobytes()).hexdigest()[:12]}-{secrets.token_hex(4)}.safetensors"
-        arrays = {"keys": keys, "features": np.concatenate(self._rows)}
+        arrays: Arrays = {"keys": keys, "features": np.concatenate(self._rows)}
         self._keys, self._rows = [], []
         try:
             write_tensors(self.folder / name, arrays, {"format": FORMAT, "version": VERSION})

@@ -48,7 +48,7 @@ class Head:
 
     def logits(self, features: Floats) -> npt.NDArray[np.float32]:
         """Return logits (N, K)."""
-        return (features @ self.weight.T.astype(features.dtype) + self.bias).astype(np.float32)
+        return np.asarray(features @ self.weight.T.astype(features.dtype) + self.bias, np.float32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +66,11 @@ class Choice:
     mirror: bool
     losses: dict[float, float]
     logits: npt.NDArray[np.float32]
+
+
+def mean_view(features: Floats, mirrored: Floats) -> npt.NDArray[np.float32]:
+    """Return the mean of the features of pictures and of their mirror images: the mean of the logits is of this."""
+    return np.asarray((features + mirrored) / 2, np.float32)
 
 
 def fit_head(features: Floats, labels: Ints, classes: int, strength: float) -> Head:
@@ -98,7 +103,7 @@ def choose(
     plain = _cross_validate(features, labels, folds, classes, strengths, check)
     if mirrored is None:
         return _choice(plain, labels, strengths, mirror=False)
-    both = _cross_validate((features + mirrored) / 2, labels, folds, classes, strengths, check)
+    both = _cross_validate(mean_view(features, mirrored), labels, folds, classes, strengths, check)
     one, two = (_choice(found, labels, strengths, mirror=mirror) for found, mirror in ((plain, False), (both, True)))
     gain = cross_entropy(one.logits, labels) - cross_entropy(two.logits, labels)  # (N,)
     return two if gain.mean() > _ERRORS * gain.std() / np.sqrt(len(gain)) else one
@@ -151,9 +156,9 @@ def _search(features: Floats, labels: Ints, classes: int, strengths: Sequence[fl
     kind = np.float64 if len(features) <= _DOUBLE else np.float32
     mean, scale = features.mean(axis=0, dtype=np.float64), features.std(axis=0, dtype=np.float64)
     scale[scale < 1e-6] = 1.0
-    scaled = features.astype(kind)
-    scaled -= mean.astype(kind)
-    scaled /= scale.astype(kind)
+    scaled: Floats = np.array(features, kind)  # a copy, and the only one
+    np.subtract(scaled, mean.astype(kind), out=scaled)
+    np.divide(scaled, scale.astype(kind), out=scaled)
     basis = None
     if len(scaled) < scaled.shape[1]:
         basis = _span(scaled)

@@ -18,12 +18,11 @@ from typing import Any
 
 import numpy as np
 
-from ..backbones import BACKBONES, body_weights, describe_backbone, with_head
+from ..backbones import BACKBONES, with_head
 from ..calibration import fit_temperature
 from ..classifier import Classifier, InferenceSpec, Training
 from ..data.dataset import Dataset, Split, split_fingerprint
 from ..data.folds import deal_folds
-from ..engine.features import Features
 from ..environment import describe_environment
 from ..errors import EyesightError, FormatError, InterruptedRun, RunError, UsageError
 from ..intervals import wilson
@@ -32,8 +31,8 @@ from ..predictions import Predictions
 from ..run import RunFolder, Status
 from .event_file import EventFile
 from .events import Control, Embedding, Ended, Event, HeadFitted, Listener, Warned
-from .features import Backbone, Floats, SplitPictures, embed
-from .head import FOLDS, STRENGTHS, Choice, Head, choose, fit_head
+from .features import Backbone, Floats, SplitPictures, embed, open_backbone
+from .head import FOLDS, STRENGTHS, Choice, Head, choose, fit_head, mean_view
 from .plan.recipe import Config
 from .signals import stop_on_signals
 
@@ -126,19 +125,10 @@ def _backbone(data: Dataset, config: Config) -> Backbone:
         raise UsageError(
             f"{name} looks at pictures of {side}x{side} pixels; received: {width}x{height}", field="data.img_size"
         )
-    _, preprocessing = describe_backbone(name)
-    own = preprocessing.model_copy(
-        update={
-            "channels": channels,
-            "fit": data.resize,
-            "mean": preprocessing.mean[:channels],
-            "std": preprocessing.std[:channels],
-        }
-    )
     threads = config.machine.threads
-    weights = body_weights(name, channels=channels)
-    features = Features(weights, own, threads=threads if isinstance(threads, int) else None)
-    return Backbone(name, features, own, weights)
+    return open_backbone(
+        name, channels=channels, fit=data.resize, threads=threads if isinstance(threads, int) else None
+    )
 
 
 def _about(job: _Job) -> dict[str, Any]:
@@ -212,7 +202,7 @@ class _Fitting:
         mirrored = self._embed(train, mirror=True) if asks_mirror else None
         folds = deal_folds(train.labels, FOLDS, groups=train.groups, seed=job.config.seed)
         choice = self._choose(plain, mirrored, folds)
-        features = (plain + mirrored) / 2 if choice.mirror and mirrored is not None else plain
+        features = mean_view(plain, mirrored) if choice.mirror and mirrored is not None else plain
         head = fit_head(features, train.labels, classes, choice.strength)
         temperature = fit_temperature(choice.logits, train.labels)
         self._check()
@@ -250,7 +240,7 @@ class _Fitting:
         recipe, train, classes = self.job.config.recipe, self.job.data.train, len(self.job.data.classes)
         strengths: Sequence[float] = STRENGTHS if recipe.strength is None else (recipe.strength,)
         if recipe.mirror and mirrored is not None:
-            plain, mirrored = (plain + mirrored) / 2, None
+            plain, mirrored = mean_view(plain, mirrored), None
         few = np.arange(len(train))
         if len(train) > _CHOSEN_ON and len(strengths) > 1:
             few = np.sort(np.random.default_rng(self.job.config.seed).permutation(len(train))[:_CHOSEN_ON])
@@ -258,7 +248,7 @@ class _Fitting:
         labels, check = train.labels, self._check
         choice = choose(plain[few], part, labels[few], folds[few], classes, strengths=strengths, check=check)
         if len(few) < len(train):
-            seen = (plain + mirrored) / 2 if choice.mirror and mirrored is not None else plain
+            seen = mean_view(plain, mirrored) if choice.mirror and mirrored is not None else plain
             whole = choose(seen, None, labels, folds, classes, strengths=(choice.strength,), check=check)
             choice = Choice(choice.strength, choice.mirror, choice.losses, whole.logits)
         return Choice(choice.strength, choice.mirror or bool(recipe.mirror), choice.losses, choice.logits)
@@ -272,7 +262,7 @@ class _Fitting:
         if data.validation is not None:
             seen = self._embed(data.validation)
             if choice.mirror:
-                seen = (seen + self._embed(data.validation, mirror=True)) / 2
+                seen = mean_view(seen, self._embed(data.validation, mirror=True))
             row["val_loss"], row["val_accuracy"] = _figures(head.logits(seen), data.validation)
         row["cross_validation"] = {f"{strength:g}": loss for strength, loss in choice.losses.items()}
         return row
@@ -280,9 +270,7 @@ class _Fitting:
     def _write(self, head: Head, choice: Choice, temperature: float, folds: np.ndarray[Any, Any]) -> None:
         """Write the classifier, and what it said of pictures that it had not seen."""
         job, data = self.job, self.job.data
-        training = Training(
-            data=data.name, fingerprint=data.fingerprint, epoch=1, weights="last", seed=job.config.seed
-        )
+        training = Training(data=data.name, fingerprint=data.fingerprint, epoch=1, weights="last", seed=job.config.seed)
         inference = InferenceSpec(
             preprocessing=job.backbone.preprocessing,
             views="mirror" if choice.mirror else "one",
