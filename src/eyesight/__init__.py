@@ -18,8 +18,10 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from .api import Embedding as Embedding
     from .api import Evaluation as Evaluation
     from .api import Run as Run
+    from .api import embed as embed
     from .api import load_classifier as load_classifier
     from .api import load_data as load_data
     from .api import open_run as open_run
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Classifier": "classifier",
     "Dataset": "api",
+    "Embedding": "api",
     "Evaluation": "api",
     "EyesightError": "errors",
     "Answer": "classifier",
@@ -50,6 +53,7 @@ _HOMES = {
     "Run": "api",
     "Split": "data.dataset",
     "Study": "studies.study",
+    "embed": "api",
     "from_arrays": "api",
     "load_classifier": "api",
     "load_data": "api",
