@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-# A shell that runs the tests in the background has them ignore Ctrl-C, which many of them press.
-signal.signal(signal.SIGINT, signal.default_int_handler)
 # Tests run side by side, and some compare trainings bit by bit: with one thread, none is chosen by the clock.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import eyesight
+
+# A shell that runs the tests in the background has them ignore Ctrl-C, which many of them press.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
