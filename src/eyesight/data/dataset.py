@@ -310,7 +310,8 @@ class Dataset:
     def __repr__(self) -> str:
         height, width, channels = self.shape
         sizes = ", ".join(f"{len(split):,} {name}" for name, split in self.splits().items())
-        return f"Dataset({self.name!r}: {sizes}; {width}x{height}x{channels}; {len(self.classes)} classes)"
+        notes = f"; see its {len(self.notes)} notes" if len(self.notes) > 1 else "; see its note" if self.notes else ""
+        return f"Dataset({self.name!r}: {sizes}; {width}x{height}x{channels}; {len(self.classes)} classes{notes})"
 
 
 def split_fingerprint(split: Split) -> str:
