@@ -200,6 +200,10 @@ def test_a_missing_package_says_how_to_install_it(own_cache: Path, monkeypatch, 
 def test_an_unknown_backbone_is_refused_with_the_nearest_name() -> None:
     with pytest.raises(UnknownNameError, match="unknown backbone 'efficientnet-lite9'; did you mean 'efficientnet"):
         load_backbone("efficientnet-lite9")
+    with pytest.raises(FormatError, match=r"^efficientnet-lite9: no such file or folder; did you mean 'efficientnet-"):
+        eyesight.load_classifier("efficientnet-lite9")
+    with pytest.raises(FormatError, match=r"^nowhere: no such file or directory$"):
+        eyesight.load_classifier("nowhere")
 
 
 @pytest.mark.parametrize(("name", "parameters"), list(zip(BACKBONES, (4_652_008, 5_416_680, 6_092_072), strict=True)))

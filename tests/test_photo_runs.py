@@ -25,7 +25,7 @@ def test_train_evaluate_and_predict_from_the_command_line(photos, capsys):
     (photos / "train/a/cut.png").write_bytes((photos / "train/a/0.png").read_bytes()[:60])
     assert main(["train", "photos/", "--epochs", "2", "--img-size", "16", "--resize", "pad", "-b", "8"]) == 0
     err = capsys.readouterr().err
-    assert "22 of 23 pictures read; left out: train/a/cut.png: begins like a PNG and is cut off" in err
+    assert "22 of 23 pictures read; left out: train/a/cut.png: image file is truncated" in err
     assert main(["evaluate", "runs/photos-whitened-32-64-64-1", "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert (report["split"], report["n"]) == ("validation", 6)

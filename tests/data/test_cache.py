@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -135,6 +136,15 @@ def test_a_killed_process_leaves_a_cache_that_works(photos, tmp_path):
     process.stdout.close()
     data = eyesight.load_data(photos, validation=0)
     assert (len(data.train), data.notes) == (40, ())
+
+
+def test_two_at_once_decode_every_picture_once(photos, decoded):
+    paths = sorted(map(str, photos.rglob("*.png")))
+    with ThreadPoolExecutor(2) as pool:
+        jobs = [pool.submit(cache.decode_all, photos, paths, side=20, resize="crop") for _ in range(2)]
+        first, second = (job.result() for job in jobs)
+    assert len(decoded) == 40
+    assert first.entries == second.entries
 
 
 @pytest.mark.parametrize("at", ["before", "within"])

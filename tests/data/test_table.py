@@ -113,6 +113,13 @@ def test_metadata_that_names_no_classes_leaves_them_to_the_folders(tmp_path):
     assert eyesight.load_data("hf/").classes == ("a", "b")
 
 
+def test_a_table_goes_before_folders_where_the_user_names_a_column(tmp_path):
+    fill(tmp_path / "set", {"2023": 2, "2024": 2})
+    table(tmp_path / "set/all.csv", "file,quality", ["2023/0.png,good", "2023/1.png,bad", "2024/0.png,good"])
+    assert eyesight.load_data("set/").classes == ("2023", "2024")
+    assert eyesight.load_data("set/", label_column="quality", validation=0).classes == ("bad", "good")
+
+
 def test_splits_and_groups_are_columns(tmp_path):
     names = photos(tmp_path, 12)
     rows = [f"{n},{'ab'[i % 2]},{('train', 'Training', 'val', 'TEST')[i // 3]},{i // 3}" for i, n in enumerate(names)]

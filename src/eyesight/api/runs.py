@@ -14,7 +14,7 @@ from ..backbones import BACKBONES, load_backbone
 from ..classifier import Classifier
 from ..data.dataset import Dataset
 from ..data.open import open_again
-from ..errors import FormatError
+from ..errors import FormatError, nearest_name
 from ..evaluation import evaluate as judging
 from ..evaluation.evaluate import Evaluation, LookBack, Weights
 from ..report.drawing import html_image, png
@@ -167,4 +167,6 @@ def load_classifier(path: str | Path, *, module: nn.Module | None = None) -> Cla
     """Load a classifier from a model file, from a run's folder, or a pretrained one by its name."""
     if str(path) in BACKBONES:
         return load_backbone(str(path))
+    if not Path(path).exists() and (nearest := nearest_name(str(path), BACKBONES)):
+        raise FormatError(f"{path}: no such file or folder; did you mean {nearest!r}?")
     return open_run(path, module=module).classifier if Path(path).is_dir() else Classifier.load(path, module=module)

@@ -117,8 +117,9 @@ def _walk(folder: str, below: str, above: tuple[tuple[int, int], ...], tree: Tre
         elif _is_folder(entry):
             _walk(entry.path, name, (*above, here), tree)
         else:
-            table = is_table(entry.name)
-            (tree.pictures if is_picture(name) else tree.tables if table else tree.others).append(name)
+            suffix = suffix_of(entry.name)
+            kind = tree.pictures if suffix in PICTURE_LIKE else tree.tables if suffix in TABLE_SUFFIXES else tree.others
+            kind.append(name)
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -146,12 +147,12 @@ def is_table(name: str) -> bool:
 
 def as_text(name: str) -> str:
     """Return a file's name as text that can be written anywhere; bytes that are no text become escapes."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
+    return name if name.isascii() else os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def clean_label(label: str) -> str:
     """Return a class name without spaces around it, its letters in one form (a Mac writes é as two)."""
-    return unicodedata.normalize("NFC", label).strip()
+    return label.strip() if label.isascii() else unicodedata.normalize("NFC", label).strip()
 
 
 def natural(name: str) -> tuple[object, ...]:

@@ -219,10 +219,12 @@ def _copies(photos: Sequence[Photo], entries: Sequence[Entry]) -> Iterator[str]:
     same = defaultdict[str, list[Photo]](list)
     for photo, entry in zip(photos, entries, strict=True):
         same[entry.digest].append(photo)
-    copies = [group for group in same.values() if len(group) > 1]
-    contradictions = [group for group in copies if len({photo.label for photo in group}) > 1]
-    leaks = [group for group in copies if len({photo.split for photo in group}) > 1]
-    plain = [group for group in copies if group not in contradictions and group not in leaks]
+    contradictions, leaks, plain = list[list[Photo]](), list[list[Photo]](), list[list[Photo]]()
+    for group in (group for group in same.values() if len(group) > 1):
+        labels, splits = {photo.label for photo in group}, {photo.split for photo in group}
+        contradictions += [group] if len(labels) > 1 else []
+        leaks += [group] if len(splits) > 1 else []
+        plain += [group] if len(labels) == len(splits) == 1 else []
     for groups, said in (
         (contradictions, "the same picture in two classes"),
         (leaks, "the same picture in two splits, so that the result will flatter"),
