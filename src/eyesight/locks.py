@@ -19,12 +19,13 @@ _PAUSE = 0.05  # seconds between them
 
 
 @contextlib.contextmanager
-def hold(folder: Path, *, doing: str) -> Iterator[None]:
+def hold(folder: Path, *, doing: str, wait: bool = False) -> Iterator[None]:
     """Hold the folder for this process.
 
     Args:
         folder: where the lock file lies.
         doing: what another process must be doing where it is held already, for the message.
+        wait: for that process to end, however long that takes.
 
     Raises:
         RunError: another process holds it.
@@ -33,7 +34,9 @@ def hold(folder: Path, *, doing: str) -> Iterator[None]:
 
     handle = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o666)
     try:
-        for attempt in range(_ATTEMPTS):
+        if wait:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        for attempt in range(0 if wait else _ATTEMPTS):
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break

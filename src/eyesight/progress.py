@@ -16,6 +16,7 @@ from .studies.events import RunBegun, RunFinished
 from .training.events import Ended, EpochEnded, Event, Planned, Started, ThreadsChosen, Warned
 from .training.events import Progress as ProgressEvent
 
+_MOMENT = 0.5  # seconds
 _QUIET_SECONDS = 10  # without a terminal, long epochs get a line this often
 
 
@@ -95,6 +96,31 @@ class ProgressReport(Report):
                     self.say(f"done in {duration(event.seconds)} ({event.reason})")
             case _:
                 pass
+
+
+class ReadingReport(Report):
+    """Shows how far the decoding of photos is; nothing where it takes no longer than a moment."""
+
+    def __init__(self, stream: IO[str] | None = None) -> None:
+        super().__init__(stream)
+        self.began: float | None = None
+
+    def __call__(self, done: int, total: int, doing: str) -> None:
+        """Show one more picture."""
+        now = time.monotonic()
+        if self.began is None or done == 1:
+            self.began = now
+            self.told = False
+        if not self.told and now - self.began > _MOMENT:
+            self.told = True
+            self.say(f"{doing}; this is done once")
+            self.open_bar()
+        if self.told:
+            left = duration((now - self.began) / done * (total - done))
+            text = f"{done:,} of {total:,} photos, {left} left"
+            self.move_bar(done / total, status=text, line=text)
+        if done == total:
+            self.close_bar()
 
 
 class StudyReport(Report):

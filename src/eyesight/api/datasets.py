@@ -5,39 +5,100 @@ In: names, arrays. Out: `Dataset`.
 
 from __future__ import annotations
 
+import os
+from contextlib import AbstractContextManager
 from html import escape
 from pathlib import Path
 from typing import Any, Literal
 
+from pydantic import ValidationError
+
 from ..data.dataset import Dataset
 from ..data.open import open_data
+from ..data.photos import PhotoOptions
+from ..errors import UsageError, naming
 from ..evaluation import figures
+from ..progress import ReadingReport
 from ..report.drawing import html_image, png
 
 
 def load_data(
-    data: str | tuple[Any, Any],
+    data: str | os.PathLike[str] | tuple[Any, Any],
     *,
     data_dir: str | Path | None = None,
     validation: float | Literal["test"] = 0.1,
     split_seed: int = 0,
     test: tuple[Any, Any] | None = None,
     classes: list[str] | None = None,
+    img_size: int | None = None,
+    resize: Literal["crop", "pad", "stretch"] = "crop",
+    group_by: str | None = None,
+    strict: bool = False,
+    image_column: str | None = None,
+    label_column: str | None = None,
+    progress: bool = False,
 ) -> Dataset:
-    """Load a dataset by name, or make one of arrays.
+    """Load a dataset by name, read a folder of photos, or make a dataset of arrays.
+
+    What is odd about photos stands in the `notes` of the dataset.
 
     Args:
-        data: "digits", "mnist", "fashion-mnist", "cifar10", "cifar100"; or a pair (pictures, labels), see
-            `eyesight.from_arrays`.
+        data: "digits", "mnist", "fashion-mnist", "cifar10", "cifar100"; a folder of photos, a table or an archive of
+            them, see docs/photos.md; or a pair (pictures, labels), see `eyesight.from_arrays`.
         data_dir: folder with the files of named datasets; $EYESIGHT_DATA where not given.
         validation: share of the training pictures to hold out for choices, or "test".
         split_seed: of the draw of those.
         test, classes: only with arrays: pictures and labels to judge on, and class names.
+        img_size: only with photos, as all that follow: the side of the square that each is kept at, in pixels; 64, or
+            their own size where all have the same smaller one.
+        resize: how: "crop" cuts the middle, "pad" adds black borders, "stretch" changes the shape.
+        group_by: what stays on one side of a split: "folder", a column of the table, or a pattern, of which the first
+            group in a picture's path counts.
+        strict: refuse photos of which any would be left out.
+        image_column, label_column: what a table calls them, where it is not recognised.
+        progress: report on stderr while photos are decoded.
 
     Raises:
-        UnknownNameError, DataNotFoundError, DataError, UsageError: see `catalog.load` and `from_arrays`.
+        UnknownNameError, DataNotFoundError, DataError, UsageError: see `catalog.load`, `load_photos` and `from_arrays`.
     """
-    return open_data(data, data_dir=data_dir, validation=validation, split_seed=split_seed, test=test, classes=classes)
+    with naming_options():
+        photos = photo_options(
+            img_size=img_size,
+            resize=resize,
+            group_by=group_by,
+            strict=strict,
+            image_column=image_column,
+            label_column=label_column,
+        )
+        return open_data(
+            data,
+            data_dir=data_dir,
+            validation=validation,
+            split_seed=split_seed,
+            test=test,
+            classes=classes,
+            photos=photos,
+            progress=ReadingReport() if progress else None,
+        )
+
+
+def photo_options(**options: Any) -> PhotoOptions:
+    """Return checked options.
+
+    Raises:
+        UsageError: with the argument that cannot be.
+    """
+    try:
+        return PhotoOptions(**options)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        expected = problem["msg"].removeprefix("Input ")
+        raise UsageError(f"{expected}; received: {problem['input']!r}", field=str(problem["loc"][0])) from None
+
+
+def naming_options() -> AbstractContextManager[None]:
+    """Let errors inside name the argument where they know the entry of a configuration."""
+    return naming(lambda field: field.removeprefix("data."))
 
 
 def _dataset_html(data: Dataset) -> str:

@@ -17,6 +17,7 @@ from ..data.open import open_again
 from ..errors import FormatError
 from ..evaluation import evaluate as judging
 from ..evaluation.evaluate import Evaluation, LookBack, Weights
+from ..progress import ReadingReport
 from ..report.drawing import html_image, png
 from ..run import RunFolder, Status
 
@@ -103,7 +104,9 @@ class Run:
             folder = self.folder.read_environment().get("data_folder")
         except FormatError:
             folder = None
-        return open_again(self.config.data, source=self.path, data_dir=data_dir, folder=folder)
+        return open_again(
+            self.config.data, source=self.path, data_dir=data_dir, folder=folder, progress=ReadingReport()
+        )
 
     def evaluate(
         self,

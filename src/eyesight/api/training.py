@@ -5,6 +5,7 @@ In: data, a network, settings. Out: `Run`.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -14,8 +15,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ..classifier import class_path
 from ..data.dataset import Dataset
-from ..data.open import open_wanted
+from ..data.open import kind_of, open_wanted
 from ..errors import RunError, UsageError, concerns, naming
+from ..progress import ProgressReport, ReadingReport
 from ..run import RunFolder, read_config_file
 from .runs import Run, open_run
 
@@ -37,7 +39,7 @@ _ARGUMENTS = {
 
 
 def train(
-    data: str | Dataset | tuple[Any, Any] | None = None,
+    data: str | os.PathLike[str] | Dataset | tuple[Any, Any] | None = None,
     *,
     model: str | nn.Module | None = None,
     output: str | Path | None = None,
@@ -61,8 +63,8 @@ def train(
     """Train a network and return the run.
 
     Args:
-        data: a name, a `Dataset`, or a pair of arrays (pictures, labels); "digits" where neither this nor a
-            configuration names one.
+        data: a name, a folder of photos, a table or archive of them, a `Dataset`, or a pair of arrays (pictures,
+            labels); "digits" where neither this nor a configuration names one.
         model: a network's name (default: one that fits the pictures and a budget), or your own `nn.Module`, which
             is trained in place and must map (N, C, H, W) to logits (N, K).
         output: the run's folder; runs/DATA-MODEL-1, -2, … where not given.
@@ -103,8 +105,8 @@ def train(
         "machine.deterministic": deterministic,
         "model.name": class_path(module) if module else model,
         "model.kind": "module" if module else "registry" if model else None,
-        "data.name": data if isinstance(data, str) else None,
-        "data.kind": "catalog" if isinstance(data, str) else None,
+        "data.name": os.fspath(data) if isinstance(data, str | os.PathLike) else None,
+        "data.kind": kind_of(data, data_dir) if isinstance(data, str | os.PathLike) else None,
         "data.validation": validation,
         "seed": seed,
     }
@@ -119,7 +121,8 @@ def train(
             dataset = repeated.data(data_dir)
         else:
             share = base["data"]["validation"] if preset is not None and validation is None else validation
-            dataset = open_wanted(data, request.config.data, data_dir=data_dir, validation=share)
+            reading = ReadingReport() if progress else None
+            dataset = open_wanted(data, request.config.data, data_dir=data_dir, validation=share, progress=reading)
         whole, planned = resolve(request, dataset, own_module=module is not None, began=began)
         name = f"{dataset.name}-{whole.model.name.rpartition('.')[2].lower()}"
         run = trainer.start(
@@ -228,6 +231,4 @@ def naming_arguments(settings: Mapping[str, Any] | None) -> AbstractContextManag
 
 def with_progress(given: Sequence[Listener], *, progress: bool) -> list[Listener]:
     """Return the listeners, with one that reports on stderr before them."""
-    from ..progress import ProgressReport
-
     return [*([ProgressReport()] if progress else []), *given]

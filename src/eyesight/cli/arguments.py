@@ -21,6 +21,7 @@ _UNITS = {"s": 1, "m": 60, "h": 3600}
 _PARAMETERS = {
     "early_stopping": "patience",
     "early_stopping.patience": "patience",
+    **{f"data.{name}": name for name in ("img_size", "resize", "group_by", "strict", "image_column", "label_column")},
 }  # of arguments that go by another name
 
 
@@ -106,3 +107,24 @@ def parse_size(text: str) -> tuple[int, int, int]:
             f"--input: expected HEIGHTxWIDTHxCHANNELS with 1 or 3 channels, such as 32x32x3; received: {text!r}"
         )
     return int(match[1]), int(match[2]), int(match[3] or 3)
+
+
+def photo_settings(
+    img_size: int | None,
+    resize: str | None,
+    group_by: str | None,
+    image_column: str | None,
+    label_column: str | None,
+    *,
+    strict: bool,
+) -> dict[str, Any]:
+    """Return the entries of a configuration for how photos are read; only those that were asked for."""
+    options = {
+        "img_size": img_size,
+        "resize": resize,
+        "group_by": group_by,
+        "strict": strict or None,
+        "image_column": image_column,
+        "label_column": label_column,
+    }
+    return {f"data.{name}": value for name, value in options.items() if value is not None}

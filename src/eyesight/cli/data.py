@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from .arguments import Command
+from .arguments import Command, photo_settings
 
 app = typer.Typer(help="Datasets: which there are, and what is in them.", no_args_is_help=True)
 
@@ -20,7 +20,7 @@ def list_datasets(
     data_dir: DataDir = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List the datasets that have a name, and where each was found."""
+    """List the datasets that have a name, and where each was found. A folder of photos needs none."""
     from ..data import catalog
 
     folders = catalog.data_folders(data_dir)
@@ -51,26 +51,37 @@ def list_datasets(
         for row in rows
     ]
     print_table(columns, table, numbers=("classes", "train", "test"))
+    typer.echo("or your own: a folder of photos, a CSV, a zip or tar; see eyesight data show photos/", err=True)
 
 
 @app.command("show", cls=Command)
 def show_dataset(
-    name: Annotated[str, typer.Argument(help="A dataset's name.")] = "digits",
+    name: Annotated[str, typer.Argument(help="A dataset's name; or photos: a folder, a CSV, a zip.")] = "digits",
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the two PNG files.")] = Path(),
     data_dir: DataDir = None,
+    img_size: Annotated[int | None, typer.Option(help="Of photos: so many pixels a side.", show_default="64, or their own where smaller")] = None,
+    resize: Annotated[str | None, typer.Option(help="Of photos: crop, pad or stretch.", show_default="crop")] = None,
+    group_by: Annotated[str | None, typer.Option(help="Of photos: what stays on one side of a split: folder, a column, or a pattern.")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Of photos: refuse them where any cannot be read.")] = False,
+    image_column: Annotated[str | None, typer.Option(help="Of a CSV: the column with the pictures.", show_default="recognised")] = None,
+    label_column: Annotated[str | None, typer.Option(help="Of a CSV: the column with the classes.", show_default="recognised")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")] = False,
-) -> None:
+) -> None:  # fmt: skip
     """Count the labels of a dataset, and draw its pictures with their class names."""
     from .. import api
     from ..evaluation import figures
     from ..report.drawing import save
 
-    data = api.load_data(name, data_dir=data_dir, validation=0)
+    photos = photo_settings(img_size, resize, group_by, image_column, label_column, strict=strict)
+    options = {key.removeprefix("data."): value for key, value in photos.items()}
+    data = api.load_data(name, data_dir=data_dir, validation=0, progress=True, **options)
+    for note in data.notes:
+        typer.echo(f"note: {note}", err=True)
     counts = {split: part.label_counts(len(data.classes)).tolist() for split, part in data.splits().items()}
     drawn = {"pictures": figures.class_grid(data, data.train), "label-counts": figures.label_counts(data)}
-    files = [save(figure, output / f"{name}-{what}.png") for what, figure in drawn.items()]
+    files = [save(figure, output / f"{data.name}-{what}.png") for what, figure in drawn.items()]
     if as_json:
-        facts = {"name": name, "shape": data.shape, "classes": data.classes, "counts": counts}
+        facts = {"name": data.name, "shape": data.shape, "classes": data.classes, "counts": counts, "notes": data.notes}
         typer.echo(json.dumps(facts | {"fingerprint": data.fingerprint, "figures": [str(f) for f in files]}, indent=2))
         return
     from .tables import print_table
@@ -79,3 +90,29 @@ def show_dataset(
     rows = [(k, label, *(f"{counts[split][k]:,}" for split in counts)) for k, label in enumerate(data.classes)]
     print_table(("label", "class", *counts), rows, numbers=("label", *counts))
     typer.echo(f"pictures: {files[0]}\ncounts:   {files[1]}")
+
+
+@app.command("cache", cls=Command)
+def show_cache(
+    clean: Annotated[
+        bool, typer.Option("--clean", help="Remove all of it; what is needed again is made again.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """List the photos that were decoded or unpacked, and the disk that they take."""
+    from ..data.cache import cache_folder, clean_cache, list_cache
+
+    folders = list_cache()
+    if clean:
+        clean_cache(folders)
+    if as_json:
+        rows = [{"from": f.root, "what": f.what, "bytes": f.bytes, "folder": str(f.path)} for f in folders]
+        typer.echo(json.dumps(rows, indent=2))
+        return
+    from .tables import print_table
+
+    if folders:
+        table = [(folder.root, folder.what, f"{folder.bytes / 1e6:,.1f}") for folder in folders]
+        print_table(("photos", "what", "MB"), table, numbers=("MB",))
+    whole = sum(folder.bytes for folder in folders) / 1e6
+    typer.echo(f"{'removed' if clean else 'in all'} {whole:,.1f} MB in {cache_folder()}")

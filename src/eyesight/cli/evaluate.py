@@ -19,7 +19,7 @@ def evaluate(
     run: Annotated[Path, typer.Argument(help="Folder of the run.")],
     split: Annotated[str | None, typer.Option(help="test, validation or train.", show_default="test")] = None,
     weights: Annotated[Literal["kept", "last"], typer.Option(help="kept or last: they differ where the best epoch was not the last.")] = "kept",
-    data_dir: Annotated[Path | None, typer.Option(help="Folder with the datasets.", show_default="$EYESIGHT_DATA, else where they were")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Folder with the datasets, or the photos.", show_default="$EYESIGHT_DATA, else where they were")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
     show_figures: Annotated[bool, typer.Option("--open", help="Open the figures.")] = False,
 ) -> None:  # fmt: skip

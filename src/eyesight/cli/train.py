@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import UsageError
-from .arguments import given, parse_duration, parse_setting, parse_validation
+from .arguments import given, parse_duration, parse_setting, parse_validation, photo_settings
 
 if TYPE_CHECKING:
     from ..api import Run
@@ -22,7 +22,7 @@ _OF_REPLAY = {"replay", "data_dir", "checkpoint_every", "output", "overwrite", "
 
 def train(
     context: typer.Context,
-    data: Annotated[str | None, typer.Argument(help="digits, mnist, fashion-mnist, cifar10 or cifar100.", show_default="digits")] = None,
+    data: Annotated[str | None, typer.Argument(help="digits, mnist, fashion-mnist, cifar10, cifar100; or your photos: a folder, a CSV, a zip.", show_default="digits")] = None,
     model: Annotated[str | None, Option(help="Network: lenet5, small-cnn, small-cnn-same, …", show_default="one that fits the pictures and the time")] = None,
     epochs: Annotated[int | None, Option(help="Times through the training pictures.", show_default="10")] = None,
     budget: Annotated[str | None, Option(help="Instead of --epochs: the time from data to saved model, 60s, 2m, 1h.")] = None,
@@ -32,8 +32,14 @@ def train(
     schedule: Annotated[str | None, Option(help="constant, step, cosine, linear or one-cycle.", show_default="cosine; linear with whitened-…")] = None,
     averaging: Annotated[str | None, Option(help="none, ema (moving average of the weights) or swa (of the last quarter).", show_default="none")] = None,
     patience: Annotated[int | None, Option(help="Stop after so many epochs without a lower validation loss.", show_default="never")] = None,
-    validation: Annotated[str | None, Option(help="Share of the training pictures to choose on, or 'test'.", show_default="0.1")] = None,
+    validation: Annotated[str | None, Option(help="Share of the training pictures to choose on, or 'test'.", show_default="0.1; photos: val/ where there is one")] = None,
     preset: Annotated[str | None, Option(help="A whole configuration by name, to start from: see eyesight presets.")] = None,
+    img_size: Annotated[int | None, Option(help="Of photos: keep each at so many pixels a side.", show_default="64, or their own where smaller")] = None,
+    resize: Annotated[str | None, Option(help="Of photos: crop (cut the middle), pad (black borders) or stretch.", show_default="crop")] = None,
+    group_by: Annotated[str | None, Option(help="Of photos: what stays on one side of a split: folder, a column, or a pattern.")] = None,
+    strict: Annotated[bool, Option("--strict", help="Of photos: refuse them where any cannot be read.")] = False,
+    image_column: Annotated[str | None, Option(help="Of a CSV: the column with the pictures.", show_default="recognised")] = None,
+    label_column: Annotated[str | None, Option(help="Of a CSV: the column with the classes.", show_default="recognised")] = None,
     seed: Annotated[int | None, Option(help="Of first weights and order.", show_default="0")] = None,
     output: Annotated[Path | None, Option("--output", "-o", help="Folder of the run.", show_default="runs/DATA-MODEL-N")] = None,
     overwrite: Annotated[bool, Option("--overwrite", help="Replace an older run in --output.")] = False,
@@ -42,7 +48,7 @@ def train(
     replay: Annotated[Path | None, Option(help="Repeat this run bit for bit, also one by the clock, in a new folder.")] = None,
     config: Annotated[Path | None, Option(help="Start from this config.yaml, for example a run's.")] = None,
     settings: Annotated[list[str] | None, Option("--set", metavar="KEY=VALUE", help="Any other setting: recipe.label_smoothing=0.1.")] = None,
-    data_dir: Annotated[Path | None, Option(help="Folder with the datasets.", show_default="$EYESIGHT_DATA")] = None,
+    data_dir: Annotated[Path | None, Option(help="Folder with the datasets; with --resume, where the photos are now.", show_default="$EYESIGHT_DATA")] = None,
     device: Annotated[str | None, Option(help="auto, cpu, cuda, …", show_default="auto")] = None,
     precision: Annotated[str | None, Option(help="auto, fp32 or bf16.", show_default="auto")] = None,
     threads: Annotated[str | None, Option(help="CPU threads: a number, or auto, which takes what is faster while training.", show_default="auto")] = None,
@@ -78,6 +84,7 @@ def train(
         "early_stopping.patience": patience,
     }
     pairs = dict(parse_setting(setting) for setting in settings or ())
+    pairs |= photo_settings(img_size, resize, group_by, image_column, label_column, strict=strict)
     share = parse_validation(validation)
     from .. import api
 

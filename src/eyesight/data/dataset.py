@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal, Protocol
@@ -24,8 +24,10 @@ Pixels = npt.NDArray[np.uint8]
 Ints = npt.NDArray[np.int64]
 
 # holdout: validation pictures are taken out of the training set; test-as-validation: the tutorials' way, where the
-# test set is looked at every epoch; no-validation: none are used
-DataProtocol = Literal["holdout", "test-as-validation", "no-validation"]
+# test set is looked at every epoch; no-validation: none are used; given: the data comes with its own; given-unused: those
+# are looked at, and nothing is chosen on them
+DataProtocol = Literal["holdout", "test-as-validation", "no-validation", "given", "given-unused"]
+UNCHOSEN = ("test-as-validation", "given-unused")  # nothing may be chosen on their validation pictures
 
 _CACHED = 1 << 19  # bytes: copies of so many stay in a processor's cache
 
@@ -44,6 +46,9 @@ class Store(Protocol):
 
     def source(self, row: int) -> str:
         """Say where the picture in this row came from: a file, or a place in one."""
+
+    def key(self, row: int) -> str:
+        """Return what the picture in this row is known by, however the data is split."""
 
 
 @dataclass(frozen=True, eq=False)  # arrays have no single truth value; the fingerprint compares contents
@@ -67,6 +72,10 @@ class ArrayStore:
         start, name = next(entry for entry in reversed(self.files) if entry[0] <= row)
         return f"{name}[{row - start}]"
 
+    def key(self, row: int) -> str:
+        """Return the number of the row."""
+        return str(row)
+
 
 def pictures_within(memory: int, shape: tuple[int, int, int]) -> int:
     """Return how many pictures of this shape fit into so many bytes: a power of two, at least one.
@@ -88,7 +97,8 @@ class Split:
         store: where the pictures lie.
         rows: (N,) which of the store's pictures belong to this split.
         labels: (N,) class numbers.
-        origin: the part of the dataset that the store holds; with the row it makes an example's stable id.
+        origin: the part of the dataset that the store holds; with the store's key it makes an example's stable id. ""
+            where the key alone does.
         groups: (N,) optional: pictures of one group (a patient, a burst of photos) belong on one side of a split.
     """
 
@@ -114,8 +124,9 @@ class Split:
 
     @property
     def example_ids(self) -> list[str]:
-        """Ids that stay the same however the data is split, for example "train/17"."""
-        return [f"{self.origin}/{row}" for row in self.rows]
+        """Ids that stay the same however the data is split, for example "train/17"; of photos, their paths."""
+        prefix = f"{self.origin}/" if self.origin else ""
+        return [f"{prefix}{self.store.key(int(row))}" for row in self.rows]
 
     def source(self, i: int) -> str:
         """Say which file (and which place in it) example `i` came from."""
@@ -142,11 +153,16 @@ class Dataset:
         validation: what choices are made on; None where there are none.
         test: what the result is judged on; None where there is none.
         protocol: where the validation pictures come from.
-        kind: `catalog` when the name alone brings it back, `arrays` when it lives only in this process.
+        kind: `catalog` when the name alone brings it back, `folder` for a user's photos, `arrays` when it lives only
+            in this process.
         validation_share, split_seed: what `with_validation` was asked for last.
         sample: how many of the training pictures `with_sample` left; None for all.
         folder: the data folder it was found in, if any.
         mirrored: whether the mirror image of a picture is known to be one of the same class.
+        resize: how pictures of another size are brought to this one.
+        notes: what a person should know of the data before anything is learned from it.
+        entries: of a configuration, that bring it back, beside how it is split.
+        given: validation pictures that come with the data.
     """
 
     name: str
@@ -155,12 +171,16 @@ class Dataset:
     validation: Split | None = None
     test: Split | None = None
     protocol: DataProtocol = "no-validation"
-    kind: Literal["catalog", "arrays"] = "catalog"
+    kind: Literal["catalog", "arrays", "folder"] = "catalog"
     validation_share: float | Literal["test"] = 0
     split_seed: int = 0
     folder: str | None = None
     sample: int | None = None
     mirrored: bool = False
+    resize: Literal["crop", "pad", "stretch"] = "crop"
+    notes: tuple[str, ...] = ()
+    entries: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    given: Split | None = field(default=None, repr=False)
     _whole_train: Split | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
@@ -199,7 +219,8 @@ class Dataset:
 
         Args:
             validation: a share of the training pictures (0 for none), held out stratified by class; or "test" to
-                validate on the test set in every epoch, as the tutorials do.
+                validate on the test set in every epoch, as the tutorials do. Where the data comes with validation
+                pictures, those are taken for any share; with 0 they are looked at, and nothing is chosen on them.
             seed: of the draw. It belongs to the data, not to the training run, so that runs stay comparable.
 
         Raises:
@@ -219,6 +240,8 @@ class Dataset:
             held_out, protocol = self.test, "test-as-validation"
         elif not isinstance(validation, int | float) or not 0 <= validation <= 0.5:
             raise UsageError(f'expected a share from 0 to 0.5, or "test"; received: {validation!r}', field="validation")
+        elif self.given is not None:
+            held_out, protocol = self.given, "given" if validation > 0 else "given-unused"
         elif validation > 0:
             train, held_out = hold_out(whole, validation, seed=seed, name="validation")
             protocol = "holdout"
@@ -253,6 +276,18 @@ class Dataset:
             )
         few = replace(self, _whole_train=draw(whole, count, seed=seed), sample=count)
         return few.with_validation(self.validation_share, seed=self.split_seed)
+
+    @property
+    def config_entries(self) -> dict[str, Any]:
+        """The entries of a configuration that bring this dataset back, split as it is."""
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "validation": self.validation_share,
+            "split_seed": self.split_seed,
+            "sample": self.sample,
+            **self.entries,
+        }
 
     @cached_property
     def fingerprint(self) -> str:

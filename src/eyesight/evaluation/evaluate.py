@@ -240,7 +240,8 @@ def _notes(run: RunFolder, classifier: Classifier, data: Dataset, split: str) ->
     notes = []
     training, about = classifier.training, run.about()
     if training and training.fingerprint != data.fingerprint:
-        if split != "test" and data.kind == "catalog" and data.name == training.data:
+        apart = split == "test" or (split == "validation" and data.given is not None)
+        if not apart and data.kind != "arrays" and data.name == training.data:
             raise UsageError(
                 f"data: {data.name} is not what {run.path} was trained on, so its {split} pictures may have been "
                 "learned from; only test can be judged"
@@ -252,6 +253,13 @@ def _notes(run: RunFolder, classifier: Classifier, data: Dataset, split: str) ->
         notes.append("these pictures were learned from; the accuracy on new ones is lower")
     if split == "validation" and training and training.weights == "best":
         notes.append("the epoch was chosen on these pictures; the accuracy on new ones is a little lower")
+    if split == "validation" and data.given is not None:
+        chosen = training is not None and training.weights == "best"
+        unused = data.protocol == "given-unused"
+        notes.append(
+            "these are the validation pictures that come with the data"
+            + ("" if chosen else "; nothing was chosen on them" if unused else "; the weights were not chosen on them")
+        )
     if changes := about.get("forced"):
         notes.append(f"the run went on with --force after changes: {'; '.join(changes)}")
     if about["status"] != "complete":

@@ -78,6 +78,15 @@ def decode(source: PictureSource, *, channels: int, size: tuple[int, int] | None
     raise PictureError(refusal)
 
 
+def size_of(path: str | os.PathLike[str]) -> tuple[int, int] | None:
+    """Return (width, height) that the file of a picture claims; None where it is none."""
+    try:
+        with silent_pillow(), _opened(Path(path)) as picture:
+            return picture.size
+    except Exception:  # see `decode`
+        return None
+
+
 def is_file(source: object) -> bool:
     """Tell whether `decode` takes something as the bytes of a file, or a file opened for reading."""
     return isinstance(source, bytes | bytearray | memoryview) or callable(getattr(source, "read", None))

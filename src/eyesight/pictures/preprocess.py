@@ -20,7 +20,7 @@ from PIL import Image, ImageOps
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from .decode import PictureSource, decode
-from .resample import cover
+from .resample import contain, cover, stretch
 
 if TYPE_CHECKING:
     import torch
@@ -36,7 +36,8 @@ class Preprocessing(BaseModel):
     Attributes:
         height, width: size of the stored picture in pixels.
         channels: 1 (grey, ITU-R 601 luma) or 3 (RGB).
-        fit: how another size is brought to this one. `crop`: scale until the picture covers the size, cut the middle.
+        fit: how another size is brought to this one. `crop`: scale until the picture covers the size, cut the middle;
+            `pad`: scale until it fits in, black around it; `stretch`: to this size, whatever its shape.
         resample: how it is scaled. `area`: down to the mean over areas, up by interpolation (see `resample`).
             `bilinear`: Pillow's antialiased filter, which files of version 1 keep.
         mean, std: per channel, of pixels scaled to 0–1; a network sees (pixel / 255 − mean) / std.
@@ -47,7 +48,7 @@ class Preprocessing(BaseModel):
     height: int = Field(ge=1, le=16384)
     width: int = Field(ge=1, le=16384)
     channels: Literal[1, 3]
-    fit: Literal["crop"] = "crop"
+    fit: Literal["crop", "pad", "stretch"] = "crop"
     resample: Literal["area", "bilinear"] = "area"
     mean: tuple[float, ...]
     std: tuple[float, ...]
@@ -79,11 +80,13 @@ def read_picture(source: PictureSource, preprocessing: Preprocessing, *, name: s
 def fit(picture: Image.Image, preprocessing: Preprocessing) -> Pixels:
     """Bring a decoded picture to the stored size: uint8 of shape (H, W, C). The right size passes untouched.
 
-    Scales as `resample` says until the picture covers the size, and cuts the middle.
+    Scales as `resample` says, and cuts, pads or stretches as `fit` says.
     """
     size = (preprocessing.width, preprocessing.height)
     if picture.size == size:
         pixels = np.asarray(picture)
+    elif preprocessing.fit != "crop":
+        pixels = contain(picture, *size) if preprocessing.fit == "pad" else stretch(picture, *size)
     elif preprocessing.resample == "area":
         pixels = cover(picture, *size)
     else:

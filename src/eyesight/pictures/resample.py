@@ -30,6 +30,29 @@ def cover(picture: Image.Image, width: int, height: int) -> npt.NDArray[np.uint8
     return np.asarray(picture.resize((width, height), Image.Resampling.BILINEAR, box))
 
 
+def stretch(picture: Image.Image, width: int, height: int) -> npt.NDArray[np.uint8]:
+    """Return the whole picture at a size of perhaps another shape: uint8 (H, W) or (H, W, 3)."""
+    box = (0.0, 0.0, float(picture.width), float(picture.height))
+    down, across = picture.height >= height, picture.width >= width
+    if down and across:
+        return _area_means(picture, width, height, box)
+    if not down and not across:
+        return np.asarray(picture.resize((width, height), Image.Resampling.BILINEAR))
+    between = (width if across else picture.width, height if down else picture.height)  # first what shrinks
+    return stretch(Image.fromarray(_area_means(picture, *between, box)), width, height)
+
+
+def contain(picture: Image.Image, width: int, height: int) -> npt.NDArray[np.uint8]:
+    """Return the whole picture in its own shape, in the middle of a black one: uint8 (H, W) or (H, W, 3)."""
+    scale = min(width / picture.width, height / picture.height)
+    across, down = (max(1, round(side * scale)) for side in picture.size)
+    inner = stretch(picture, across, down)
+    whole = np.zeros((height, width, *inner.shape[2:]), np.uint8)
+    top, left = (height - down) // 2, (width - across) // 2
+    whole[top : top + down, left : left + across] = inner
+    return whole
+
+
 def whole_factor(picture: Image.Image, width: int, height: int) -> int | None:
     """Return by which whole number the picture is shrunk to cover the size; None where the factor is not whole."""
     wide = picture.width * height >= picture.height * width

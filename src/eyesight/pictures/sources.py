@@ -16,7 +16,7 @@ from ..errors import UsageError
 from .decode import PICTURE_SUFFIXES
 
 # pictures that cannot be read here; found in a folder they are named as such rather than passed over
-_ALL_SUFFIXES = PICTURE_SUFFIXES | {".heic", ".heif", ".jp2", ".jxl", ".dng"}
+PICTURE_LIKE = PICTURE_SUFFIXES | {".heic", ".heif", ".jp2", ".jxl", ".dng"}
 _NOT_PICTURES = frozenset((".ipynb_checkpoints", "__MACOSX", "@eaDir"))  # folders of copies, parts and thumbnails
 
 
@@ -69,7 +69,7 @@ def _pictures_in(top: Path) -> Iterator[Path]:
             yield folder
         for entry in entries or ():
             # a broken link is kept, and a pipe: reading it will say what is wrong
-            if Path(entry.name).suffix.lower() in _ALL_SUFFIXES and not _is_folder(entry):
+            if Path(entry.name).suffix.lower() in PICTURE_LIKE and not _is_folder(entry):
                 yield Path(entry.path)
 
 

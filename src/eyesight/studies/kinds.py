@@ -100,7 +100,7 @@ def define(
     drawn = {} if data.sample is None else {"sample": data.sample}  # the user has drawn already
     base = {
         "data": {
-            "name": data.name, "kind": data.kind, "validation": 0.0, "split_seed": data.split_seed,
+            **{key: value for key, value in data.config_entries.items() if key != "sample"}, "validation": 0.0,
             **parts.data, **drawn,
         },
         "model": {"name": parts.model} if parts.model else {},

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..calibration import fit_temperature
 from ..classifier import Classifier
-from ..data.dataset import Split
+from ..data.dataset import UNCHOSEN, Split
 from ..data.split import draw
 from ..pictures.views import number_of_views
 from .events import Control
@@ -45,14 +45,14 @@ def calibrate(job: Job, classifier: Classifier, control: Control) -> None:
 def calibration_pictures(job: Job) -> Split | None:
     """Return what a temperature is fitted on: all validation pictures, or a fixed draw of many."""
     validation = job.data.validation
-    if validation is None or job.data.protocol == "test-as-validation":
+    if validation is None or job.data.protocol in UNCHOSEN:
         return None
     return draw(validation, min(len(validation), _most(job)), seed=0)
 
 
 def calibration_views(job: Job) -> int:
     """Return how many views of pictures the network looks at to fit temperatures, at most: of two sets of weights."""
-    if job.data.validation is None or job.data.protocol == "test-as-validation":
+    if job.data.validation is None or job.data.protocol in UNCHOSEN:
         return 0
     pictures = min(len(job.data.validation), _most(job))
     return pictures * number_of_views(job.recipe.views) * (2 if job.keeps_best else 1)

@@ -17,7 +17,7 @@ from torch import nn
 
 from ..classifier import Classifier, InferenceSpec, Training
 from ..data.augment import Augmentation
-from ..data.dataset import Dataset
+from ..data.dataset import UNCHOSEN, Dataset
 from ..device import Precision, choose_device, choose_precision, input_dtype, keep_freed_memory, set_first_threads
 from ..environment import describe_environment
 from ..errors import UsageError
@@ -109,7 +109,7 @@ class Job:
         """Whether the best weights by validation become the model, rather than the last."""
         if self.data.validation is None:
             return False
-        return self.recipe.keep == "best" or (self.recipe.keep == "auto" and self.data.protocol != "test-as-validation")
+        return self.recipe.keep == "best" or (self.recipe.keep == "auto" and self.data.protocol not in UNCHOSEN)
 
     def classifier(self, network: nn.Module, *, training: Training | None = None) -> Classifier:
         """Return a classifier around the network as it is; the network is put into evaluation mode.
@@ -209,4 +209,6 @@ def _preprocessing(data: Dataset, recipe: Recipe) -> Preprocessing:
         mean, std = pixel_statistics(data.train.batches(memory=_STATISTICS_MEMORY))
     else:
         mean, std = (0.5 if recipe.normalize == "centered" else 0.0,) * channels, (1.0,) * channels
-    return Preprocessing(height=height, width=width, channels=1 if channels == 1 else 3, mean=mean, std=std)
+    return Preprocessing(
+        height=height, width=width, channels=1 if channels == 1 else 3, fit=data.resize, mean=mean, std=std
+    )

@@ -67,8 +67,10 @@ def start(
             _write_environment(run, job, first_weights(state))
             if record:
                 begin_record(run.clock_file, record)
+            told: list[Listener] = [*listeners, EventFile(run)]
+            for note in data.notes:
+                _tell(told, note)
             if planned:
-                told: list[Listener] = [*listeners, EventFile(run)]
                 for listener in told:
                     listener(planned)
                 if planned.share < UNDISTURBED:

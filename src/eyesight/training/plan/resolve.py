@@ -83,7 +83,7 @@ def resolve(
     if config.model.kind == "module" and not own_module:
         raise UsageError(f"the configuration was made for {config.model.name}; pass an instance", field="model.name")
     machine = choose_machine(config.machine)
-    changes: dict[str, Any] = {"data": _describe_data(data), "machine": machine.model_dump(mode="json")}
+    changes: dict[str, Any] = {"data": data.config_entries, "machine": machine.model_dump(mode="json")}
     if not own_module:
         name = choose_network(config, data) if config.model.name == "auto" else config.model.name
         planned = _plan(name, request, machine, data, began)
@@ -151,17 +151,6 @@ def fill_in(recipe: Mapping[str, Any], recommended: Mapping[str, Any]) -> dict[s
     if own.get("flip", left.get("flip")) is False:
         left.pop("views", None)
     return left | dict(recipe)
-
-
-def _describe_data(data: Dataset) -> dict[str, Any]:
-    """Return the entries that bring a dataset back, split as it is."""
-    return {
-        "name": data.name,
-        "kind": data.kind,
-        "validation": data.validation_share,
-        "split_seed": data.split_seed,
-        "sample": data.sample,
-    }
 
 
 def _plan(name: str, request: Request, machine: Machine, data: Dataset, began: float) -> Planned | None:

@@ -1,0 +1,302 @@
+"""A user's own photos as a `Dataset`: listed, read, checked, and put into splits.
+
+In: a folder, a table or an archive, and how it is to be read. Out: a `Dataset` whose notes say what is odd about it.
+Files that are no pictures are left out and named; nothing is replaced or moved.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from ..errors import DataError, DataNotFoundError, UsageError
+from ..pictures.decode import size_of
+from .archive import is_archive, unpack
+from .cache import Decoded, Entry, PhotoStore, Progress, Resize, cache_folder, decode_all
+from .dataset import Dataset, Ints, Split
+from .folder import list_folder
+from .listing import Listing, Photo, count, is_table, natural, some
+from .table import Columns, list_table
+
+_USUAL_SIDE = 64  # pixels: what a small network learns from scratch in minutes
+_MEASURED = 64  # pictures whose size is looked at
+_UNEVEN = 3  # times as many pictures in the largest class as in the smallest
+_SUFFIXES = {
+    "PNG": (".png",), "JPEG": (".jpg", ".jpeg", ".jfif"), "GIF": (".gif",), "BMP": (".bmp",), "WEBP": (".webp",),
+}  # fmt: skip
+
+
+class PhotoOptions(BaseModel):
+    """How a user's own photos are read."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    # of the square that is kept of every picture; 64, or the pictures' own size where that is less
+    img_size: Annotated[int, Field(ge=8, le=1024)] | None = None
+    resize: Resize = "crop"  # cut the middle, add black borders, or stretch
+    group_by: str | None = None  # "folder", a column, or a pattern: what stays on one side of a split
+    strict: bool = False  # refuse what would be left out
+    image_column: str | None = None
+    label_column: str | None = None
+
+
+def load_photos(path: Path, options: PhotoOptions, *, progress: Progress | None = None) -> Dataset:
+    """Read a user's photos; the validation pictures are not chosen yet where they do not come with them.
+
+    Args:
+        path: a folder, a table, or an archive.
+        options: how.
+        progress: called while pictures are decoded.
+
+    Raises:
+        DataNotFoundError: nothing is there.
+        DataError: no layout that is known, fewer than two classes, or, with `strict`, anything that is left out.
+        UsageError: a column or a pattern that does not fit.
+    """
+    listing = _list(path, options)
+    _check_strict(path, listing.problems, options)
+    _check_classes(path, listing, listing.photos)
+    photos = list(_grouped(listing.photos, options.group_by))
+    side = options.img_size or _usual_side([photo.path for photo in photos])
+    read = decode_all(path, [photo.path for photo in photos], side=side, resize=options.resize, progress=progress)
+    bad = [f"{photo.id}: {read.reasons[photo.path]}" for photo in photos if photo.path in read.reasons]
+    if bad:
+        of = f"{len(photos) - len(bad):,} of {count(len(photos), 'picture')} read"
+        listing.problems.append(f"{of}; left out: {some(bad, separator='; ')}")
+        _check_strict(path, listing.problems, options)
+    good = [photo for photo in photos if photo.path in read.entries]
+    _check_classes(path, listing, good)
+    entries = [read.entries[photo.path] for photo in good]
+    notes = [*listing.problems, *listing.notes, *read.notes, *_findings(good, entries, photos)]
+    return _assemble(path, options.model_copy(update={"img_size": side}), good, entries, read, notes)
+
+
+def _list(path: Path, options: PhotoOptions) -> Listing:
+    """Return what lies at a path, whatever it is."""
+    columns = Columns(options.image_column, options.label_column, options.group_by)
+    if path.is_dir():
+        return list_folder(path, columns)
+    if not path.exists():
+        raise DataNotFoundError(f"{path}: no such folder or file")
+    if not path.is_file():
+        raise DataError(f"{path}: expected a folder, a table or an archive")
+    if is_archive(path):
+        unpacked = unpack(path, cache_folder() / "archives")
+        listing = list_folder(unpacked.folder, columns, inside=True)
+        listing.notes[:0] = unpacked.notes
+        return listing
+    if is_table(path.name):
+        listing = list_table(path, columns)
+        listing.photos.sort(key=lambda photo: photo.id)
+        return listing
+    raise DataError(f"{path}: expected a folder, a table (.csv, .tsv, .jsonl) or an archive (.zip, .tar, .tar.gz)")
+
+
+def _check_strict(path: Path, problems: Sequence[str], options: PhotoOptions) -> None:
+    if options.strict and problems:
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        raise DataError(f"{path}: {problems[0]}{more}; refused, as --strict asks")
+
+
+def _check_classes(path: Path, listing: Listing, photos: Sequence[Photo]) -> None:
+    """Refuse photos of fewer than two classes, and classes that cannot be learned."""
+    train = {photo.label for photo in photos if photo.split in ("", "train")}
+    if unknown := sorted({photo.label for photo in photos} - train, key=natural):
+        where = sorted({photo.split for photo in photos if photo.label in unknown})
+        few = "class" if len(unknown) == 1 else "classes"
+        raise DataError(
+            f"{path}: the {few} {some(map(repr, unknown))} in {' and '.join(where)} "
+            f"{'has' if len(unknown) == 1 else 'have'} no pictures in train"
+        )
+    if len(train) > 1:
+        return
+    found = "no classes" if not train else f"one class, {next(iter(train))!r}"
+    if not photos:
+        loose = f" ({count(listing.loose, 'picture lies', 'pictures lie')} in no class folder)" if listing.loose else ""
+        found = f"no labelled pictures{loose}"
+        found += f" ({listing.problems[0]})" if listing.problems else ""
+    name = path.name or str(path)
+    raise DataError(
+        f"{path}: expected two classes or more; found {found}. Looked for {name}/CLASS/*.jpg, "
+        f"{name}/train/CLASS/*.jpg with val/ and test/ beside train/, a CSV with the columns image and label, "
+        "and metadata.csv beside the pictures"
+    )
+
+
+def _grouped(photos: Sequence[Photo], by: str | None) -> Iterator[Photo]:
+    """Yield the photos with the group that the user asks for; a column of a table has been read already."""
+    if by is None or any(photo.group is not None for photo in photos):
+        yield from photos
+        return
+    if by == "folder":
+        yield from (replace(photo, group=photo.id.rpartition("/")[0]) for photo in photos)
+        return
+    try:
+        pattern = re.compile(by)
+    except re.error as error:
+        raise UsageError(
+            f"expected folder, a column or a pattern; {by!r} is none: {error}", field="data.group_by"
+        ) from None
+    matches = [pattern.search(photo.id) for photo in photos]
+    if not any(matches):
+        raise UsageError(f"{by!r} is no column, and as a pattern matches no picture", field="data.group_by")
+    for photo, match in zip(photos, matches, strict=True):
+        yield photo if match is None else replace(photo, group=match[1] if pattern.groups else match[0])
+
+
+def _usual_side(paths: Sequence[str]) -> int:
+    """Return the side at which pictures are kept: their own, where all have the same small one."""
+    step = max(1, len(paths) // _MEASURED)
+    sizes = {size for path in paths[::step] if os.path.isfile(path) and (size := size_of(path))}
+    largest = max((max(size) for size in sizes), default=_USUAL_SIDE)
+    return max(largest, 8) if len(sizes) == 1 and largest <= _USUAL_SIDE else _USUAL_SIDE
+
+
+def _findings(photos: Sequence[Photo], entries: Sequence[Entry], listed: Sequence[Photo]) -> Iterator[str]:
+    """Say what is odd about pictures that can be read; `listed` are all that were to be."""
+    yield from _class_findings(photos, listed)
+    yield from _copies(photos, entries)
+    if leaks := _crossing(photos, lambda photo: photo.group):
+        yield f"{count(len(leaks), 'group is', 'groups are')} on both sides of the given splits: {some(leaks)}"
+    grey = sum(entry.grey for entry in entries)
+    if 0 < grey < len(entries):
+        yield f"all pictures are kept in colour (3 channels); {grey:,} of {len(entries):,} are grey"
+    misnamed = [
+        f"{photo.id} ({entry.kind})"
+        for photo, entry in zip(photos, entries, strict=True)
+        if entry.kind and os.path.splitext(photo.id)[1].lower() not in (*_SUFFIXES[entry.kind], "")
+    ]
+    if misnamed:
+        yield f"{count(len(misnamed), 'file is', 'files are')} of another kind than named, and read all the same: {some(misnamed)}"
+
+
+def _class_findings(photos: Sequence[Photo], listed: Sequence[Photo]) -> Iterator[str]:
+    """Say what is odd about the classes."""
+    train = Counter(photo.label for photo in photos if photo.split in ("", "train"))
+    if lost := sorted({photo.label for photo in listed} - train.keys(), key=natural):
+        yield f"no picture can be read of {some(map(repr, lost))}, which is no class then"
+    alike = defaultdict[str, list[str]](list)
+    for label in sorted(train, key=natural):
+        alike[" ".join(label.casefold().split())].append(label)
+    if twins := [" and ".join(map(repr, labels)) for labels in alike.values() if len(labels) > 1]:
+        yield f"classes whose names differ only in capitals or spaces are kept apart: {some(twins)}"
+    if single := sorted((label for label, number in train.items() if number == 1), key=natural):
+        many = "classes" if len(single) > 1 else "class"
+        yield f"one training picture only in the {many} {some(map(repr, single))}; none can be held out of it"
+    for split in ("validation", "test"):
+        here = {photo.label for photo in photos if photo.split == split}
+        if here and (missing := sorted(train.keys() - here, key=natural)):
+            yield f"{split} has no pictures of {some(map(repr, missing))}"
+    (most, number), fewest = train.most_common(1)[0], min(train.values())
+    if number >= _UNEVEN * fewest:
+        share = number / train.total()
+        yield (
+            f"uneven classes: {share:.0%} of the training pictures are {most!r}, so that always guessing it gives an "
+            f"accuracy of {share:.2f}; look at the balanced accuracy, where that gives {1 / len(train):.2f}"
+        )
+
+
+def _copies(photos: Sequence[Photo], entries: Sequence[Entry]) -> Iterator[str]:
+    """Name exact copies: in two classes, in two splits, or only there twice."""
+    same = defaultdict[str, list[Photo]](list)
+    for photo, entry in zip(photos, entries, strict=True):
+        same[entry.digest].append(photo)
+    copies = [group for group in same.values() if len(group) > 1]
+    contradictions = [group for group in copies if len({photo.label for photo in group}) > 1]
+    leaks = [group for group in copies if len({photo.split for photo in group}) > 1]
+    plain = [group for group in copies if group not in contradictions and group not in leaks]
+    for groups, said in (
+        (contradictions, "the same picture in two classes"),
+        (leaks, "the same picture in two splits, so that the result will flatter"),
+        (plain, "there more than once, and kept on one side of a split"),
+    ):
+        if groups:
+            named = some((" = ".join(photo.id for photo in group[:3]) for group in groups), separator="; ")
+            yield f"{said} ({count(len(groups), 'picture')}): {named}"
+
+
+def _crossing(photos: Sequence[Photo], key: Any) -> list[str]:
+    """Return what has pictures in several splits."""
+    splits = defaultdict[str, set[str]](set)
+    for photo in photos:
+        if key(photo) is not None:
+            splits[key(photo)].add(photo.split)
+    return sorted(name for name, found in splits.items() if len(found) > 1)
+
+
+def _assemble(
+    path: Path,
+    options: PhotoOptions,
+    photos: Sequence[Photo],
+    entries: Sequence[Entry],
+    read: Decoded,
+    notes: list[str],
+) -> Dataset:
+    """Return the dataset: one store, of which each split has a part."""
+    classes = tuple(sorted({photo.label for photo in photos}, key=natural))
+    numbers = {label: i for i, label in enumerate(classes)}
+    store = PhotoStore(
+        pixels=read.pixels,
+        where=np.array([entry.row for entry in entries], np.int64),
+        channels=1 if all(entry.grey for entry in entries) else 3,
+        ids=tuple(photo.id for photo in photos),
+        paths=tuple(photo.path for photo in photos),
+        digests=tuple(entry.digest for entry in entries),
+    )
+    labels = np.array([numbers[photo.label] for photo in photos], np.int64)
+    groups = _group_numbers(photos, store.digests)
+    whole = Split("train", store, np.arange(len(photos)), labels, origin="", groups=groups)
+
+    def part(name: str, *splits: str) -> Split | None:
+        rows = np.flatnonzero([photo.split in splits for photo in photos])
+        return whole.select(rows, name=name) if len(rows) else None
+
+    train = part("train", "", "train")
+    assert train is not None  # `_check_classes` has seen two classes in it
+    whereabouts: Mapping[str, Any] = {"name": str(path.resolve()), **options.model_dump(mode="json")}
+    return Dataset(
+        name=_name(path),
+        classes=classes,
+        train=train,
+        test=part("test", "test"),
+        kind="folder",
+        folder=str(path.resolve()),
+        resize=options.resize,
+        notes=tuple(notes),
+        entries=whereabouts,
+        given=part("validation", "validation"),
+    )
+
+
+def _group_numbers(photos: Sequence[Photo], digests: Sequence[str]) -> Ints | None:
+    """Return which photos belong together, by what the user says or because they are the same file; None if none do."""
+    parents = list(range(len(photos)))
+
+    def top(i: int) -> int:
+        while parents[i] != i:
+            parents[i] = parents[parents[i]]
+            i = parents[i]
+        return i
+
+    first: dict[tuple[str, str], int] = {}
+    for i, (photo, digest) in enumerate(zip(photos, digests, strict=True)):
+        for key in (("digest", digest), *([("group", photo.group)] if photo.group is not None else [])):
+            parents[top(i)] = top(first.setdefault(key, i))
+    groups = np.array([top(i) for i in range(len(photos))], np.int64)
+    return groups if len(np.unique(groups)) < len(groups) else None
+
+
+def _name(path: Path) -> str:
+    """Return what a run on these photos is called by."""
+    name = path.resolve().name
+    if path.is_file():
+        name = re.sub(r"(\.tar)?\.[^.]+$", "", name)
+    return re.sub(r"[^\w.-]+", "-", name).strip("-.") or "photos"
