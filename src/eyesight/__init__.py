@@ -20,6 +20,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from .api import Evaluation as Evaluation
     from .api import Run as Run
+    from .api import check_data as check_data
     from .api import load_classifier as load_classifier
     from .api import load_data as load_data
     from .api import open_run as open_run
@@ -50,6 +51,7 @@ _HOMES = {
     "Run": "api",
     "Split": "data.dataset",
     "Study": "studies.study",
+    "check_data": "api",
     "from_arrays": "api",
     "load_classifier": "api",
     "load_data": "api",
