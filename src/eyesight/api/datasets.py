@@ -113,9 +113,7 @@ def check_data(
         options = photo_options(group_by=group_by, image_column=image_column, label_column=label_column)
         if isinstance(data, Dataset) or kind_of(data, data_dir) == "catalog":
             dataset = (
-                data
-                if isinstance(data, Dataset)
-                else open_data(data, data_dir=data_dir, validation=0, photos=options)
+                data if isinstance(data, Dataset) else open_data(data, data_dir=data_dir, validation=0, photos=options)
             )
             return check(Stored(dataset), backbone=backbone, sample=sample, progress=report)
         photos = Photos(find_photos(data, data_dir), options)

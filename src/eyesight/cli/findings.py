@@ -5,13 +5,14 @@ In: a `Check`. Out: tables on stdout.
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator
 
 import typer
 
 from ..data.listing import count
 from ..quality.check import KINDS, Check, Finding
-from .tables import print_table
+from .tables import print_table, table_width
 
 _SHOWN = 5  # findings of a kind
 _TOGETHER = 3  # pictures of one finding
@@ -22,10 +23,11 @@ def print_check(check: Check) -> None:
     typer.echo(f"{check.collection.name}: {count(len(check.collection.items), 'picture')}")
     rows = [(label, *(f"{counts[label]:,}" for counts in check.counts.values())) for label in check.collection.classes]
     print_table(("class", *check.counts), rows, numbers=tuple(check.counts))
-    for problem in check.problems:
-        typer.echo(f"problem: {problem}")
-    for note in check.notes:
-        typer.echo(f"note: {note}")
+    for kind, texts in (("problem", check.problems), ("note", check.notes)):
+        for text in texts:
+            line = f"{kind}: {' '.join(text.split())}"
+            for part in textwrap.wrap(line, table_width(), subsequent_indent="  ", break_on_hyphens=False):
+                typer.echo(part)
     found = {kind: check.of(kind) for kind in KINDS}
     typer.echo("")
     if not any(found.values()):

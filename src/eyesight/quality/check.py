@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -146,7 +147,12 @@ class Check:
                     "act": KINDS[finding.kind].act,
                     "text": finding.text,
                     "pictures": [
-                        {"id": items[i].id, "label": items[i].label, "split": items[i].split, "used": i not in self.left_out}
+                        {
+                            "id": items[i].id,
+                            "label": items[i].label,
+                            "split": items[i].split,
+                            "used": i not in self.left_out,
+                        }
                         for i in finding.pictures
                     ],
                 }
@@ -193,7 +199,7 @@ def check(
     readable = np.array(sorted(facts), np.int64)
     findings = [Finding("unreadable", (i,), reason) for i, reason in reasons.items()]
     findings += [
-        Finding("misnamed", (i,), f"its name ends in {os.path.splitext(collection.items[i].id)[1]}; it is {_kind(fact)}")
+        Finding("misnamed", (i,), f"its name ends in {Path(collection.items[i].id).suffix}; it is {_kind(fact)}")
         for i, fact in facts.items()
         if fact.misnamed
     ]
@@ -203,7 +209,7 @@ def check(
     ]
     blank = {i for finding in findings if finding.kind == "blank" for i in finding.pictures}
     pairs = _pairs(collection, [i for i in readable.tolist() if i not in blank], facts, features, rows)
-    findings += _duplicates(collection, pairs, facts)
+    findings += _duplicates(collection, pairs)
     left_out = _left_out(collection, findings, facts)
     groups = _groups(collection, pairs)
     doubts = _judge(collection, features, rows, pairs, left_out, seed, notes)
@@ -283,7 +289,9 @@ def _pairs(
     """Return the pairs of pictures, of those that show something, that show the same."""
     if not shown:
         return []
-    thumbnails = np.stack([facts[i].thumbnail for i in shown]) if not collection.small else np.empty((0, 1, 1), np.uint8)
+    thumbnails = (
+        np.stack([facts[i].thumbnail for i in shown]) if not collection.small else np.empty((0, 1, 1), np.uint8)
+    )
     place = {i: k for k, i in enumerate(rows.tolist())}
     every = not collection.small and all(i in place for i in shown)
     pairs = find_pairs(
@@ -296,7 +304,7 @@ def _pairs(
     return [Pair(shown[pair.first], shown[pair.second], pair.how, pair.likeness) for pair in pairs]
 
 
-def _duplicates(collection: Collection, pairs: Sequence[Pair], facts: dict[int, Facts]) -> Iterator[Finding]:
+def _duplicates(collection: Collection, pairs: Sequence[Pair]) -> Iterator[Finding]:
     """Yield groups of copies, and of pictures that look alike."""
     items = collection.items
     copies = [pair for pair in pairs if pair.how != "scene"]
@@ -315,14 +323,12 @@ def _duplicates(collection: Collection, pairs: Sequence[Pair], facts: dict[int, 
         else:
             yield Finding("copy", tuple(found), text)
     alike = [
-        pair
-        for pair in pairs
-        if pair.how == "scene" and member.get(pair.first, -1) != member.get(pair.second, -2)
+        pair for pair in pairs if pair.how == "scene" and member.get(pair.first, -1) != member.get(pair.second, -2)
     ]
     for found in group(alike, len(items)):
         best = max(pair.likeness for pair in alike if pair.first in found)
-        splits = {items[i].split for i in found}
-        across = f"; in {' and '.join(name for name in _JUDGED_FIRST if name in splits)}" if len(splits) > 1 else ""
+        splits = [name for name in _JUDGED_FIRST if any(items[i].split == name for i in found)]
+        across = f"; in {' and '.join(splits)}" if len(splits) > 1 else ""
         yield Finding("scene", tuple(found), f"likeness {best:.2f}{across}", -best)
 
 
@@ -335,7 +341,12 @@ def _left_out(collection: Collection, findings: Sequence[Finding], facts: dict[i
         elif finding.kind in ("leak", "copy"):
             kept = min(
                 finding.pictures,
-                key=lambda i: (_JUDGED_FIRST[collection.items[i].split], -facts[i].width * facts[i].height, -facts[i].bytes, i),
+                key=lambda i: (
+                    _JUDGED_FIRST[collection.items[i].split],
+                    -facts[i].width * facts[i].height,
+                    -facts[i].bytes,
+                    i,
+                ),
             )
             left_out |= {i: finding.kind for i in finding.pictures if i != kept}
     return left_out
@@ -348,7 +359,9 @@ def _groups(collection: Collection, pairs: Sequence[Pair]) -> Ints:
         Pair(first.setdefault(item.group, i), i, "scene", 1.0) for i, item in enumerate(collection.items) if item.group
     ]
     groups = np.full(len(collection.items), -1, np.int64)
-    for number, found in enumerate(group([*pairs, *(pair for pair in given if pair.first != pair.second)], len(groups))):
+    for number, found in enumerate(
+        group([*pairs, *(pair for pair in given if pair.first != pair.second)], len(groups))
+    ):
         groups[found] = number
     return groups
 
@@ -376,7 +389,9 @@ def _judge(
     """Judge labels by a model of the others; copies that are left out do not take part, contradictions do."""
     items, names = collection.items, collection.classes
     margins, suggested = np.full(len(items), np.nan), [""] * len(items)
-    part = np.array([k for k, i in enumerate(rows.tolist()) if left_out.get(i, "contradiction") == "contradiction"], np.int64)
+    part = np.array(
+        [k for k, i in enumerate(rows.tolist()) if left_out.get(i, "contradiction") == "contradiction"], np.int64
+    )
     labels = np.array([names.index(items[i].label) for i in rows[part]], np.int64)
     if len(part) < _NEEDED or len(np.unique(labels)) == 1:
         notes.append(f"labels are not judged: that takes {_NEEDED} pictures of two classes, copies apart")

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from PIL import Image
@@ -41,40 +40,22 @@ class Item:
     path: str = ""
 
 
-class Collection(Protocol):
-    """Pictures to be checked.
-
-    Attributes:
-        name: of them all.
-        items: one for each picture.
-        classes: names, in their order.
-        problems: what was to be there and is not.
-        notes: what else is odd.
-        small: whether the pictures are too small to tell a copy that was changed from another picture.
-        grey: whether they are small and grey, so that their pixels are features.
-    """
-
-    name: str
-    items: Sequence[Item]
-    classes: tuple[str, ...]
-    problems: Sequence[str]
-    notes: Sequence[str]
-    small: bool
-    grey: bool
-
-    def look(self, i: int, view: Preprocessing | None) -> tuple[Facts, Pixels | None] | str:
-        """Return the facts of a picture, and how a network sees it; or the reason why it cannot be read."""
-
-    def picture(self, i: int) -> Image.Image:
-        """Return a picture, to be shown."""
-
-
 class Photos:
     """The photos of a folder, a table or an archive.
 
     Args:
         path: where they lie.
         options: how they are named and grouped.
+
+    Attributes:
+        name: of them all.
+        items: one for each photo.
+        classes: names, in their order.
+        problems: what was to be there and is not.
+        notes: what else is odd.
+        small: whether the pictures are too small to tell a copy that was changed from another picture.
+        grey: whether they are small and grey, so that their pixels are features.
+        split: whether the layout says which split a photo belongs to.
 
     Raises:
         DataError: nothing to be checked: no layout that is known, or fewer than two classes.
@@ -86,7 +67,7 @@ class Photos:
         listing = list_photos(path, options)
         photos = listing.photos
         train = {photo.label for photo in photos if photo.split in ("", "train")}
-        if len({photo.label for photo in photos}) < 2 or not train:  # noqa: PLR2004 # two classes
+        if len({photo.label for photo in photos}) < 2 or not train:
             check_classes(path, listing, photos)
         self.name = str(path)
         self.items = [
@@ -97,7 +78,6 @@ class Photos:
         for label in sorted({photo.label for photo in photos} - train, key=natural):
             self.problems.append(f"the class {label!r} has no pictures in train")
         self.notes = [*listing.notes, *class_findings(photos, photos)]
-        #: whether the layout says which split a picture belongs to
         self.split = any(photo.split for photo in photos)
 
     def look(self, i: int, view: Preprocessing | None) -> tuple[Facts, Pixels | None] | str:
@@ -113,7 +93,7 @@ class Photos:
 
 
 class Stored:
-    """The pictures of a dataset that is in memory.
+    """The pictures of a dataset; it has the attributes of `Photos`.
 
     Args:
         data: the dataset.
@@ -148,4 +128,8 @@ class Stored:
 
     def _pixels(self, i: int) -> Pixels:
         name, row = self._places[i]
-        return self._splits[name].gather([row])[0]
+        picture: Pixels = self._splits[name].gather([row])[0]
+        return picture
+
+
+Collection = Photos | Stored

@@ -214,7 +214,7 @@ def _smooth(pictures: Floats) -> Floats:
 
 
 def _sample(pictures: Floats, place: Floats) -> tuple[Floats, npt.NDArray[np.bool_], Floats, Floats]:
-    """Return pictures (P, S, S) as seen through moved windows, where they have pixels, and the grids u, v from -1 to 1."""
+    """Return pictures (P, S, S) as seen through moved windows, where they have pixels, and the grids u, v (-1 to 1)."""
     pairs, side = pictures.shape[:2]
     line = ((np.arange(side, dtype=np.float32) + 0.5) / side) * 2 - 1
     x = (place[:, 0, None] * line + place[:, 2, None] + 1) * side / 2 - 0.5  # (P, S) columns
@@ -247,7 +247,8 @@ def _step(moving: Floats, fixed: Floats, place: Floats) -> Floats:
     damped = square + 1e-3 * np.eye(6, dtype=np.float32) * np.maximum(diagonal.mean(axis=1), 1e-6)[:, None, None] * 1e-3
     change = np.linalg.solve(damped.astype(np.float64), (matrix.transpose(0, 2, 1) @ wanted).astype(np.float64))
     moved = place + np.clip(change[:, :4, 0], -0.1, 0.1).astype(np.float32)
-    return np.clip(moved, np.float32([1 - _CROP, 1 - _CROP, -_CROP, -_CROP]), np.float32([1 + _CROP, 1 + _CROP, _CROP, _CROP]))
+    usual = np.array([1, 1, 0, 0], np.float32)
+    return np.asarray(np.clip(moved, usual - _CROP, usual + _CROP))
 
 
 def _agreement(moving: Floats, fixed: Floats, place: Floats) -> Floats:
@@ -257,7 +258,7 @@ def _agreement(moving: Floats, fixed: Floats, place: Floats) -> Floats:
 
     def centred(values: Floats) -> Floats:
         mean = (values * inside).sum(axis=(1, 2)) / number
-        return (values - mean[:, None, None]) * inside
+        return np.asarray((values - mean[:, None, None]) * inside)
 
     a, b = centred(seen), centred(fixed)
     scale = np.sqrt(np.square(a).sum(axis=(1, 2)) * np.square(b).sum(axis=(1, 2)))

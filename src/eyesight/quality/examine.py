@@ -26,7 +26,8 @@ _TILE = 32  # pixels of the tiles among which the sharpest count: a subject in f
 _MOST = 1 << 30  # bytes of a file that are read to be looked at
 
 _FIRST_BYTES = (
-    (b"\x89PNG", "PNG"), (b"\xff\xd8", "JPEG"), (b"GIF8", "GIF"), (b"BM", "BMP"), (b"II*\0", "TIFF"), (b"MM\0*", "TIFF"),
+    (b"\x89PNG", "PNG"), (b"\xff\xd8", "JPEG"), (b"GIF8", "GIF"), (b"BM", "BMP"), (b"II*\0", "TIFF"),
+    (b"MM\0*", "TIFF"),
 )  # fmt: skip
 _SUFFIXES = {
     "PNG": (".png",), "JPEG": (".jpg", ".jpeg", ".jfif"), "GIF": (".gif",), "BMP": (".bmp",),
@@ -135,7 +136,9 @@ def _sharpness(grey: Image.Image) -> float:
     """Return the mean squared second difference in the sharpest tenth of tiles, against the picture's variance."""
     scale = _SHARP / max(grey.size)
     if scale < 1:
-        grey = grey.resize((max(3, round(grey.width * scale)), max(3, round(grey.height * scale))), Image.Resampling.BOX)
+        grey = grey.resize(
+            (max(3, round(grey.width * scale)), max(3, round(grey.height * scale))), Image.Resampling.BOX
+        )
     values: npt.NDArray[np.float32] = np.asarray(grey, np.float32)
     if min(values.shape) < 3 or values.std() < 1:
         return 0.0

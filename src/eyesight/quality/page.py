@@ -45,9 +45,7 @@ def _summary(check: Check) -> str:
 
 
 def _counts(check: Check) -> str:
-    rows = [
-        (label, *(f"{counts[label]:,}" for counts in check.counts.values())) for label in check.collection.classes
-    ]
+    rows = [(label, *(f"{counts[label]:,}" for counts in check.counts.values())) for label in check.collection.classes]
     return html.table(("class", *check.counts), rows, numbers=tuple(check.counts))
 
 
@@ -71,7 +69,7 @@ def _row(check: Check, finding: Finding) -> str:
             picture = None if finding.kind == "unreadable" else check.collection.picture(i)
         except EyesightError:
             picture = None  # gone since it was looked at
-        lines = (items[i].label, f"{items[i].split}: {items[i].id}")
+        lines = (f"{items[i].label} · {items[i].split}", items[i].id)
         figures.append(html.figure(picture, lines, marked=picture is not None and i in check.left_out))
     more = f"; and {len(finding.pictures) - _WIDEST:,} more" if len(finding.pictures) > _WIDEST else ""
     return html.row(figures, f"{finding.text}{more}")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 from pathlib import Path
 
 from ..errors import UsageError
@@ -27,8 +26,10 @@ def write_usable(check: Check, path: Path) -> int:
     """
     collection = check.collection
     if not isinstance(collection, Photos):
-        raise UsageError(f"only for photos; the pictures of {collection.name} are no files of their own", field="output")
-    folder = Path(os.path.abspath(path)).parent
+        raise UsageError(
+            f"only for photos; the pictures of {collection.name} are no files of their own", field="output"
+        )
+    folder = path.absolute().parent
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(("image", "label", "split", "group"))
@@ -36,7 +37,7 @@ def write_usable(check: Check, path: Path) -> int:
     for i, item in enumerate(collection.items):
         if i in check.left_out:
             continue
-        place = Path(os.path.abspath(item.path))
+        place = Path(item.path).absolute()
         name = place.relative_to(folder).as_posix() if place.is_relative_to(folder) else str(place)
         group = f"group-{check.groups[i]}" if check.groups[i] >= 0 else ""
         table.writerow((name, item.label, item.split if collection.split else "", group))
