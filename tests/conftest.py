@@ -33,6 +33,7 @@ def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every test starts in an empty folder of its own, without the user's settings."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("EYESIGHT_DATA", raising=False)
+    monkeypatch.setenv("EYESIGHT_CACHE", str(tmp_path.with_name(f"{tmp_path.name}-cache")))
 
 
 def bars(count: int, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

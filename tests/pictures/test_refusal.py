@@ -42,7 +42,7 @@ def refusal(source) -> str:
         (b"<!DOCTYPE html><html>403 Forbidden</html>", "a web page; download the picture itself again"),
         (b"\xef\xbb\xbf\n <HTML><body>404</body>", "a web page"),
         (b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg"/>', "an SVG drawing; save it as PNG"),
-        (box(b"heic"), "an HEIC picture, which is not read here; save it as JPEG or PNG"),
+        (box(b"heic"), r"an HEIC picture, which needs .*: pip install 'eyesight\[heic\]'; or save it as"),
         (box(b"heix"), "an HEIC picture"),
         (box(b"mif1"), "an HEIF picture"),
         (box(b"isom"), "a video"),
@@ -63,10 +63,22 @@ def refusal(source) -> str:
         (b"P6 30", "EOF while reading header"),
     ],
 )  # fmt: skip
-def test_what_is_not_a_picture_says_what_it_is_and_what_to_do(tmp_path, data, says):
+def test_what_is_not_a_picture_says_what_it_is_and_what_to_do(tmp_path, monkeypatch, data, says):
+    monkeypatch.setattr("eyesight.pictures.decode._can_read_heif", lambda: False)  # it may be installed
     assert re.search(f"^picture: .*{says}", refusal(data))
     (tmp_path / "a.jpg").write_bytes(data)
     assert re.search(f"^a.jpg: .*{says}", refusal("a.jpg"))
+
+
+def test_photos_of_telephones_are_read_where_the_package_for_them_is_installed(tmp_path):
+    pillow_heif = pytest.importorskip("pillow_heif")
+    pillow_heif.register_heif_opener()
+    photo = Image.fromarray(np.arange(48 * 32 * 3, dtype=np.uint8).reshape(32, 48, 3) // 4)
+    photo.save(tmp_path / "a.heic", quality=95)
+    data = (tmp_path / "a.heic").read_bytes()
+    read = np.asarray(decode(tmp_path / "a.heic", channels=3)).astype(int)
+    assert np.abs(read - np.asarray(photo)).mean() < 8
+    assert "begins like an HEIC picture, and is cut off or damaged" in refusal(data[:100])
 
 
 def test_no_refusal_is_empty_or_a_number(tmp_path):

@@ -9,19 +9,20 @@ import os
 from contextlib import AbstractContextManager
 from html import escape
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import ValidationError
 
+from ..data.cache import Progress
 from ..data.dataset import Dataset
 from ..data.open import find_photos, kind_of, open_data
 from ..data.photos import PhotoOptions
 from ..errors import UsageError, naming
 from ..evaluation import figures
-from ..progress import ReadingReport
-from ..quality.check import Check, check
-from ..quality.collection import Photos, Stored
 from ..report.drawing import html_image, png
+
+if TYPE_CHECKING:
+    from ..quality.check import Check
 
 
 def load_data(
@@ -80,7 +81,7 @@ def load_data(
             test=test,
             classes=classes,
             photos=photos,
-            progress=ReadingReport() if progress else None,
+            progress=report_reading() if progress else None,
         )
 
 
@@ -108,7 +109,10 @@ def check_data(
     Raises:
         UnknownNameError, DataNotFoundError, DataError, UsageError: see `load_data`; a backbone that is not known.
     """
-    report = ReadingReport() if progress else None
+    from ..quality.check import check
+    from ..quality.collection import Photos, Stored
+
+    report = report_reading() if progress else None
     with naming_options():
         options = photo_options(group_by=group_by, image_column=image_column, label_column=label_column)
         if isinstance(data, Dataset) or kind_of(data, data_dir) == "catalog":
@@ -132,6 +136,21 @@ def photo_options(**options: Any) -> PhotoOptions:
         problem = error.errors()[0]
         expected = problem["msg"].removeprefix("Input ")
         raise UsageError(f"{expected}; received: {problem['input']!r}", field=str(problem["loc"][0])) from None
+
+
+def report_reading() -> Progress:
+    """Return what reports on stderr while photos are decoded; it is imported with the first of them."""
+    report: Progress | None = None
+
+    def tell(done: int, total: int, doing: str) -> None:
+        nonlocal report
+        if report is None:
+            from ..progress import ReadingReport
+
+            report = ReadingReport()
+        report(done, total, doing)
+
+    return tell
 
 
 def naming_options() -> AbstractContextManager[None]:

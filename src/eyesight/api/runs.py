@@ -17,9 +17,9 @@ from ..data.open import open_again
 from ..errors import FormatError
 from ..evaluation import evaluate as judging
 from ..evaluation.evaluate import Evaluation, LookBack, Weights
-from ..progress import ReadingReport
 from ..report.drawing import html_image, png
 from ..run import RunFolder, Status
+from .datasets import report_reading
 
 if TYPE_CHECKING:
     from torch import nn
@@ -105,7 +105,7 @@ class Run:
         except FormatError:
             folder = None
         return open_again(
-            self.config.data, source=self.path, data_dir=data_dir, folder=folder, progress=ReadingReport()
+            self.config.data, source=self.path, data_dir=data_dir, folder=folder, progress=report_reading()
         )
 
     def evaluate(

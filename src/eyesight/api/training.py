@@ -17,8 +17,8 @@ from ..classifier import class_path
 from ..data.dataset import Dataset
 from ..data.open import kind_of, open_wanted
 from ..errors import RunError, UsageError, concerns, naming
-from ..progress import ProgressReport, ReadingReport
 from ..run import RunFolder, read_config_file
+from .datasets import report_reading
 from .runs import Run, open_run
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def train(
             dataset = repeated.data(data_dir)
         else:
             share = base["data"]["validation"] if preset is not None and validation is None else validation
-            reading = ReadingReport() if progress else None
+            reading = report_reading() if progress else None
             dataset = open_wanted(data, request.config.data, data_dir=data_dir, validation=share, progress=reading)
         whole, planned = resolve(request, dataset, own_module=module is not None, began=began)
         name = f"{dataset.name}-{whole.model.name.rpartition('.')[2].lower()}"
@@ -231,4 +231,6 @@ def naming_arguments(settings: Mapping[str, Any] | None) -> AbstractContextManag
 
 def with_progress(given: Sequence[Listener], *, progress: bool) -> list[Listener]:
     """Return the listeners, with one that reports on stderr before them."""
+    from ..progress import ProgressReport
+
     return [*([ProgressReport()] if progress else []), *given]

@@ -82,6 +82,7 @@ def show_dataset(
     files = [save(figure, output / f"{data.name}-{what}.png") for what, figure in drawn.items()]
     if as_json:
         facts = {"name": data.name, "shape": data.shape, "classes": data.classes, "counts": counts, "notes": data.notes}
+        facts["left_out"] = dict(data.left_out)
         typer.echo(json.dumps(facts | {"fingerprint": data.fingerprint, "figures": [str(f) for f in files]}, indent=2))
         return
     from .tables import print_table

@@ -24,8 +24,8 @@ Pixels = npt.NDArray[np.uint8]
 Ints = npt.NDArray[np.int64]
 
 # holdout: validation pictures are taken out of the training set; test-as-validation: the tutorials' way, where the
-# test set is looked at every epoch; no-validation: none are used; given: the data comes with its own; given-unused: those
-# are looked at, and nothing is chosen on them
+# test set is looked at every epoch; no-validation: none are used; given: the data comes with its own;
+# given-unused: those are looked at, and nothing is chosen on them
 DataProtocol = Literal["holdout", "test-as-validation", "no-validation", "given", "given-unused"]
 UNCHOSEN = ("test-as-validation", "given-unused")  # nothing may be chosen on their validation pictures
 
@@ -161,6 +161,7 @@ class Dataset:
         mirrored: whether the mirror image of a picture is known to be one of the same class.
         resize: how pictures of another size are brought to this one.
         notes: what a person should know of the data before anything is learned from it.
+        left_out: files that are no pictures, by their ids, with the reason of each.
         entries: of a configuration, that bring it back, beside how it is split.
         given: validation pictures that come with the data.
     """
@@ -179,6 +180,7 @@ class Dataset:
     mirrored: bool = False
     resize: Literal["crop", "pad", "stretch"] = "crop"
     notes: tuple[str, ...] = ()
+    left_out: Mapping[str, str] = field(default_factory=dict, repr=False)
     entries: Mapping[str, Any] = field(default_factory=dict, repr=False)
     given: Split | None = field(default=None, repr=False)
     _whole_train: Split | None = field(default=None, repr=False)

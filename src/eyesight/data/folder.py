@@ -46,8 +46,10 @@ def list_folder(root: Path, columns: Columns, *, inside: bool = False) -> Listin
     listing = _from_metadata(root, tree, columns, inside=inside)
     if listing is None:
         base = _unwrap(tree)
-        listing = _from_folders(root, tree, base)
-        if not listing.photos and (tables := [name for name in tree.tables if "/" not in name.removeprefix(base)]):
+        tables = [name for name in tree.tables if "/" not in name.removeprefix(base)]
+        by_table = tables and (columns.image or columns.label)  # the user names a column
+        listing = Listing() if by_table else _from_folders(root, tree, base)
+        if tables and not listing.photos:
             listing = _from_tables(root, tables, columns, listing, inside=inside)
     listing.photos.sort(key=lambda photo: photo.id)
     listing.notes[:0] = describe_rest(tree)
@@ -126,7 +128,7 @@ def _from_folders(root: Path, tree: Tree, base: str) -> Listing:
             continue
         filled |= {"/".join(parts[:depth]), "/".join(parts[:-1])}
         split: SplitName = splits[parts[0]] if splits else ""
-        listing.photos.append(Photo(as_text(name), str(root / name), clean_label(as_text(parts[depth - 1])), split))
+        listing.photos.append(Photo(as_text(name), f"{root}/{name}", clean_label(as_text(parts[depth - 1])), split))
     if listing.photos:
         classes = [name for name in folders if name.count("/") == depth - 1 and (not splits or "/" in name)]
         classes = [name for name in classes if not splits or name.partition("/")[0] in splits]

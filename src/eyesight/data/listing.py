@@ -22,7 +22,7 @@ SPLIT_NAMES: Final[dict[str, SplitName]] = {
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("val", "valid", "validation", "eval", "dev"), "validation"),
     **dict.fromkeys(("test", "testing"), "test"),
-}  # type: ignore[assignment] # mypy takes the values for plain text
+}
 TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl")
 LEFT_BEHIND = frozenset(("__MACOSX", "@eaDir", "Thumbs.db", "thumbs.db", "desktop.ini"))
 
@@ -99,7 +99,7 @@ def walk(root: Path) -> Tree:
 def _walk(folder: str, below: str, above: tuple[tuple[int, int], ...], tree: Tree) -> None:
     """Add what lies in one folder; `above` are the folders that it lies in."""
     try:
-        about = os.stat(folder)
+        about = Path(folder).stat()
         here = (about.st_dev, about.st_ino)
         if here in above or len(above) > _DEEPEST:
             return
@@ -117,8 +117,9 @@ def _walk(folder: str, below: str, above: tuple[tuple[int, int], ...], tree: Tre
         elif _is_folder(entry):
             _walk(entry.path, name, (*above, here), tree)
         else:
-            table = is_table(entry.name)
-            (tree.pictures if is_picture(name) else tree.tables if table else tree.others).append(name)
+            suffix = suffix_of(entry.name)
+            kind = tree.pictures if suffix in PICTURE_LIKE else tree.tables if suffix in TABLE_SUFFIXES else tree.others
+            kind.append(name)
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -128,24 +129,30 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
+def suffix_of(name: str) -> str:
+    """Return what a file's name ends with, in small letters: ".jpg"; "" for nothing. Much faster than a `Path`."""
+    stem, dot, last = name.rpartition("/")[2].rpartition(".")
+    return f".{last.lower()}" if dot and stem else ""
+
+
 def is_picture(name: str) -> bool:
     """Tell by its name whether a file is a picture."""
-    return os.path.splitext(name)[1].lower() in PICTURE_LIKE
+    return suffix_of(name) in PICTURE_LIKE
 
 
 def is_table(name: str) -> bool:
     """Tell by its name whether a file is a table."""
-    return os.path.splitext(name)[1].lower() in TABLE_SUFFIXES
+    return suffix_of(name) in TABLE_SUFFIXES
 
 
 def as_text(name: str) -> str:
-    """Return a file's name as text that can be written anywhere: bytes that are no text are shown as `\\xff`."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
+    """Return a file's name as text that can be written anywhere; bytes that are no text become escapes."""
+    return name if name.isascii() else os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def clean_label(label: str) -> str:
     """Return a class name without spaces around it, its letters in one form (a Mac writes é as two)."""
-    return unicodedata.normalize("NFC", label).strip()
+    return label.strip() if label.isascii() else unicodedata.normalize("NFC", label).strip()
 
 
 def natural(name: str) -> tuple[object, ...]:

@@ -6,13 +6,12 @@ Files that are no pictures are left out and named; nothing is replaced or moved.
 
 from __future__ import annotations
 
-import os
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -23,7 +22,7 @@ from .archive import is_archive, unpack
 from .cache import Decoded, Entry, PhotoStore, Progress, Resize, cache_folder, decode_all
 from .dataset import Dataset, Ints, Split
 from .folder import list_folder
-from .listing import Listing, Photo, count, is_table, natural, some
+from .listing import Listing, Photo, count, is_table, natural, some, suffix_of
 from .table import Columns, list_table
 
 _USUAL_SIDE = 64  # pixels: what a small network learns from scratch in minutes
@@ -67,7 +66,8 @@ def load_photos(path: Path, options: PhotoOptions, *, progress: Progress | None 
     photos = list(_grouped(listing.photos, options.group_by))
     side = options.img_size or _usual_side([photo.path for photo in photos])
     read = decode_all(path, [photo.path for photo in photos], side=side, resize=options.resize, progress=progress)
-    bad = [f"{photo.id}: {read.reasons[photo.path]}" for photo in photos if photo.path in read.reasons]
+    left_out = {photo.id: read.reasons[photo.path] for photo in photos if photo.path in read.reasons}
+    bad = [f"{name}: {reason}" for name, reason in left_out.items()]
     if bad:
         of = f"{len(photos) - len(bad):,} of {count(len(photos), 'picture')} read"
         listing.problems.append(f"{of}; left out: {some(bad, separator='; ')}")
@@ -76,7 +76,8 @@ def load_photos(path: Path, options: PhotoOptions, *, progress: Progress | None 
     check_classes(path, listing, good)
     entries = [read.entries[photo.path] for photo in good]
     notes = [*listing.problems, *listing.notes, *read.notes, *_findings(good, entries, photos)]
-    return _assemble(path, options.model_copy(update={"img_size": side}), good, entries, read, notes)
+    data = _assemble(path, options.model_copy(update={"img_size": side}), good, entries, read)
+    return replace(data, notes=tuple(notes), left_out=left_out)
 
 
 def list_photos(path: Path, options: PhotoOptions) -> Listing:
@@ -155,7 +156,7 @@ def _grouped(photos: Sequence[Photo], by: str | None) -> Iterator[Photo]:
 def _usual_side(paths: Sequence[str]) -> int:
     """Return the side at which pictures are kept: their own, where all have the same small one."""
     step = max(1, len(paths) // _MEASURED)
-    sizes = {size for path in paths[::step] if os.path.isfile(path) and (size := size_of(path))}
+    sizes = {size for path in paths[::step] if Path(path).is_file() and (size := size_of(path))}
     largest = max((max(size) for size in sizes), default=_USUAL_SIDE)
     return max(largest, 8) if len(sizes) == 1 and largest <= _USUAL_SIDE else _USUAL_SIDE
 
@@ -164,7 +165,7 @@ def _findings(photos: Sequence[Photo], entries: Sequence[Entry], listed: Sequenc
     """Say what is odd about pictures that can be read; `listed` are all that were to be."""
     yield from class_findings(photos, listed)
     yield from _copies(photos, entries)
-    if leaks := _crossing(photos, lambda photo: photo.group):
+    if leaks := _crossing(photos):
         yield f"{count(len(leaks), 'group is', 'groups are')} on both sides of the given splits: {some(leaks)}"
     grey = sum(entry.grey for entry in entries)
     if 0 < grey < len(entries):
@@ -172,10 +173,11 @@ def _findings(photos: Sequence[Photo], entries: Sequence[Entry], listed: Sequenc
     misnamed = [
         f"{photo.id} ({entry.kind})"
         for photo, entry in zip(photos, entries, strict=True)
-        if entry.kind and os.path.splitext(photo.id)[1].lower() not in (*_SUFFIXES[entry.kind], "")
+        if entry.kind and suffix_of(photo.id) not in (*_SUFFIXES[entry.kind], "")
     ]
     if misnamed:
-        yield f"{count(len(misnamed), 'file is', 'files are')} of another kind than named, and read all the same: {some(misnamed)}"
+        files = count(len(misnamed), "file is", "files are")
+        yield f"{files} of another kind than named, and read all the same: {some(misnamed)}"
 
 
 def class_findings(photos: Sequence[Photo], listed: Sequence[Photo]) -> Iterator[str]:
@@ -209,10 +211,12 @@ def _copies(photos: Sequence[Photo], entries: Sequence[Entry]) -> Iterator[str]:
     same = defaultdict[str, list[Photo]](list)
     for photo, entry in zip(photos, entries, strict=True):
         same[entry.digest].append(photo)
-    copies = [group for group in same.values() if len(group) > 1]
-    contradictions = [group for group in copies if len({photo.label for photo in group}) > 1]
-    leaks = [group for group in copies if len({photo.split for photo in group}) > 1]
-    plain = [group for group in copies if group not in contradictions and group not in leaks]
+    contradictions, leaks, plain = list[list[Photo]](), list[list[Photo]](), list[list[Photo]]()
+    for group in (group for group in same.values() if len(group) > 1):
+        labels, splits = {photo.label for photo in group}, {photo.split for photo in group}
+        contradictions += [group] if len(labels) > 1 else []
+        leaks += [group] if len(splits) > 1 else []
+        plain += [group] if len(labels) == len(splits) == 1 else []
     for groups, said in (
         (contradictions, "the same picture in two classes"),
         (leaks, "the same picture in two splits, so that the result will flatter"),
@@ -223,22 +227,17 @@ def _copies(photos: Sequence[Photo], entries: Sequence[Entry]) -> Iterator[str]:
             yield f"{said} ({count(len(groups), 'picture')}): {named}"
 
 
-def _crossing(photos: Sequence[Photo], key: Any) -> list[str]:
-    """Return what has pictures in several splits."""
+def _crossing(photos: Sequence[Photo]) -> list[str]:
+    """Return the groups that have pictures in several splits."""
     splits = defaultdict[str, set[str]](set)
     for photo in photos:
-        if key(photo) is not None:
-            splits[key(photo)].add(photo.split)
+        if photo.group is not None:
+            splits[photo.group].add(photo.split)
     return sorted(name for name, found in splits.items() if len(found) > 1)
 
 
 def _assemble(
-    path: Path,
-    options: PhotoOptions,
-    photos: Sequence[Photo],
-    entries: Sequence[Entry],
-    read: Decoded,
-    notes: list[str],
+    path: Path, options: PhotoOptions, photos: Sequence[Photo], entries: Sequence[Entry], read: Decoded
 ) -> Dataset:
     """Return the dataset: one store, of which each split has a part."""
     classes = tuple(sorted({photo.label for photo in photos}, key=natural))
@@ -261,7 +260,7 @@ def _assemble(
 
     train = part("train", "", "train")
     assert train is not None  # `check_classes` has seen two classes in it
-    whereabouts: Mapping[str, Any] = {"name": str(path.resolve()), **options.model_dump(mode="json")}
+    how = {name: getattr(options, name) for name in PhotoOptions.model_fields}
     return Dataset(
         name=_name(path),
         classes=classes,
@@ -270,8 +269,7 @@ def _assemble(
         kind="folder",
         folder=str(path.resolve()),
         resize=options.resize,
-        notes=tuple(notes),
-        entries=whereabouts,
+        entries={"name": str(path.resolve()), **how},
         given=part("validation", "validation"),
     )
 

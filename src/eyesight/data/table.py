@@ -15,7 +15,7 @@ from functools import cached_property
 from pathlib import Path
 
 from ..errors import DataError, UsageError
-from .listing import SPLIT_NAMES, Listing, Photo, SplitName, as_text, clean_label, count, some, walk
+from .listing import SPLIT_NAMES, Listing, Photo, SplitName, as_text, clean_label, count, some, suffix_of, walk
 
 _IMAGE = (
     "image file_name filename file image_path file_path filepath path image_name image_file image_filename img "
@@ -25,8 +25,10 @@ _LABEL = (
     "label labels class class_name classname category category_name target breed species variety diagnosis dx y tag "
     "class_id category_id label_name"
 ).split()
+_PROSE = frozenset(("text", "caption", "description", "prompt"))  # of two columns the second, and no class
 _SPLIT, _GROUP = ("split", "subset", "partition"), ("group", "group_id")
 _LARGEST = 1 << 30  # bytes of a table
+_LONGEST_NAME = 4096  # letters; the system's own limit
 
 Row = Mapping[str, str]
 
@@ -94,7 +96,7 @@ class _Entries:
         if found is None:
             self.missing.append(as_text(image.strip()))
             return
-        id_ = as_text(found[0] if os.path.isabs(found[0]) or not self.prefix else f"{self.prefix}/{found[0]}")
+        id_ = as_text(found[0] if found[0].startswith(os.sep) or not self.prefix else f"{self.prefix}/{found[0]}")
         if not (clean := clean_label(label)):
             self.unlabelled.append(id_)
             return
@@ -153,17 +155,17 @@ class Finder:
 
     def find(self, name: str) -> tuple[str, str] | None:
         """Return a picture's id (its path below the folder) and its path; None where there is none, or several."""
-        name = name.replace("\\", "/") if "\\" in name and not os.path.exists(name) else name
-        outside = os.path.isabs(name) or ".." in name.split("/")
-        if "\0" in name or len(name) > 4096:
+        if "\0" in name or len(name) > _LONGEST_NAME:
             return None
-        if outside and not self.inside:
-            path = os.path.normpath(os.path.join(self.folder, name))
-            if os.path.isfile(path):
-                below = os.path.relpath(path, self.folder)
-                return (path if below.startswith("..") else below), path
-        elif not outside and os.path.isfile(path := os.path.normpath(os.path.join(self.folder, name))):
-            return os.path.relpath(path, self.folder), path
+        name = name.replace("\\", "/")
+        path = os.path.normpath(self.folder / name)
+        below = os.path.relpath(path, self.folder)
+        outside = below.startswith("..")
+        try:
+            if Path(path).is_file() and not (outside and self.inside):
+                return (path if outside else below), path
+        except OSError:  # a name that is too long
+            return None
         wanted = clean_label("/".join(part for part in name.split("/") if part not in ("", ".", "..")))
         found = self._places.get(wanted) or self._places.get(wanted.rpartition("/")[2])
         return None if not found else (found, str(self.folder / found))
@@ -176,11 +178,12 @@ class Finder:
         """
         pictures = walk(self.folder).pictures
         names = dict[str, str]()
-        for strip in (lambda path: path, lambda path: path.partition("/")[2], lambda path: path.rpartition("/")[2]):
-            for suffix in (True, False):
+        for part in (0, 1, -1):  # the whole path; without the first folder; the last part alone
+            for without_suffix in (False, True):
                 level = dict[str, str]()
                 for path in pictures:
-                    key = clean_label(strip(path) if suffix else os.path.splitext(strip(path))[0])
+                    key = path if not part else path.partition("/")[2] if part == 1 else path.rpartition("/")[2]
+                    key = clean_label(as_text(key[: len(key) - len(suffix_of(key))] if without_suffix else key))
                     level[key] = path if level.get(key, path) == path else ""
                 for key, path in level.items():
                     if key:
@@ -247,7 +250,7 @@ def _find_columns(path: Path, names: Sequence[str], columns: Columns) -> tuple[s
             raise UsageError(f"{path} has no column {name!r}; it has: {some(map(repr, names))}", field=field_name)
     image = asked.image or _first(names, _IMAGE, but=asked.label)
     label = asked.label or _first(names, _LABEL, but=image)
-    if len(names) == 2 and (image is None) != (label is None):  # the other one
+    if len(names) == 2 and (image is None) != (label is None) and not {_plain(name) for name in names} & _PROSE:
         image = image or next(name for name in names if name != label)
         label = label or next(name for name in names if name != image)
     for what, found, example in (("pictures", image, "image"), ("classes", label, "label")):

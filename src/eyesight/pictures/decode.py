@@ -10,6 +10,7 @@ import io
 import math
 import os
 import re
+from functools import lru_cache
 from pathlib import Path
 from typing import IO
 
@@ -23,7 +24,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 from ..errors import PictureError, UsageError
 from .flatten import flatten, has_clear_deep_colour, values_of
 from .portable import is_slow, load_map
-from .refusal import HEAD, describe
+from .refusal import HEAD, describe, is_heif
 from .resample import whole_factor
 from .silence import silent_pillow
 
@@ -119,7 +120,7 @@ def _stored(source: PictureSource) -> Path | bytes | Image.Image:
 def _reason(error: Exception, source: Path | bytes | Image.Image) -> str:
     """Say in words why a picture cannot be read."""
     if isinstance(error, UnidentifiedImageError | SyntaxError):  # the latter by a decoder that was not asked by Pillow
-        return describe(_head(source), PICTURE_FORMATS)
+        return describe(_head(source), (*PICTURE_FORMATS, *(["HEIF"] if _can_read_heif() else [])))
     if isinstance(error, PictureError | Image.DecompressionBombError):
         return str(error)
     if isinstance(error, MemoryError):
@@ -169,8 +170,11 @@ def _low_bytes(source: Path | bytes) -> Image.Image:
 
 def _opened(source: Path | bytes) -> ImageFile:
     """Open a picture file, not yet decoded."""
-    if _head(source).startswith((b"GIF87a", b"GIF89a")):
+    head = _head(source)
+    if head.startswith((b"GIF87a", b"GIF89a")):
         return _FirstOfGif(_file(source))
+    if is_heif(head) and _can_read_heif():
+        return Image.open(_file(source), formats=("HEIF",))
     try:
         return Image.open(_file(source), formats=PICTURE_FORMATS)
     except Image.DecompressionBombError as error:
@@ -178,6 +182,17 @@ def _opened(source: Path | bytes) -> ImageFile:
             return JpegImageFile(_file(source))
         except SyntaxError:
             raise error from None
+
+
+@lru_cache(maxsize=1)
+def _can_read_heif() -> bool:
+    """Tell whether the package that decodes the photos of telephones is installed, and make it known to Pillow."""
+    try:
+        import pillow_heif
+    except ImportError:
+        return False
+    pillow_heif.register_heif_opener()
+    return True
 
 
 class _FirstOfGif(GifImageFile):
@@ -274,7 +289,7 @@ def _memory(picture: ImageFile, pixels: int, mode: str, block: int) -> int:
         extra += _tiff_buffer(picture) if codec == "libtiff" else 0
     elif picture.format == "WEBP":
         held, extra = 12 * size, 4 * size  # two canvases and Pillow's picture; one more copy in between
-    elif picture.format == "AVIF":
+    elif picture.format in ("AVIF", "HEIF"):
         extra = 12 * size  # the decoder's planes, perhaps of 10 bits, their colours, and those again as bytes
     elif has_clear_deep_colour(picture):
         held *= 2  # upper and lower bytes

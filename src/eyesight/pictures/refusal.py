@@ -50,8 +50,15 @@ def describe(head: bytes, formats: tuple[str, ...]) -> str:
     """Say what a file is that no decoder takes, from its first `HEAD` bytes; `formats` are those that could be read."""
     if not head:
         return "not a picture: the file is empty; copy or download it again"
+    if is_heif(head) and "HEIF" in formats:
+        return "begins like an HEIC picture, and is cut off or damaged; copy or download it again"
     what = _foreign(head) or _broken(head)
     return what or f"not a picture (readable: {', '.join(formats)})"
+
+
+def is_heif(head: bytes) -> bool:
+    """Tell whether a file is a photo as telephones write them."""
+    return head[4:8] == b"ftyp" and _BRANDS.get(head[8:12]) in ("HEIC", "HEIF")
 
 
 def _foreign(head: bytes) -> str | None:
@@ -63,6 +70,8 @@ def _foreign(head: bytes) -> str | None:
         kind = _BRANDS.get(head[8:12])
         if kind is None:
             return "not a picture: a video; save its frames as PNG"
+        if kind in ("HEIC", "HEIF"):
+            return f"an {kind} picture, which needs another package: pip install 'eyesight[heic]'; or {_CONVERT}"
         return f"an {kind} picture, which is not read here; {_CONVERT}"
     if _DRAWING.match(head):
         return "not a picture: an SVG drawing; save it as PNG"

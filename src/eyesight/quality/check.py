@@ -11,13 +11,12 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ..data.listing import count, natural
+from ..data.listing import count, natural, suffix_of
 from ..errors import UsageError
 from ..pictures.preprocess import Pixels
 from .collection import Collection, Stored
@@ -199,7 +198,7 @@ def check(
     readable = np.array(sorted(facts), np.int64)
     findings = [Finding("unreadable", (i,), reason) for i, reason in reasons.items()]
     findings += [
-        Finding("misnamed", (i,), f"its name ends in {Path(collection.items[i].id).suffix}; it is {_kind(fact)}")
+        Finding("misnamed", (i,), f"its name ends in {suffix_of(collection.items[i].id)}; it is {_kind(fact)}")
         for i, fact in facts.items()
         if fact.misnamed
     ]

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from ..data.listing import suffix_of
 from ..errors import PictureError
 from ..pictures.decode import decode, size_of
 from ..pictures.preprocess import Pixels, Preprocessing, fit
@@ -87,7 +88,7 @@ def examine_file(path: str, name: str, view: Preprocessing | None) -> tuple[Fact
         picture = decode(data, channels=3, name="-")
     except PictureError as error:
         raise PictureError(str(error).removeprefix("-: ")) from None
-    kind, suffix = _kind(data[:HEAD]), Path(name).suffix.lower()
+    kind, suffix = _kind(data[:HEAD]), suffix_of(name)
     misnamed = bool(kind and suffix and suffix not in _SUFFIXES[kind])
     width, height = size_of(path) or picture.size
     if (width < height) != (picture.width < picture.height):
