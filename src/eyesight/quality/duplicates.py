@@ -191,6 +191,8 @@ def _fit(moving: Floats, fixed: Floats) -> Floats:
         agreement = _agreement(a, b, place)
         good = agreement >= least  # most pairs are no copies, which a small picture tells as well
         left, place, agreement = left[good], place[good], agreement[good]
+        if not len(left):
+            return result
     detail = _agreement(_detail(moving[left]), _detail(fixed[left]), place)
     result[left] = np.where(detail >= SAME_DETAIL, agreement, np.float32(0))
     return result
