@@ -24,7 +24,7 @@ from eyesight.models.families.vgg import vgg
 from eyesight.models.layers import Chain, Conv, Linear, Residual, chain
 from eyesight.models.network import NetworkSpec, leaves
 from eyesight.models.pooling import AdaptiveAveragePool, GlobalAveragePool, MaxPool
-from eyesight.models.regularised import regularised
+from eyesight.models.regularise import regularise
 from eyesight.models.summary import summarise
 from eyesight.models.torch_network import network_weights
 from eyesight.pictures.preprocess import Preprocessing
@@ -175,7 +175,7 @@ def test_groups_that_do_not_divide_the_channels_are_refused() -> None:
 
 def test_batch_norm_and_dropout_reach_into_residuals() -> None:
     plain = residual_spec(chain(conv=CONV), chain(conv=CONV))
-    spec = regularised(plain, batch_norm=True)
+    spec = regularise(plain, batch_norm=True)
     norms = [path for path, layer, _ in leaves(spec.whole, spec.input) if isinstance(layer, BatchNorm)]
     assert norms == ["features.add.branch.norm_conv", "features.add.shortcut.norm_conv"]
 

@@ -166,7 +166,7 @@ def test_a_planned_run_is_told_noted_and_repeated(machine: dict[str, Any], tmp_p
 
 
 def test_batches_may_be_split_in_more_parts_than_the_usual_batch_has(machine: dict[str, Any], tmp_path: Path) -> None:
-    machine["rate"] = 4e12  # so that batches have more than the default 64
+    machine["rate"] = 4e13  # so that batches have more than the default 64, however little time is left
     options = {"model": "whitened-16-32-32", "budget": 1, "threads": 1, "progress": False}
     data = large_pictures(3000)
     run = eyesight.train(data, settings={"recipe.accumulate": 80}, output=tmp_path / "run", **options)

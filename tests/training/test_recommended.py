@@ -13,7 +13,7 @@ from eyesight.cli import main
 from eyesight.errors import UsageError
 from eyesight.models import network_spec
 from eyesight.training.plan.resolve import fill_in, recommend
-from eyesight.training.resolution import check_resolution, shrunk
+from eyesight.training.resolution import check_resolution, shrink
 
 
 def test_a_whitened_network_brings_its_recipe_and_the_tutorials_networks_none(tmp_path: Path) -> None:
@@ -72,11 +72,11 @@ def test_cifar_and_clothes_are_mirrored(data_dir: Path) -> None:
 def test_pictures_are_smaller_only_until_their_moment() -> None:
     images = torch.rand(2, 3, 32, 24).contiguous(memory_format=torch.channels_last)
     steps = ((0.4, 0.5), (0.75, 0.75))
-    assert shrunk(images, steps, 0.0).shape == (2, 3, 16, 12)
-    assert shrunk(images, steps, 0.4).shape == (2, 3, 24, 18)
-    assert shrunk(images, steps, 0.75) is images
+    assert shrink(images, steps, 0.0).shape == (2, 3, 16, 12)
+    assert shrink(images, steps, 0.4).shape == (2, 3, 24, 18)
+    assert shrink(images, steps, 0.75) is images
     flat = torch.full((1, 1, 32, 32), 0.25)
-    torch.testing.assert_close(shrunk(flat, steps, 0.1), torch.full((1, 1, 16, 16), 0.25))
+    torch.testing.assert_close(shrink(flat, steps, 0.1), torch.full((1, 1, 16, 16), 0.25))
 
 
 @pytest.mark.parametrize(("name", "fits"), [("whitened-32-64-64", True), ("small-cnn", False), ("mlp", False)])

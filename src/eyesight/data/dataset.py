@@ -346,10 +346,10 @@ def from_arrays(
     >>> data
     Dataset('arrays': 18 train, 2 validation; 8x8x1; 2 classes)
     """
-    pictures, labels = _checked(train, "train")
+    pictures, labels = _check_pair(train, "train")
     parts = [(pictures, labels)]
     if test is not None:
-        parts.append(_checked(test, "test"))
+        parts.append(_check_pair(test, "test"))
         if parts[1][0].shape[1:] != pictures.shape[1:]:
             expected, received = pictures.shape[1:], parts[1][0].shape[1:]
             raise DataError(f"test: expected pictures of shape {expected} as in train; received: {received}")
@@ -374,7 +374,7 @@ def whole_split(
     return Split(name, ArrayStore(pictures, files or ((0, name),)), np.arange(len(labels)), labels, origin=name)
 
 
-def _checked(pair: tuple[Any, Any], argument: str) -> tuple[Pixels, Ints]:
+def _check_pair(pair: tuple[Any, Any], argument: str) -> tuple[Pixels, Ints]:
     """Return pictures as uint8 (N, H, W, C) and labels as int64 (N,), or say what is wrong with them."""
     if not isinstance(pair, tuple | list) or len(pair) != 2:
         raise DataError(f"{argument}: expected a pair (pictures, labels); received: {type(pair).__name__}")

@@ -67,7 +67,9 @@ class Network(ChainModule):
             if isinstance(layer, Conv | Linear):
                 weight = module.get_parameter("weight")
                 # drawn on the CPU in one fixed order, so that a seed means the same on every device and memory format
-                weight.copy_(_drawn(self.spec.initialisation, layer, shape, torch.empty(weight.shape), generator))
+                weight.copy_(
+                    _draw_weights(self.spec.initialisation, layer, shape, torch.empty(weight.shape), generator)
+                )
                 if layer.bias:
                     module.get_parameter("bias").zero_()
             elif isinstance(layer, Whitening):
@@ -81,7 +83,7 @@ class Network(ChainModule):
                 module.reset_parameters()  # scale 1, shift 0, running mean 0 and variance 1
 
 
-def _drawn(
+def _draw_weights(
     how: str, layer: Conv | Linear, shape: Shape, weight: torch.Tensor, generator: torch.Generator
 ) -> torch.Tensor:
     """Fill a weight with its first values; see `NetworkSpec.initialisation`."""

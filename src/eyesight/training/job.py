@@ -23,7 +23,7 @@ from ..environment import describe_environment
 from ..errors import UsageError
 from ..models import network_spec
 from ..models.dense import with_dense
-from ..models.regularised import regularised
+from ..models.regularise import regularise
 from ..models.torch_network import Network, channels_last, check_user_module
 from ..pictures.preprocess import Preprocessing, adapt, pixel_statistics
 from .batches import Batches, stream
@@ -184,7 +184,7 @@ def _network(data: Dataset, config: Config, preprocessing: Preprocessing, module
     spec = network_spec(config.model.name, shape=data.shape, classes=len(data.classes))
     if config.model.dense is not None:
         spec = with_dense(spec, config.model.dense)
-    spec = regularised(spec, dropout=config.model.dropout, batch_norm=config.model.batch_norm)
+    spec = regularise(spec, dropout=config.model.dropout, batch_norm=config.model.batch_norm)
     check_resolution(spec, config.recipe.resolution)
     with torch.device("meta"):
         blank = spec.build()

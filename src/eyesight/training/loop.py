@@ -31,11 +31,11 @@ from .finish import calibrate, calibration_views
 from .job import Job
 from .optim import averaging
 from .plan.recipe import Recipe
-from .resolution import shrunk
+from .resolution import shrink
 from .state import Best, TrainState
 from .statistics import collect_statistics, seed_torch, statistics_batches
 from .threads import Threads, prepare_threads
-from .validation import Row, StopAsked, best_row, early_stop, validate
+from .validation import EpochRow, StopAsked, best_row, early_stop, validate
 
 _FLUSH_SECONDS = 0.25  # how often losses are fetched from the device, checked for NaN, and shown
 _KEPT_SECONDS = 10.0  # how often, within an epoch, weights are noted, to go back to
@@ -205,7 +205,7 @@ class Loop:
         loss, accuracy = self.epoch_means()
         self.keep_if_finite(loss)
         epoch = math.ceil(state.step / job.steps_per_round)
-        row: Row = {
+        row: EpochRow = {
             "epoch": epoch,
             "step": state.step,
             "loss": loss,
@@ -424,7 +424,7 @@ def train_step(job: Job, state: TrainState, progress: float) -> None:
     recipe, network, optimizer = job.recipe, state.network, state.optimizer
     seed_torch(job, state.step)
     images, labels = job.batches.batch(state.step)  # (N, C, H, W), (N,)
-    images = shrunk(images, recipe.resolution, progress)
+    images = shrink(images, recipe.resolution, progress)
     rate = job.recipe.lr * job.schedule(progress)
     for group in optimizer.param_groups:
         group["lr"] = rate * group.get("lr_scale", 1.0)

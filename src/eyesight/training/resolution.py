@@ -18,7 +18,7 @@ from ..models.network import NetworkSpec
 Resolution = Sequence[tuple[float, float]]
 
 
-def shrunk(images: torch.Tensor, resolution: Resolution, progress: float) -> torch.Tensor:
+def shrink(images: torch.Tensor, resolution: Resolution, progress: float) -> torch.Tensor:
     """Return the pictures at the size of this moment.
 
     Args:

@@ -21,7 +21,7 @@ from .plan.recipe import Recipe
 
 _MEMORY, _MOST = 4 << 20, 256  # bytes, and pictures, at a time: a signal waits for no more than these
 
-Row = dict[str, Any]
+EpochRow = dict[str, Any]
 
 
 class StopAsked(Exception):
@@ -65,14 +65,14 @@ def check(control: Control) -> None:
         raise StopAsked
 
 
-def best_row(history: Sequence[Row], recipe: Recipe) -> Row:
+def best_row(history: Sequence[EpochRow], recipe: Recipe) -> EpochRow:
     """Return the best epoch; of equal accuracies the one with the lower loss, of equal ones the first."""
     if recipe.early_stopping and recipe.early_stopping.monitor == "val_loss":
         return min(history, key=lambda row: nan_last(row["val_loss"]))
     return min(history, key=lambda row: (-row["val_accuracy"], nan_last(row["val_loss"])))
 
 
-def early_stop(history: Sequence[Row], recipe: Recipe) -> str:
+def early_stop(history: Sequence[EpochRow], recipe: Recipe) -> str:
     """Return why to stop now, or ""."""
     stopping = recipe.early_stopping
     if stopping is None:

@@ -80,7 +80,7 @@ def convolution_rate(device: torch.device, precision: Precision, *, seconds: flo
         device, precision: where and how.
         seconds: after so long no other measurement is begun; one is made in any case, after one to warm up.
     """
-    x, weight, gradient = _drawn(
+    x, weight, gradient = _draw_tensors(
         device, precision, (_PICTURES, _CHANNELS, _SIDE), (_OUT, _CHANNELS, 3), (_PICTURES, _OUT, _SIDE)
     )
     leaves = (x.requires_grad_(), weight.requires_grad_())
@@ -89,7 +89,7 @@ def convolution_rate(device: torch.device, precision: Precision, *, seconds: flo
 
 def elementwise_rate(device: torch.device, precision: Precision, seconds: float) -> Rate:
     """Measure the numbers a second of pooling, batch norm and activation, both ways; as `convolution_rate`."""
-    x, gradient = _drawn(device, precision, (_PICTURES, _CHANNELS, _POOLED), (_PICTURES, _CHANNELS, _SIDE))
+    x, gradient = _draw_tensors(device, precision, (_PICTURES, _CHANNELS, _POOLED), (_PICTURES, _CHANNELS, _SIDE))
     x.requires_grad_()
     mean, variance, shift = (torch.zeros(_CHANNELS, device=device) for _ in range(3))
 
@@ -100,7 +100,7 @@ def elementwise_rate(device: torch.device, precision: Precision, seconds: float)
     return _rate(_NUMBERS, both, device, seconds)
 
 
-def _drawn(device: torch.device, precision: Precision, *shapes: tuple[int, int, int]) -> list[torch.Tensor]:
+def _draw_tensors(device: torch.device, precision: Precision, *shapes: tuple[int, int, int]) -> list[torch.Tensor]:
     """Return random tensors (N, C, side, side), channels_last."""
     generator = torch.Generator().manual_seed(0)
     return [

@@ -15,7 +15,7 @@ from eyesight.models import NETWORKS, network_spec
 from eyesight.models.elementwise import BatchNorm, Dropout
 from eyesight.models.layers import Conv, Linear
 from eyesight.models.network import NetworkSpec, leaves
-from eyesight.models.regularised import regularised
+from eyesight.models.regularise import regularise
 
 OPTIONS = {"epochs": 2, "threads": 1, "precision": "fp32", "progress": False}
 
@@ -27,7 +27,7 @@ HUGE = ("alexnet", "vgg16")  # are like the tutorials' networks, with hundreds o
 @pytest.mark.parametrize("name", [name for name in NETWORKS if not name.startswith(NORMALISED + HUGE)])
 def test_every_network_without_batch_norm_takes_both_and_its_plain_weights_stay(name: str) -> None:
     plain = network_spec(name, shape=(32, 32, 3), classes=10)
-    spec = regularised(plain, dropout=0.4, batch_norm=True)
+    spec = regularise(plain, dropout=0.4, batch_norm=True)
     kinds = [(path, layer) for path, layer, _ in leaves(spec.whole, spec.input)]
     weighted = [i for i, (_, layer) in enumerate(kinds) if isinstance(layer, Conv | Linear)]
     for i in weighted[:-1]:
@@ -54,23 +54,23 @@ def test_every_network_without_batch_norm_takes_both_and_its_plain_weights_stay(
 def test_batch_norm_is_not_put_in_twice_and_dropout_stands_before_the_last_layer() -> None:
     plain = network_spec("whitened-32-64-64", shape=(32, 32, 3), classes=10)
     with pytest.raises(UsageError, match=r"model\.batch_norm: whitened-32-64-64 has batch normalisation already"):
-        regularised(plain, batch_norm=True)
-    names = [path for path, _, _ in leaves(regularised(plain, dropout=0.2).head, plain.input)]
+        regularise(plain, batch_norm=True)
+    names = [path for path, _, _ in leaves(regularise(plain, dropout=0.2).head, plain.input)]
     assert names == ["pool", "drop_output", "output", "scale"]
 
 
 def test_neither_leaves_the_network_as_it_is() -> None:
     spec = network_spec("lenet5", shape=(28, 28, 1), classes=10)
-    assert regularised(spec) is spec
+    assert regularise(spec) is spec
 
 
 def test_a_spec_with_both_comes_back_from_json() -> None:
-    spec = regularised(network_spec("small-cnn", shape=(32, 32, 3), classes=10), dropout=0.25, batch_norm=True)
+    spec = regularise(network_spec("small-cnn", shape=(32, 32, 3), classes=10), dropout=0.25, batch_norm=True)
     assert NetworkSpec.model_validate(spec.to_json()) == spec
 
 
 def test_dropout_leaves_out_its_share_in_training_only() -> None:
-    spec = regularised(network_spec("small-cnn", shape=(32, 32, 3), classes=10), dropout=0.25)
+    spec = regularise(network_spec("small-cnn", shape=(32, 32, 3), classes=10), dropout=0.25)
     drop = next(m for m in spec.build().modules() if isinstance(m, nn.Dropout))
     ones = torch.ones(1000, 100)
     assert float((drop(ones) == 0).float().mean()) == pytest.approx(0.25, abs=0.01)

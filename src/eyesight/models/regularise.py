@@ -11,7 +11,7 @@ from .layers import AnyLayer, Chain, Conv, Linear, Residual
 from .network import NetworkSpec, leaves
 
 
-def regularised(spec: NetworkSpec, *, dropout: float = 0.0, batch_norm: bool = False) -> NetworkSpec:
+def regularise(spec: NetworkSpec, *, dropout: float = 0.0, batch_norm: bool = False) -> NetworkSpec:
     """Return the network with dropout before its dense layers and batch normalisation after its other layers.
 
     Args:
