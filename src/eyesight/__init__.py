@@ -18,9 +18,11 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from .api import Embedding as Embedding
     from .api import Evaluation as Evaluation
     from .api import Run as Run
     from .api import check_data as check_data
+    from .api import embed as embed
     from .api import load_classifier as load_classifier
     from .api import load_data as load_data
     from .api import open_run as open_run
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Classifier": "classifier",
     "Dataset": "api",
+    "Embedding": "api",
     "Evaluation": "api",
     "EyesightError": "errors",
     "Answer": "classifier",
@@ -52,6 +55,7 @@ _HOMES = {
     "Split": "data.dataset",
     "Study": "studies.study",
     "check_data": "api",
+    "embed": "api",
     "from_arrays": "api",
     "load_classifier": "api",
     "load_data": "api",

@@ -2,7 +2,8 @@
 
 In: a name, the weights of an installed package, the user's cache. Out: a `Classifier` of the thousand classes of
 ImageNet. The package's file is read once, by torch and without running anything in it, and kept as a model file of
-ours; from then on neither torch nor the package is needed. It trains nothing.
+ours; from then on neither torch nor the package is needed. It trains nothing,
+but takes another last layer.
 """
 
 from __future__ import annotations
@@ -17,13 +18,18 @@ from importlib import import_module
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+import numpy.typing as npt
+
 from .classifier import MODEL_VERSION, Classifier, InferenceSpec
 from .errors import DataNotFoundError, FormatError, UnknownNameError
 from .formats import Arrays
 from .models import network_spec
+from .models.layers import Conv, Linear
 from .models.network import NetworkSpec, NetworkWeights, leaves
 from .pictures.preprocess import Preprocessing
 
+DEFAULT_BACKBONE: Final = "efficientnet-lite0"  # its weights are always installed
 CLASSES: Final = 1000  # of ImageNet
 _CONVERSION: Final = 1  # grows when what is made of a package's file changes
 _MEAN, _STD = 127 / 255, 128 / 255  # of every channel: EfficientNet-Lite sees (byte − 127) / 128
@@ -104,6 +110,37 @@ def load_backbone(name: str, *, device: str = "cpu", threads: int | None = None)
     except OSError as error:
         warnings.warn(f"{path}: cannot be kept for the next time ({error.strerror})", stacklevel=2)
     return classifier
+
+
+def body_weights(name: str, *, channels: int) -> NetworkWeights:
+    """Return a backbone's weights for pictures of 3 channels, or of one; see `load_backbone` for what is raised.
+
+    All channels are normalised alike, so a grey picture gives what it gives in colour where the first convolution has
+    the sum of its weights over the channels.
+    """
+    weights = load_backbone(name).weights()
+    if channels == weights.spec.input[0]:
+        return weights
+    size = BACKBONES[name].size
+    spec = network_spec(name, shape=(size, size, channels), classes=CLASSES)
+    first = next(path for path, layer, _ in leaves(spec.whole, spec.input) if isinstance(layer, Conv)) + ".weight"
+    return NetworkWeights(spec, weights.arrays | {first: weights.arrays[first].sum(axis=1, keepdims=True)})
+
+
+def with_head(weights: NetworkWeights, weight: npt.ArrayLike, bias: npt.ArrayLike) -> NetworkWeights:
+    """Return a backbone with another last layer.
+
+    Args:
+        weights: the backbone.
+        weight: (K, F) of the new layer.
+        bias: (K,).
+    """
+    old = weights.spec
+    channels, height, width = old.input
+    new = np.asarray(weight, np.float32), np.asarray(bias, np.float32)
+    spec = network_spec(old.name, shape=(height, width, channels), classes=len(new[1]))
+    last = [path for path, layer, _ in leaves(spec.whole, spec.input) if isinstance(layer, Linear)][-1]
+    return NetworkWeights(spec, weights.arrays | {f"{last}.weight": new[0], f"{last}.bias": new[1]})
 
 
 def describe_backbone(name: str) -> tuple[NetworkSpec, Preprocessing]:

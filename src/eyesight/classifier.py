@@ -276,6 +276,14 @@ class Classifier:
         """
         from .engine.features import Features
 
+        return Features(self.weights(), self.inference.preprocessing, threads=self.threads)
+
+    def weights(self) -> NetworkWeights:
+        """Return the network as it is now, as data.
+
+        Raises:
+            UsageError: it is a user's own module, or a part of it was replaced.
+        """
         weights = self._stored
         if weights is None:
             from .models.torch_network import network_weights
@@ -283,7 +291,7 @@ class Classifier:
             weights = network_weights(self.network)
         if weights is None:
             raise UsageError(f"{self.spec.name}: has no known features, as only its own code knows its layers")
-        return Features(weights, self.inference.preprocessing, threads=self.threads)
+        return weights
 
     def _torch_logits(self, pictures: Pixels) -> Logits:
         """Return the logits that torch computes."""

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from .classifier import Predictor
 from .data.dataset import Split, split_fingerprint
 from .errors import FormatError
-from .formats import read_tensors, upgrade, write_tensors
+from .formats import Arrays, read_tensors, upgrade, write_tensors
 from .metrics import softmax
 
 PREDICTIONS_FORMAT, PREDICTIONS_VERSION = "eyesight-predictions", 1
@@ -36,6 +36,7 @@ class Predictions:
         classes: (K,) names.
         split: its name.
         fold: which fold of a cross-validation, if any.
+        folds: (N,) of predictions of a whole cross-validation, the fold of each example.
         model: checksum of the model file.
         data: fingerprint of the split's pictures and labels.
     """
@@ -48,6 +49,7 @@ class Predictions:
     model: str
     data: str
     fold: int | None = None
+    folds: npt.NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -75,7 +77,10 @@ class Predictions:
         }
         # joined by the one character that no file name can have
         ids = np.frombuffer("\0".join(self.example_ids).encode(), np.uint8)
-        write_tensors(Path(path), {"example_ids": ids, "labels": self.labels, "logits": self.logits}, description)
+        arrays: Arrays = {"example_ids": ids, "labels": self.labels, "logits": self.logits}
+        if self.folds is not None:
+            arrays["folds"] = self.folds
+        write_tensors(Path(path), arrays, description)
 
     @classmethod
     def load(cls, path: str | Path) -> Predictions:
@@ -96,10 +101,13 @@ class Predictions:
         n, k = len(example_ids), len(about.classes)
         if (labels.shape, labels.dtype) != ((n,), np.int64) or (logits.shape, logits.dtype) != ((n, k), np.float32):
             raise FormatError(f"{path}: its ids, labels and logits do not fit together")
+        folds = arrays.get("folds")
+        if folds is not None and (folds.shape, folds.dtype) != ((n,), np.int64):
+            raise FormatError(f"{path}: its ids and folds do not fit together")
         if n and not 0 <= labels.min() <= labels.max() < k:
             raise FormatError(f"{path}: its labels should be from 0 to {k - 1}")
         own = about.model_dump(exclude={"format", "version"})
-        return cls(example_ids=example_ids, labels=labels, logits=logits, **own)
+        return cls(example_ids=example_ids, labels=labels, logits=logits, folds=folds, **own)
 
 
 class _Description(BaseModel):

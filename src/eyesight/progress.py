@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from .studies.events import RunBegun, RunFinished
-from .training.events import Ended, EpochEnded, Event, Planned, Started, ThreadsChosen, Warned
+from .training.events import Embedding, Ended, EpochEnded, Event, HeadFitted, Planned, Started, ThreadsChosen, Warned
 from .training.events import Progress as ProgressEvent
 
 _MOMENT = 0.5  # seconds
@@ -84,6 +84,10 @@ class ProgressReport(Report):
             case ProgressEvent():
                 text = progress_text(event, self.epochs, self.updates)
                 self.move_bar(event.progress, status=text, line=text)
+            case Embedding():
+                self.show_features(event)
+            case HeadFitted():
+                self.say(head_text(event))
             case EpochEnded():
                 self.say(epoch_text(event.row, self.epochs, self.updates))
             case ThreadsChosen():
@@ -96,6 +100,17 @@ class ProgressReport(Report):
                     self.say(f"done in {duration(event.seconds)} ({event.reason})")
             case _:
                 pass
+
+    def show_features(self, event: Embedding) -> None:
+        """Show how far a pretrained network is with the pictures."""
+        if event.done == 0:
+            self.say(f"{event.network}: features of {event.total:,} pictures; they are kept for the next time")
+            self.open_bar()
+        text = f"{event.done:,} of {event.total:,} pictures, {event.rate:,.0f} a second"
+        text += f", {duration(event.seconds_left)} left"
+        self.move_bar(event.done / event.total, status=text, line=text)
+        if event.done == event.total:
+            self.close_bar()
 
 
 class ReadingReport(Report):
@@ -121,6 +136,22 @@ class ReadingReport(Report):
             self.move_bar(done / total, status=text, line=text)
         if done == total:
             self.close_bar()
+
+
+class FeatureReport(Report):
+    """Shows how far a pretrained network is with pictures; called with how many are done, and of how many."""
+
+    def __init__(self, stream: IO[str] | None = None) -> None:
+        super().__init__(stream)
+        self.began = time.monotonic()
+
+    def __call__(self, done: int, total: int) -> None:
+        """Show some more pictures."""
+        if self.bar is None:
+            self.open_bar()
+        rate = done / max(time.monotonic() - self.began, 1e-3)
+        text = f"{done:,} of {total:,} pictures, {rate:,.0f} a second, {duration((total - done) / rate)} left"
+        self.move_bar(done / total, status=text, line=text)
 
 
 class StudyReport(Report):
@@ -189,6 +220,15 @@ def _length(event: Started) -> str:
     many = "" if event.epochs == 1 else "s"
     length = f"{event.epochs} epoch{many}" if event.budget is None else f"{duration(event.budget)}, epochs"
     return f"{length} of {event.steps_per_epoch:,} updates"
+
+
+def head_text(event: HeadFitted) -> str:
+    """Return what cross-validation found, in a line."""
+    mirrored = ", mirror images too" if event.mirror else ""
+    return (
+        f"accuracy {event.estimate:.4f} [{event.low:.4f}, {event.high:.4f}] by cross-validation on "
+        f"{event.examples:,} pictures (strength {event.strength:g}{mirrored})"
+    )
 
 
 def _place(epoch: int, epochs: int | None, step: int, updates: int | None) -> str:

@@ -14,6 +14,7 @@ configuration and the checkpoints contain only as plain data.
     checkpoints/        the state of the training, the last two
     figures/            PNG files: curves and predictions of the training, and those of every evaluation
     evaluation/         one folder for each split and model: predictions, report
+    out-of-fold.safetensors  of a probe: what each training picture was taken for by a layer that had not seen it
     overfitting.json    right answers on training pictures and on others, with the kept weights
     tutorial/           of a run of `eyesight tutorial`: the figures that the tutorial draws
 """
@@ -161,6 +162,11 @@ class RunFolder:
     def threads_file(self) -> Path:
         """The record of a training that chose its CPU threads: each choice and the update it was made before."""
         return self.path / "threads.jsonl"
+
+    @property
+    def out_of_fold_file(self) -> Path:
+        """Predictions of the training pictures in a cross-validation; only a probe makes them."""
+        return self.path / "out-of-fold.safetensors"
 
     @property
     def checkpoints_folder(self) -> Path:

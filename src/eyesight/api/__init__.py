@@ -11,15 +11,18 @@ from ..evaluation.evaluate import Evaluation
 from ..models import network_spec
 from ..models.summary import Summary, summarise
 from .datasets import check_data, load_data
+from .features import Embedding, embed
 from .runs import Run, load_classifier, open_run
 from .studies import study, tutorial
 from .training import resume, train
 
 __all__ = [
     "Dataset",
+    "Embedding",
     "Evaluation",
     "Run",
     "check_data",
+    "embed",
     "from_arrays",
     "load_classifier",
     "load_data",

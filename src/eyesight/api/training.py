@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from ..backbones import BACKBONES
 from ..classifier import class_path
 from ..data.dataset import Dataset
 from ..data.open import kind_of, open_wanted
-from ..errors import RunError, UsageError, concerns, naming
+from ..errors import RunError, UnknownNameError, UsageError, concerns, naming
 from ..run import RunFolder, read_config_file
 from .datasets import report_reading
 from .runs import Run, open_run
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from ..training.events import Listener
+    from ..training.plan.recipe import Config
 
 DEFAULT_RUNS = Path("runs")
 _ARGUMENTS = {
@@ -42,6 +44,7 @@ def train(
     data: str | os.PathLike[str] | Dataset | tuple[Any, Any] | None = None,
     *,
     model: str | nn.Module | None = None,
+    backbone: str | None = None,
     output: str | Path | None = None,
     seed: int | None = None,
     preset: str | None = None,
@@ -67,6 +70,8 @@ def train(
             labels); "digits" where neither this nor a configuration names one.
         model: a network's name (default: one that fits the pictures and a budget), or your own `nn.Module`, which
             is trained in place and must map (N, C, H, W) to logits (N, K).
+        backbone: a pretrained network's name, "efficientnet-lite0" (what photos get where no `model` is named), -lite1
+            or -lite2: the photos' features, and a linear layer fitted on them in seconds, instead of `model`.
         output: the run's folder; runs/DATA-MODEL-1, -2, … where not given.
         seed: of first weights and order (default 0). The same seed and threads on the same machine give the same
             weights, bit for bit.
@@ -93,12 +98,15 @@ def train(
         TrainingError: training could not go on.
         InterruptedRun: Ctrl-C or SIGTERM; the state is saved, and `eyesight.resume` goes on.
     """
-    from ..training import trainer
-    from ..training.plan.resolve import read_request, resolve
+    from ..training.plan.resolve import choose_backbone, choose_split, is_probe, read_request, resolve, resolve_probe
 
     began = time.perf_counter()
     module = None if model is None or isinstance(model, str) else model
+    if backbone is not None:
+        check_backbone(backbone, model)
+        model = backbone
     changes = {f"recipe.{key}": value for key, value in recipe.items()} | {
+        **({"recipe.method": "probe"} if backbone else {}),
         "machine.device": device,
         "machine.precision": precision,
         "machine.threads": threads,
@@ -117,20 +125,40 @@ def train(
         request = read_request(base, changes, source=source)
         if output:
             RunFolder(output).check_free(overwrite=overwrite)
+        pretrained = choose_backbone(request, own_module=module is not None)
         if repeated is not None and data is None:
             dataset = repeated.data(data_dir)
         else:
             share = base["data"]["validation"] if preset is not None and validation is None else validation
-            reading = report_reading() if progress else None
-            dataset = open_wanted(data, request.config.data, data_dir=data_dir, validation=share, progress=reading)
+            dataset = open_wanted(
+                data,
+                request.config.data,
+                data_dir=data_dir,
+                validation=share,
+                large=BACKBONES[pretrained].size if pretrained else None,
+                progress=report_reading() if progress else None,
+            )
+        if pretrained and is_probe(request, dataset, pretrained):
+            from ..training import probe
+
+            dataset = dataset if isinstance(data, Dataset) else choose_split(request, dataset)
+            whole = resolve_probe(request, dataset, pretrained)
+            run = probe.start(
+                dataset,
+                whole,
+                _create(output, dataset, whole, overwrite=overwrite),
+                listeners=with_progress(listeners, progress=progress),
+                began=began,
+                repeats=repeated.folder if repeated else None,
+            )
+            return open_run(run.path, data=dataset)
+        from ..training import trainer
+
         whole, planned = resolve(request, dataset, own_module=module is not None, began=began)
-        name = f"{dataset.name}-{whole.model.name.rpartition('.')[2].lower()}"
         run = trainer.start(
             dataset,
             whole,
-            partial(RunFolder.create, output, overwrite=overwrite)
-            if output
-            else partial(RunFolder.create_next, DEFAULT_RUNS, name),
+            _create(output, dataset, whole, overwrite=overwrite),
             module=module,
             listeners=with_progress(listeners, progress=progress),
             checkpoint_every=checkpoint_every,
@@ -179,6 +207,24 @@ def resume(
         force=force,
     )
     return open_run(found.path, data=data, module=model)
+
+
+def _create(
+    output: str | Path | None, data: Dataset, config: Config, *, overwrite: bool
+) -> Callable[[dict[str, Any]], RunFolder]:
+    """Return what makes the folder of a new run: the one that was asked for, or the next under runs/."""
+    if output:
+        return partial(RunFolder.create, output, overwrite=overwrite)
+    name = f"{data.name}-{config.model.name.rpartition('.')[2].lower()}"
+    return partial(RunFolder.create_next, DEFAULT_RUNS, name)
+
+
+def check_backbone(backbone: str, model: object = None) -> None:
+    """Raise `UsageError` unless there is such a backbone, and no other network is named beside it."""
+    if backbone not in BACKBONES:
+        raise UnknownNameError("backbone", backbone, BACKBONES)
+    if model is not None:
+        raise UsageError(f"is a network by itself, without a model; received: {backbone}", field="backbone")
 
 
 def _base(

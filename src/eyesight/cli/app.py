@@ -17,7 +17,7 @@ import typer
 
 from .. import __version__
 from ..errors import EyesightError
-from . import bench, convolve, data, evaluate, lesson, predict, presets, runs, study, summary, train, tutorial
+from . import bench, convolve, data, embed, evaluate, lesson, predict, presets, runs, study, summary, train, tutorial
 from .arguments import Command
 
 app = typer.Typer(
@@ -33,6 +33,7 @@ app.command("train", cls=Command)(train.train)
 app.command("presets", cls=Command)(presets.presets)
 app.command("evaluate", cls=Command)(evaluate.evaluate)
 app.command("predict", cls=Command)(predict.predict)
+app.command("embed", cls=Command)(embed.embed)
 app.command("runs", cls=Command)(runs.runs)
 app.command("summary", cls=Command)(summary.summary)
 app.command("study", cls=Command)(study.study)

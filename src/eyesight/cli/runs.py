@@ -58,8 +58,9 @@ def describe(run: RunFolder) -> dict[str, Any] | None:
         "seed": about.get("seed"),
         "status": about.get("status"),
         "updates": metrics[-1]["step"] if metrics else 0,
+        "method": about.get("method", "gradient"),
         "epochs": None if epochs is None else round(epochs[-1], 3) if epochs else 0.0,
-        "validation": kept.get("val_accuracy") if honest else None,
+        "validation": kept.get("val_accuracy", kept.get("oof_accuracy")) if honest else None,
         "test": own[-1]["accuracy"] if own else None,
         "seconds": metrics[-1]["seconds"] if metrics else None,
         "started": str(about.get("created", ""))[:16].replace("T", " "),
@@ -72,6 +73,8 @@ def length(row: dict[str, Any]) -> str:
     >>> [length({"epochs": epochs, "updates": 40}) for epochs in (1.0, 2.5, None)]
     ['1 epoch', '2.5 epochs', '40 updates']
     """
+    if row.get("method") == "probe":
+        return "the last layer" if row["updates"] else "nothing yet"
     epochs = row["epochs"]
     if epochs is None:
         return f"{row['updates']:,} updates"

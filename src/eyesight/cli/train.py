@@ -24,6 +24,7 @@ def train(
     context: typer.Context,
     data: Annotated[str | None, typer.Argument(help="digits, mnist, fashion-mnist, cifar10, cifar100; or your photos: a folder, a CSV, a zip.", show_default="digits")] = None,
     model: Annotated[str | None, Option(help="Network: lenet5, small-cnn, small-cnn-same, …", show_default="one that fits the pictures and the time")] = None,
+    backbone: Annotated[str | None, Option(help="Of photos: the pretrained network whose features are learned from: efficientnet-lite0, -lite1, -lite2.", show_default="efficientnet-lite0 from 48 pixels up, where no --model is named")] = None,
     epochs: Annotated[int | None, Option(help="Times through the training pictures.", show_default="10")] = None,
     budget: Annotated[str | None, Option(help="Instead of --epochs: the time from data to saved model, 60s, 2m, 1h.")] = None,
     batch_size: Annotated[int | None, Option("--batch-size", "-b", help="Pictures for one update.", show_default="64; up to 1,500 with whitened-…")] = None,
@@ -91,6 +92,7 @@ def train(
     run = api.train(
         data,
         model=model,
+        backbone=backbone,
         output=output,
         seed=seed,
         preset=preset,
@@ -113,12 +115,27 @@ def train(
 def report(run: Run, data_dir: Path | None, *, show_figures: bool) -> None:
     """Draw what there is to see; print what was made and what to do next."""
     about, rows = run.about(), run.metrics()
+    if about.get("method") == "probe":
+        typer.echo(f"model: {run.model_file} ({probe_figures(about, rows[-1])})")
+        look_back(run, data_dir, show_figures=show_figures)
+        typer.echo(f"next: eyesight predict {run.path} PICTURES")
+        return
     row = next((row for row in rows if row["epoch"] == about.get("kept_epoch")), rows[-1])
     looked_at = "test" if about.get("protocol") == "test-as-validation" else "validation"
     figure = f", {looked_at} accuracy {row['val_accuracy']:.4f}" if "val_accuracy" in row else ""
     typer.echo(f"model: {run.model_file} ({place(run.folder, rows, row)}{figure})")
     look_back(run, data_dir, show_figures=show_figures)
     typer.echo(f"next: eyesight evaluate {run.path}")
+
+
+def probe_figures(about: dict[str, Any], row: dict[str, Any]) -> str:
+    """Return how good a probe is: by cross-validation, and on the validation pictures where there are any."""
+    estimate = about["estimate"]
+    low, high = estimate["interval"]
+    text = f"accuracy {estimate['accuracy']:.4f} [{low:.4f}, {high:.4f}] by cross-validation"
+    if "val_accuracy" in row:
+        text += f"; {row['val_accuracy']:.4f} on validation pictures, which nothing was chosen on"
+    return text
 
 
 def place(run: RunFolder, rows: list[dict[str, Any]], kept: dict[str, Any]) -> str:

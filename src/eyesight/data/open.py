@@ -17,7 +17,7 @@ from ..errors import DataNotFoundError, UnknownNameError, UsageError
 from . import catalog
 from .cache import Progress
 from .dataset import Dataset, from_arrays
-from .photos import PhotoOptions, load_photos
+from .photos import LARGE, PhotoOptions, load_photos
 
 Validation = float | Literal["test"]
 Named = str | os.PathLike[str] | tuple[Any, Any]
@@ -82,16 +82,17 @@ def open_data(
     test: tuple[Any, Any] | None = None,
     classes: list[str] | None = None,
     photos: PhotoOptions | None = None,
+    large: int | None = None,
     progress: Progress | None = None,
 ) -> Dataset:
-    """Open what a user names, and split it. See `eyesight.load_data`."""
+    """Open what a user names, and split it. See `eyesight.load_data`; of `large`, see `load_photos`."""
     if not isinstance(named, tuple | list) and (test is not None or classes is not None):
         raise UsageError(f"only for arrays; {named} has its own", field="test, classes")
     if isinstance(named, str | os.PathLike) and kind_of(named, data_dir) == "catalog":
         _refuse_options(photos, str(named))
         return catalog.load(str(named), data_dir=data_dir, validation=validation, seed=split_seed, sample=sample)
     if isinstance(named, str | os.PathLike):
-        data = load_photos(find_photos(named, data_dir), photos or PhotoOptions(), progress=progress)
+        data = load_photos(find_photos(named, data_dir), photos or PhotoOptions(), large=large, progress=progress)
     else:
         data = from_arrays(named, test=test, classes=classes, validation=0)
         _refuse_options(photos, "arrays")
@@ -113,6 +114,7 @@ def open_wanted(
     *,
     data_dir: str | Path | None = None,
     validation: Validation | None = None,
+    large: int | None = None,
     progress: Progress | None = None,
 ) -> Dataset:
     """Open what a training is asked to learn from.
@@ -122,9 +124,11 @@ def open_wanted(
         wanted: the configuration's entries.
         data_dir: folder with the files of named datasets.
         validation: how a `Dataset` is split anew; None to leave it as it is.
+        large: the side at which photos are kept where nobody says, and they are large enough; see `load_photos`.
         progress: called while photos are decoded.
     """
     if isinstance(named, Dataset):
+        named = named if large is None else _enlarged(named, large, progress)
         return named if validation is None else named.with_validation(validation, seed=named.split_seed)
     if named is None and wanted.kind == "arrays":
         raise UsageError("the configuration was made for arrays; pass them", field="data.name")
@@ -135,8 +139,20 @@ def open_wanted(
         split_seed=wanted.split_seed,
         sample=wanted.sample,
         photos=wanted,
+        large=large,
         progress=progress,
     )
+
+
+def _enlarged(data: Dataset, side: int, progress: Progress | None) -> Dataset:
+    """Return a dataset of photos with larger pictures, read anew; any other as it is, and one of small photos."""
+    if data.kind != "folder" or data.shape[0] in (side, *range(LARGE)):
+        return data
+    options = {name: data.entries[name] for name in PhotoOptions.model_fields}
+    found = load_photos(Path(data.entries["name"]), PhotoOptions(**options | {"img_size": side}), progress=progress)
+    if data.sample is not None:
+        found = found.with_sample(data.sample, seed=data.split_seed)
+    return found.with_validation(data.validation_share, seed=data.split_seed)
 
 
 def open_again(

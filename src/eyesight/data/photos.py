@@ -25,6 +25,7 @@ from .folder import list_folder
 from .listing import Listing, Photo, count, is_table, natural, some, suffix_of
 from .table import Columns, list_table
 
+LARGE = 48  # pixels: photos of so many a side and more show enough to a network that knows larger ones
 _USUAL_SIDE = 64  # pixels: what a small network learns from scratch in minutes
 _MEASURED = 64  # pictures whose size is looked at
 _UNEVEN = 3  # times as many pictures in the largest class as in the smallest
@@ -47,12 +48,16 @@ class PhotoOptions(BaseModel):
     label_column: str | None = None
 
 
-def load_photos(path: Path, options: PhotoOptions, *, progress: Progress | None = None) -> Dataset:
+def load_photos(
+    path: Path, options: PhotoOptions, *, large: int | None = None, progress: Progress | None = None
+) -> Dataset:
     """Read a user's photos; the validation pictures are not chosen yet where they do not come with them.
 
     Args:
         path: a folder, a table, or an archive.
         options: how.
+        large: the side at which pictures are kept where the options say none, and most have at least `LARGE` pixels a
+            side.
         progress: called while pictures are decoded.
 
     Raises:
@@ -64,7 +69,7 @@ def load_photos(path: Path, options: PhotoOptions, *, progress: Progress | None 
     _check_strict(path, listing.problems, options)
     check_classes(path, listing, listing.photos)
     photos = list(_grouped(listing.photos, options.group_by))
-    side = options.img_size or _usual_side([photo.path for photo in photos])
+    side = options.img_size or _usual_side([photo.path for photo in photos], large)
     read = decode_all(path, [photo.path for photo in photos], side=side, resize=options.resize, progress=progress)
     left_out = {photo.id: read.reasons[photo.path] for photo in photos if photo.path in read.reasons}
     bad = [f"{name}: {reason}" for name, reason in left_out.items()]
@@ -153,10 +158,13 @@ def _grouped(photos: Sequence[Photo], by: str | None) -> Iterator[Photo]:
         yield photo if match is None else replace(photo, group=match[1] if pattern.groups else match[0])
 
 
-def _usual_side(paths: Sequence[str]) -> int:
-    """Return the side at which pictures are kept: their own, where all have the same small one."""
+def _usual_side(paths: Sequence[str], large: int | None = None) -> int:
+    """Return the side at which pictures are kept: their own, where all have the same small one; see `load_photos`."""
     step = max(1, len(paths) // _MEASURED)
-    sizes = {size for path in paths[::step] if Path(path).is_file() and (size := size_of(path))}
+    found = [size for path in paths[::step] if Path(path).is_file() and (size := size_of(path))]
+    if large is not None and found and sorted(map(min, found))[len(found) // 2] >= LARGE:
+        return large
+    sizes = set(found)
     largest = max((max(size) for size in sizes), default=_USUAL_SIDE)
     return max(largest, 8) if len(sizes) == 1 and largest <= _USUAL_SIDE else _USUAL_SIDE
 

@@ -171,7 +171,9 @@ def draw(
 
 
 def curves(run: RunFolder) -> Figure | None:
-    """Return the figure of a run's epochs so far, if there are any."""
+    """Return the figure of a run's epochs so far, if there are any; a probe has none."""
+    if is_probe(run):
+        return None
     rows = run.metrics()
     name = "test" if run.about().get("protocol") == "test-as-validation" else "validation"
     return figures.curves(rows, trained=run.trained_epochs(rows), validation=name) if rows else None
@@ -210,9 +212,9 @@ def look_back(run: RunFolder, data: Dataset, *, module: nn.Module | None = None)
 def overfitting(run: RunFolder, classifier: Classifier, data: Dataset) -> Overfitting | None:
     """Return whether a classifier overfits what it was trained on; what was measured once is read again.
 
-    None where the data is not what it was trained on.
+    None where the data is not what it was trained on; and of a probe, whose predictions out of fold tell it.
     """
-    if not _own(classifier, data):
+    if not _own(classifier, data) or is_probe(run):
         return None
     path = run.overfitting_file
     key = {"model": classifier.checksum, "data": data.fingerprint}
@@ -224,6 +226,11 @@ def overfitting(run: RunFolder, classifier: Classifier, data: Dataset) -> Overfi
     if found is not None:
         write_json(path, {"format": _MEASURED_FORMAT, "version": _MEASURED_VERSION, **key, **found.to_json()})
     return found
+
+
+def is_probe(run: RunFolder) -> bool:
+    """Tell whether a run fitted the last layer alone, on the features of a pretrained network."""
+    return run.about().get("method") == "probe"
 
 
 def _own(classifier: Classifier, data: Dataset) -> bool:
@@ -249,13 +256,19 @@ def _notes(run: RunFolder, classifier: Classifier, data: Dataset, split: str) ->
         notes.append("the data differs from what the run was trained with, in its pictures or its split")
     if split == "test" and about.get("protocol") == "test-as-validation":
         notes.append("the test set was validation data in every epoch, as in the tutorials")
+    if is_probe(run) and (estimate := about.get("estimate")):
+        low, high = estimate["interval"]
+        notes.append(
+            f"by cross-validation on its {estimate['n']:,} training pictures, the run expected an accuracy of "
+            f"{estimate['accuracy']:.4f} [{low:.4f}, {high:.4f}]"
+        )
     if split == "train":
         notes.append("these pictures were learned from; the accuracy on new ones is lower")
     if split == "validation" and training and training.weights == "best":
         notes.append("the epoch was chosen on these pictures; the accuracy on new ones is a little lower")
     if split == "validation" and data.given is not None:
         chosen = training is not None and training.weights == "best"
-        unused = data.protocol == "given-unused"
+        unused = data.protocol == "given-unused" or is_probe(run)
         notes.append(
             "these are the validation pictures that come with the data"
             + ("" if chosen else "; nothing was chosen on them" if unused else "; the weights were not chosen on them")

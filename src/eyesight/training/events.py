@@ -115,6 +115,44 @@ class ThreadsChosen:
 
 
 @dataclass(frozen=True)
+class Embedding:
+    """Features of pictures are being computed.
+
+    Attributes:
+        network: the pretrained network that makes them.
+        done, total: pictures that are done, of those whose features were not known before.
+        rate: of them per second.
+        seconds_left: estimated.
+    """
+
+    network: str
+    done: int
+    total: int
+    rate: float
+    seconds_left: float
+
+
+@dataclass(frozen=True)
+class HeadFitted:
+    """The last layer of a probe is fitted; `row` is what metrics.jsonl holds of it.
+
+    Attributes:
+        strength: as cross-validation chose it, or as it was asked for.
+        mirror: whether mirror images are looked at too.
+        estimate: accuracy on new pictures, `low` and `high` its 95 % interval.
+        examples: pictures that it was estimated on, each by a layer that had not seen it.
+    """
+
+    strength: float
+    mirror: bool
+    estimate: float
+    low: float
+    high: float
+    examples: int
+    row: dict[str, Any]
+
+
+@dataclass(frozen=True)
 class Warned:
     """Something a person should know; training goes on."""
 
@@ -136,7 +174,18 @@ class Ended:
     seconds: float
 
 
-Event = Planned | Started | Progress | EpochEnded | CheckpointSaved | ThreadsChosen | Warned | Ended
+Event = (
+    Planned
+    | Started
+    | Progress
+    | EpochEnded
+    | CheckpointSaved
+    | ThreadsChosen
+    | Embedding
+    | HeadFitted
+    | Warned
+    | Ended
+)
 Listener = Callable[[Event], None]
 
 

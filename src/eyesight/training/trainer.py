@@ -20,10 +20,11 @@ from ..device import repeatable, threads
 from ..environment import describe_environment
 from ..errors import FormatError, RunError, UsageError
 from ..run import RunFolder
-from . import checkpoint
+from . import checkpoint, probe
 from .checkpoint import Checkpoint
 from .clock import BudgetClock, Clock, StepClock, begin_record, read_record
-from .events import Control, Event, Listener, Planned, Progress, Warned, event_to_json
+from .event_file import EventFile
+from .events import Control, Listener, Planned, Warned
 from .identity import find_changes, first_weights
 from .job import Identity, Job, prepare
 from .loop import Loop, fit
@@ -31,8 +32,6 @@ from .plan.recipe import Config, parse_config
 from .plan.speed import UNDISTURBED
 from .signals import stop_on_signals
 from .state import TrainState
-
-_LOGGED_EVERY = 10.0  # seconds between the `Progress` lines in a run's event file
 
 
 @threads()
@@ -113,6 +112,8 @@ def resume(
         raise RunError(f"{path}: stopped before it had begun; start it again, with --overwrite")
     config = parse_config(run.read_config(), f"{path}: config.yaml")
     check_module(config, module, f"{path}")
+    if config.recipe.method == "probe":
+        return probe.resume(run, config, load, listeners=listeners)
     with run.lock(), stop_on_signals() as control:
         job, state = prepare(load(), config, module)
         found, problems = checkpoint.newest(run.checkpoints_folder)
@@ -312,19 +313,3 @@ def _write_environment(run: RunFolder, job: Job, first: str) -> None:
             "first_weights": first,
         }
     )
-
-
-class EventFile:
-    """A listener that writes events to the run's `events.jsonl`; of `Progress`, one every ten seconds."""
-
-    def __init__(self, run: RunFolder) -> None:
-        self.run = run
-        self._progress_at = time.monotonic()
-
-    def __call__(self, event: Event) -> None:
-        """Write one event."""
-        if isinstance(event, Progress):
-            if time.monotonic() - self._progress_at < _LOGGED_EVERY:
-                return
-            self._progress_at = time.monotonic()
-        self.run.append_event({"time": round(time.time(), 3), **event_to_json(event)})

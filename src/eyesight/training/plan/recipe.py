@@ -14,10 +14,12 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    SerializerFunctionWrapHandler,
     ValidationError,
     ValidationInfo,
     field_serializer,
     field_validator,
+    model_serializer,
     model_validator,
 )
 
@@ -34,6 +36,7 @@ from ..optim.schedules import SCHEDULES
 DEFAULT_LR = {"sgd": 0.05, "muon": 0.2}
 _OTHER_LR = 1e-3
 _NAMES = {"optimizer": OPTIMIZERS, "schedule": SCHEDULES, "averaging": AVERAGES}
+PROBE_FIELDS = ("method", "strength", "mirror")  # of a recipe; the others are of training by gradient
 LENGTHS = ("epochs", "updates", "budget")  # a recipe has one of these
 
 
@@ -87,7 +90,10 @@ class EarlyStopping(_Part):
 class Recipe(_Part):
     """How the network is trained. Every default carries its reason."""
 
-    method: Literal["gradient"] = "gradient"
+    # gradient: the whole network, from first weights; probe: the last layer alone, on a pretrained network's features
+    method: Literal["gradient", "probe"] = "gradient"
+    strength: Annotated[float, Field(gt=0, le=1e6)] | None = None  # of a probe: cross-validation says, where not given
+    mirror: bool | None = None  # of a probe, whether it sees mirror images too: likewise
     # how long: times through the training pictures, or updates, or seconds. Ten is the tutorials' number of epochs
     epochs: Annotated[int, Field(ge=1, le=100_000)] | None = 10
     updates: Annotated[int, Field(ge=1, le=1_000_000_000)] | None = None
@@ -137,6 +143,26 @@ class Recipe(_Part):
             return values
         others = any(values.get(length) is not None for length in LENGTHS)
         return values | {"epochs": None} if others else values
+
+    @model_validator(mode="after")
+    def _of_one_method(self) -> Recipe:
+        others = [name for name in PROBE_FIELDS if name != "method"]
+        if self.method == "probe":
+            others = [name for name in Recipe.model_fields if name not in PROBE_FIELDS]
+        for name in others:
+            value, usual = getattr(self, name), Recipe.model_fields[name].default
+            if value != usual and not (name == "epochs" and value is None):
+                what = "training by gradient" if self.method == "probe" else "a probe of a pretrained network"
+                raise UsageError(f"only for {what}; received: {value}", field=f"recipe.{name}")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _only_of_the_method(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what the method does not know."""
+        entries: dict[str, Any] = handler(self)
+        if self.method == "probe":
+            return {name: value for name, value in entries.items() if name in PROBE_FIELDS}
+        return {name: value for name, value in entries.items() if name == "method" or name not in PROBE_FIELDS}
 
     @field_validator(*_NAMES)
     @classmethod

@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from ...backbones import BACKBONES, DEFAULT_BACKBONE
 from ...data.dataset import Dataset
 from ...device import choose_device, choose_precision, keep_freed_memory, threads
 from ...errors import UsageError, concerns, naming
@@ -21,9 +22,10 @@ from ...models import default_network, plain_network
 from ..events import Planned
 from .entries import set_values
 from .planner import CANDIDATES, USUAL_SEEN, batch_size, plan
-from .recipe import LENGTHS, Config, Machine, parse_config
+from .recipe import LENGTHS, Config, Machine, ModelConfig, parse_config
 from .speed import fastest_speed, machine_speed
 
+_FEW = 2_000  # photos; of fewer, those held out would be missed in training, and tell little
 _MEASURED = 0.01  # of the time that is left: so long the machine's speed is measured
 _LARGE = 32  # pixels; smaller pictures are mostly centred already, and moving them only slows learning
 
@@ -65,6 +67,58 @@ def read_request(
         if source and not any(concerns(error.field or "", key) for key in changes):
             raise UsageError(f"{source}: {error}") from None
         raise
+
+
+def choose_backbone(request: Request, *, own_module: bool = False) -> str | None:
+    """Return the pretrained network whose features photos get, if they are of a size for it; None where none does.
+
+    One is chosen where nothing is asked for that only training by gradient has.
+
+    Raises:
+        UsageError: a probe of a network that is not pretrained.
+    """
+    config, asked = request.config, request.entries
+    recipe = {name for name, value in asked.get("recipe", {}).items() if value is not None}
+    if config.recipe.method == "probe":
+        name = DEFAULT_BACKBONE if config.model.name == "auto" else config.model.name
+        if own_module or name not in BACKBONES:
+            expected = f"a probe is of a pretrained network: {', '.join(BACKBONES)}"
+            raise UsageError(f"{expected}; received: {name}", field="model.name")
+        if config.machine.device not in ("auto", "cpu"):
+            raise UsageError(f"a probe computes on the cpu; received: {config.machine.device}", field="machine.device")
+        return name
+    model = config.model != ModelConfig() or own_module
+    pictures = asked.get("data", {}).get("img_size") is not None
+    elsewhere = config.machine.device not in ("auto", "cpu") or config.machine.precision == "bf16"
+    return None if model or recipe - {"strength", "mirror"} or pictures or elsewhere else DEFAULT_BACKBONE
+
+
+def is_probe(request: Request, data: Dataset, backbone: str | None) -> bool:
+    """Tell whether a probe is what a dataset gets: where it is asked for, and where photos are of a size for one."""
+    if request.config.recipe.method == "probe":
+        return True
+    return backbone is not None and data.kind == "folder" and data.shape[0] == BACKBONES[backbone].size
+
+
+def choose_split(request: Request, data: Dataset) -> Dataset:
+    """Return photos for a probe: with few of them, none are held out, as nothing is chosen on those."""
+    if request.entries.get("data", {}).get("validation") is not None or data.protocol == "test-as-validation":
+        return data
+    pictures = len(data.train) + (len(data.validation) if data.protocol == "holdout" and data.validation else 0)
+    return data.with_validation(0, seed=data.split_seed) if pictures < _FEW else data
+
+
+def resolve_probe(request: Request, data: Dataset, backbone: str) -> Config:
+    """Return the whole configuration of a probe."""
+    changes = {
+        "data": data.config_entries,
+        "model.name": backbone,
+        "recipe.method": "probe",
+        "machine": request.config.machine.model_copy(update={"device": "cpu", "precision": "fp32"}).model_dump(
+            mode="json"
+        ),
+    }
+    return parse_config(set_values(request.entries, changes))
 
 
 def resolve(
