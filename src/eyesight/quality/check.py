@@ -5,10 +5,8 @@ In: a collection. Out: a `Check`: counts, and findings from the gravest on. It m
 
 from __future__ import annotations
 
-import os
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -18,18 +16,17 @@ import numpy.typing as npt
 
 from ..data.listing import count, natural, suffix_of
 from ..errors import UsageError
-from ..pictures.preprocess import Pixels
+from ..training.head import FOLDS
 from .collection import Collection, Stored
 from .duplicates import Pair, find_pairs, group
 from .examine import SIDE, Facts
-from .labels import FOLDS, Doubts, doubt, out_of_fold
+from .labels import Doubts, doubt, out_of_fold
+from .look import Progress, look_at_all
 from .outliers import find_outliers
 
-Progress = Callable[[int, int, str], None]
 Floats = npt.NDArray[np.floating[Any]]
 Ints = npt.NDArray[np.int64]
 
-_TOGETHER = 128  # pictures looked at, and given to the network, at a time
 _USUAL_LIMIT = 5000  # pictures of a named set whose labels are judged
 _NEEDED = 20  # pictures, from which on labels are judged
 
@@ -194,7 +191,8 @@ def check(
         raise UsageError(f"expected 1 or more; received: {sample}", field="sample")
     notes = list(collection.notes)
     chosen = _choose(collection, sample, seed, notes)
-    facts, reasons, features, rows = _look(collection, backbone, chosen, progress)
+    seen = look_at_all(collection, backbone, chosen, progress)
+    facts, reasons, features, rows = seen.facts, seen.reasons, seen.features, seen.rows
     readable = np.array(sorted(facts), np.int64)
     findings = [Finding("unreadable", (i,), reason) for i, reason in reasons.items()]
     findings += [
@@ -238,48 +236,6 @@ def _choose(collection: Collection, sample: int | None, seed: int, notes: list[s
         return np.arange(total)
     notes.append(f"labels of {limit:,} pictures, drawn by chance, are judged; all {total:,} are looked at otherwise")
     return np.sort(np.random.default_rng([seed, 7]).permutation(total)[:limit])
-
-
-def _look(
-    collection: Collection, backbone: str, chosen: Ints, progress: Progress | None
-) -> tuple[dict[int, Facts], dict[int, str], Floats, Ints]:
-    """Look at all pictures: their facts; why some cannot be read; features, and of which pictures they are."""
-    from ..backbones import describe_backbone, load_backbone
-
-    by_pixels = collection.grey and isinstance(collection, Stored)
-    compute = None if by_pixels else load_backbone(backbone).features()
-    view = None if by_pixels else describe_backbone(backbone)[1]
-    wanted = set(chosen.tolist())
-    facts: dict[int, Facts] = {}
-    reasons: dict[int, str] = {}
-    features, rows = list[Floats](), list[int]()
-    total = len(collection.items)
-
-    def look(i: int) -> tuple[Facts, Pixels | None] | str:
-        return collection.look(i, view if i in wanted else None)
-
-    workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    with ThreadPoolExecutor(workers, thread_name_prefix="look") as pool:
-        for start in range(0, total, _TOGETHER):
-            block = range(start, min(start + _TOGETHER, total))
-            views = list[Pixels]()
-            for i, seen in zip(block, pool.map(look, block), strict=True):
-                if isinstance(seen, str):
-                    reasons[i] = seen
-                    continue
-                facts[i] = seen[0]
-                if seen[1] is not None:
-                    views.append(seen[1])
-                    rows.append(i)
-            if compute is not None and views:
-                features.append(compute.of(np.stack(views)))
-            if progress is not None:
-                progress(block.stop, total, "looking at the pictures")
-    if by_pixels:
-        assert isinstance(collection, Stored)
-        return facts, reasons, collection.pixels(chosen.tolist()).astype(np.float32), chosen
-    whole = np.concatenate(features) if features else np.empty((0, 1), np.float32)
-    return facts, reasons, whole, np.array(rows, np.int64)
 
 
 def _pairs(
@@ -385,12 +341,10 @@ def _judge(
     seed: int,
     notes: list[str],
 ) -> _Judgement:
-    """Judge labels by a model of the others; copies that are left out do not take part, contradictions do."""
+    """Judge the labels of pictures that are to be used, each by a model of the others."""
     items, names = collection.items, collection.classes
     margins, suggested = np.full(len(items), np.nan), [""] * len(items)
-    part = np.array(
-        [k for k, i in enumerate(rows.tolist()) if left_out.get(i, "contradiction") == "contradiction"], np.int64
-    )
+    part = np.array([k for k, i in enumerate(rows.tolist()) if i not in left_out], np.int64)
     labels = np.array([names.index(items[i].label) for i in rows[part]], np.int64)
     if len(part) < _NEEDED or len(np.unique(labels)) == 1:
         notes.append(f"labels are not judged: that takes {_NEEDED} pictures of two classes, copies apart")

@@ -8,20 +8,20 @@ Letters: N pictures, F features, K classes.
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from ..data.folds import deal_folds
+from ..metrics import softmax
+from ..training.head import FOLDS, choose
+
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-FOLDS = 5
-_REPEATS = 3  # times that the pictures are dealt into folds anew, for small sets
-_FEW = 2000  # pictures up to which they are
-_STRENGTH = 0.01  # inverse of the penalty on weights: benchmarks/check.py finds 0.75 of swapped labels; 0.66 at 0.1
-_SURE = 0.9  # of the probability of another class, from which on a label is called likely wrong
+_FEW = 2000  # pictures that the strength of the model is chosen on
+_SURE = 0.9  # of the probability of another class, from which on a label is always called likely wrong
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,54 +53,15 @@ def out_of_fold(
         labels: (N,).
         groups: (N,) copies of one picture share a number, so that none of them tells the other's label.
         classes: K.
-        seed: of the draw of folds.
+        seed: of the draw of folds, and of the pictures that the model's strength is chosen on.
     """
-    repeats = _REPEATS if len(labels) <= _FEW else 1
-    total = np.zeros((len(labels), classes))
-    for repeat in range(repeats):
-        folds = deal(labels, groups, seed=seed + repeat)
-        for fold in range(FOLDS):
-            held_out = folds == fold
-            if held_out.any() and not held_out.all():
-                total[held_out] += _predict(features, labels, ~held_out, held_out, classes)
-    return np.asarray(total / repeats)
-
-
-def deal(labels: Ints, groups: Ints, *, seed: int) -> Ints:
-    """Return a fold for every picture (N,): every class spread evenly, every group in one."""
-    random = np.random.default_rng([seed, 20])
-    _, first, group = np.unique(groups, return_index=True, return_inverse=True)
-    shuffled = random.permutation(len(first))
-    by_class = shuffled[np.argsort(labels[first][shuffled], kind="stable")]
-    folds = np.empty(len(first), np.int64)
-    folds[by_class] = np.arange(len(first)) % FOLDS
-    return np.asarray(folds[group])
-
-
-def _predict(
-    features: npt.NDArray[np.floating],
-    labels: Ints,
-    known: npt.NDArray[np.bool_],
-    asked: npt.NDArray[np.bool_],
-    classes: int,
-) -> Floats:
-    """Return probabilities of pictures that are `asked` by a linear model of those that are `known`."""
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.linear_model import LogisticRegression
-
-    seen = np.unique(labels[known])
-    result = np.zeros((int(asked.sum()), classes))
-    if len(seen) == 1:
-        result[:, seen[0]] = 1
-        return result
-    mean = features[known].mean(axis=0)
-    scale = float(features[known].std()) or 1.0  # one for all: a feature that hardly varies is no stronger for it
-    model = LogisticRegression(C=_STRENGTH, max_iter=300, tol=1e-3)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # an order of doubts needs no last digit
-        model.fit((features[known] - mean) / scale, labels[known])
-    result[:, seen] = model.predict_proba((features[asked] - mean) / scale)
-    return result
+    folds = deal_folds(labels, FOLDS, groups=groups, seed=seed)
+    few = np.sort(np.random.default_rng([seed, 20]).permutation(len(labels))[:_FEW])
+    values = np.asarray(features, np.float32)
+    found = choose(values[few], None, labels[few], folds[few], classes)
+    if len(few) < len(labels):
+        found = choose(values, None, labels, folds, classes, strengths=(found.strength,))
+    return softmax(found.logits)
 
 
 def doubt(probabilities: Floats, labels: Ints) -> Doubts:
