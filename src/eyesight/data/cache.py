@@ -267,7 +267,8 @@ class _Cache:
         progress: Progress | None,
     ) -> None:
         """Decode files in as many threads as there are cores, and add their pictures, in the order of the files."""
-        doing = f"reading photos at {self.side}x{self.side} ({_bytes(len(wanted) * self.record)} in {self.folder})"
+        size = f"{self.side}x{self.side} ({_bytes(len(wanted) * self.record)} in {self.folder})"
+        doing = f"reading photos at {size}; this is done once"
         handle = os.open(self.folder / PICTURES_FILE, os.O_RDWR | os.O_CREAT, 0o666)
         try:
             saved = time.monotonic()
