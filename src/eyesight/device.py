@@ -138,6 +138,26 @@ def threads(asked: object = "auto") -> Iterator[None]:
             torch.set_num_threads(before)
 
 
+@contextlib.contextmanager
+def torch_defaults() -> Iterator[None]:
+    """Let torch compute inside this context as it does when it starts, whatever the program around it has set.
+
+    That is: float32 on the CPU, with gradients, and no autocast but our own. Afterwards all is as it was before.
+    """
+    dtype = torch.get_default_dtype()
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(torch.enable_grad())
+        if torch.get_default_device().type != "cpu":
+            stack.enter_context(torch.device("cpu"))
+        for kind in ("cpu", "cuda"):
+            if torch.is_autocast_enabled(kind):
+                stack.enter_context(torch.autocast(kind, enabled=False))
+        stack.callback(torch.set_default_dtype, dtype)
+        torch.set_default_dtype(torch.float32)
+        yield
+
+
 def set_first_threads(asked: int | str | Sequence[tuple[int, int]]) -> int:
     """Let torch have the threads that a training prepares itself with; return how many it had.
 

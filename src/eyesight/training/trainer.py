@@ -16,7 +16,7 @@ from torch import nn
 
 from ..classifier import class_path
 from ..data.dataset import Dataset
-from ..device import repeatable, threads
+from ..device import repeatable, threads, torch_defaults
 from ..environment import describe_environment
 from ..errors import FormatError, RunError, UsageError
 from ..run import RunFolder
@@ -35,6 +35,7 @@ from .state import TrainState
 _LOGGED_EVERY = 10.0  # seconds between the `Progress` lines in a run's event file
 
 
+@torch_defaults()
 @threads()
 def start(
     data: Dataset,
@@ -83,6 +84,7 @@ def start(
     return run
 
 
+@torch_defaults()
 @threads()
 def resume(
     path: Path,

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from ...data.dataset import Dataset
-from ...device import choose_device, choose_precision, keep_freed_memory, threads
+from ...device import choose_device, choose_precision, keep_freed_memory, threads, torch_defaults
 from ...errors import UsageError, concerns, naming
 from ...models import default_network, plain_network
 from ..events import Planned
@@ -67,6 +67,7 @@ def read_request(
         raise
 
 
+@torch_defaults()
 def resolve(
     request: Request, data: Dataset, *, own_module: bool = False, began: float | None = None
 ) -> tuple[Config, Planned | None]:
