@@ -22,6 +22,8 @@ from .errors import UsageError
 
 Precision = Literal["fp32", "bf16"]
 
+_forked = False  # whether this process was forked off one that had torch: the threads of torch are gone, see `_fork`
+
 _BF16_TOLERANCE = 0.02  # relative norm; right kernels give 0.002 to 0.005, the wrong ones seen gave 0.5 and more
 
 
@@ -131,11 +133,32 @@ def threads(asked: object = "auto") -> Iterator[None]:
     before = torch.get_num_threads()
     try:
         if isinstance(asked, int):
-            torch.set_num_threads(asked)
+            set_threads(asked)
         yield
     finally:
         if torch.get_num_threads() != before:
             torch.set_num_threads(before)
+
+
+def set_threads(count: int) -> None:
+    """Let torch compute with so many CPU threads; with one in a process that was forked off."""
+    torch.set_num_threads(1 if _forked else count)
+
+
+def is_forked() -> bool:
+    """Tell whether this process was forked off one that had torch, and so can only use one of torch's threads."""
+    return _forked
+
+
+def _fork() -> None:
+    """Go on with one thread in a forked child: OpenMP would wait for ever for threads that only the parent has."""
+    global _forked
+    _forked = True
+    torch.set_num_threads(1)
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
+    os.register_at_fork(after_in_child=_fork)
 
 
 @contextlib.contextmanager
@@ -165,9 +188,9 @@ def set_first_threads(asked: int | str | Sequence[tuple[int, int]]) -> int:
     """
     available = torch.get_num_threads()
     if isinstance(asked, int):
-        torch.set_num_threads(asked)
+        set_threads(asked)
     else:
-        torch.set_num_threads(1 if isinstance(asked, str) else asked[0][1])
+        set_threads(1 if isinstance(asked, str) else asked[0][1])
     return available
 
 

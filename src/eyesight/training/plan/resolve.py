@@ -8,6 +8,7 @@ presets, replays and studies come through here. It knows neither folders nor how
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 import torch
 
 from ...data.dataset import Dataset
-from ...device import choose_device, choose_precision, keep_freed_memory, threads, torch_defaults
+from ...device import choose_device, choose_precision, is_forked, keep_freed_memory, threads, torch_defaults
 from ...errors import UsageError, concerns, naming
 from ...models import default_network, plain_network
 from ..events import Planned
@@ -100,7 +101,11 @@ def choose_machine(machine: Machine) -> Machine:
     with naming("machine.{}".format):
         device = choose_device(machine.device)
         precision = choose_precision(machine.precision, device)
-    return machine.model_copy(update={"device": str(device), "precision": precision})
+    chosen = {"device": str(device), "precision": precision}
+    if is_forked() and machine.threads not in ("auto", 1):
+        warnings.warn("this process was forked off one that had used torch, and can only use one thread", stacklevel=2)
+        return machine.model_copy(update=chosen | {"threads": 1})
+    return machine.model_copy(update=chosen)
 
 
 def choose_network(config: Config, data: Dataset) -> str:
