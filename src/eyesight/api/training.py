@@ -89,7 +89,8 @@ def train(
         UsageError: something asked for does not exist or does not fit; nothing has been written then.
         RunError: `output` exists.
         TrainingError: training could not go on.
-        InterruptedRun: Ctrl-C or SIGTERM; the state is saved, and `eyesight.resume` goes on.
+        InterruptedRun: Ctrl-C or SIGTERM; a KeyboardInterrupt. The state is saved: `eyesight.resume(error.run)` goes
+            on, and `eyesight.open_run(error.run).classifier` has the weights so far.
     """
     from ..training import trainer
     from ..training.plan.resolve import read_request, resolve
