@@ -297,6 +297,8 @@ class Classifier:
         """Return the logits that torch computes."""
         import torch
 
+        from . import device as _  # noqa: F401 # which looks after torch's threads where a process is forked
+
         preprocessing = self.inference.preprocessing
         out = np.empty((len(pictures), len(self.classes)), np.float32)
         opaque, size = isinstance(self.spec, OpaqueSpec), self._at_once(_HELD)

@@ -96,7 +96,8 @@ def train(
         UsageError: something asked for does not exist or does not fit; nothing has been written then.
         RunError: `output` exists.
         TrainingError: training could not go on.
-        InterruptedRun: Ctrl-C or SIGTERM; the state is saved, and `eyesight.resume` goes on.
+        InterruptedRun: Ctrl-C or SIGTERM; a KeyboardInterrupt. The state is saved: `eyesight.resume(error.run)` goes
+            on, and `eyesight.open_run(error.run).classifier` has the weights so far.
     """
     from ..training.plan.resolve import choose_backbone, choose_split, is_probe, read_request, resolve, resolve_probe
 
