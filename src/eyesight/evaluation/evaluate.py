@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-
 from ..classifier import Classifier
 from ..data.dataset import Dataset, Split
 from ..errors import FormatError, RunError, UsageError
@@ -202,7 +200,7 @@ def look_back(run: RunFolder, data: Dataset, *, module: nn.Module | None = None)
     """
     classifier = load(run, module=module)
     split = data.validation or data.test or data.train
-    shown = split.select(np.arange(min(len(split), figures.SHOWN)), name=split.name)
+    shown = split.select(figures.choose_sample(len(split)), name=split.name)
     predictions = predict_split(classifier, shown, model=classifier.checksum or "")
     drawn = {"curves": curves(run), "predictions": figures.sample_predictions(predictions, shown)}
     files = {name: save(figure, run.figures_folder / f"{name}.png") for name, figure in drawn.items() if figure}
