@@ -22,7 +22,7 @@ from .errors import UsageError
 
 Precision = Literal["fp32", "bf16"]
 
-_forked = False  # whether this process was forked off one that had torch: the threads of torch are gone, see `_fork`
+_process = os.getpid()  # that has torch's threads; in one forked off it they are gone, see `_fork`
 
 _BF16_TOLERANCE = 0.02  # relative norm; right kernels give 0.002 to 0.005, the wrong ones seen gave 0.5 and more
 
@@ -142,18 +142,16 @@ def threads(asked: object = "auto") -> Iterator[None]:
 
 def set_threads(count: int) -> None:
     """Let torch compute with so many CPU threads; with one in a process that was forked off."""
-    torch.set_num_threads(1 if _forked else count)
+    torch.set_num_threads(1 if is_forked() else count)
 
 
 def is_forked() -> bool:
     """Tell whether this process was forked off one that had torch, and so can only use one of torch's threads."""
-    return _forked
+    return os.getpid() != _process
 
 
 def _fork() -> None:
     """Go on with one thread in a forked child: OpenMP would wait for ever for threads that only the parent has."""
-    global _forked
-    _forked = True
     torch.set_num_threads(1)
 
 

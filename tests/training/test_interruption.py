@@ -51,10 +51,13 @@ def interrupted_run(data: eyesight.Dataset, *, after: int, **options: object) ->
         if isinstance(event, EpochEnded) and event.row["epoch"] == after:
             os.kill(os.getpid(), signal.SIGINT)
 
-    with pytest.raises(KeyboardInterrupt) as stop:
+    def train_twice() -> None:
         for number in range(2):  # as a study of one's own would go on with the next training
             with contextlib.suppress(Exception):
                 eyesight.train(data, output=f"run-{number}", progress=False, listeners=[interrupt], **options)
+
+    with pytest.raises(KeyboardInterrupt) as stop:
+        train_twice()
     assert isinstance(stop.value, InterruptedRun)
     assert stop.value.run == Path("run-0")
     return stop.value
@@ -77,10 +80,9 @@ def test_an_interruption_ends_a_loop_over_trainings_and_the_weights_so_far_are_a
 
 def test_without_validation_pictures_the_last_weights_are_at_hand(bars_data: eyesight.Dataset):
     data = bars_data.with_validation(0)
-    error = interrupted_run(data, after=3, model="lenet5", epochs=4, threads=1, schedule="constant")
-    third = eyesight.train(
-        data, model="lenet5", epochs=3, threads=1, schedule="constant", output="third", progress=False
-    )
+    options = {"model": "lenet5", "threads": 1, "schedule": "constant"}
+    error = interrupted_run(data, after=3, epochs=4, **options)
+    third = eyesight.train(data, epochs=3, output="third", progress=False, **options)
     some = data.train.gather(range(8))
     so_far = eyesight.open_run(error.run, data=data)
     assert so_far.about()["kept_epoch"] == 3

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 Weights = Literal["kept", "last"]
 
+_LISTED = 12  # names of classes, at most, in a message
 _MEASURED_FORMAT, _MEASURED_VERSION = "eyesight-overfitting", 1
 
 
@@ -89,7 +90,11 @@ def evaluate(
     classifier, judged = load(run, weights=weights, module=module), data()
     chosen = judged.split(split or ("test" if judged.test else "validation" if judged.validation else "train"))
     if classifier.classes != judged.classes:
-        raise UsageError(f"data: {judged.name} has other classes than {run.path} was trained on")
+        raise UsageError(
+            f"{judged.name} has other classes than {run.path} was trained on; "
+            f"expected: {_listed(classifier.classes)}; received: {_listed(judged.classes)}",
+            field="data",
+        )
     notes = _notes(run, classifier, judged, chosen.name)
     overfits = overfitting(run, classifier, judged)
     report, predictions = judge_split(classifier, chosen, notes=notes, overfitting=str(overfits or ""))
@@ -113,6 +118,11 @@ def load(
             raise RunError(f"{run.path}: has no model yet; it is still training")
         raise RunError(f"{run.path}: has no model ({status}); go on with: eyesight train --resume {run.path}")
     return Classifier.load(path, module=module, device=device)
+
+
+def _listed(classes: Sequence[str]) -> str:
+    """Return names for a message: the first ones of many."""
+    return ", ".join(classes[:_LISTED]) + (f", … ({len(classes)})" if len(classes) > _LISTED else "")
 
 
 def _is_last(run: RunFolder, weights: Weights) -> bool:

@@ -179,7 +179,7 @@ def _network(data: Dataset, config: Config, preprocessing: Preprocessing, module
             raise UsageError(f"{type(module).__name__} has no parameters to train", field="model")
         if any(parameter.is_inference() for parameter in module.parameters()):
             raise UsageError(
-                f"{type(module).__name__} was made inside torch.inference_mode() and cannot be trained; make it outside",
+                f"{type(module).__name__} was made inside torch.inference_mode(), and is frozen; make it outside",
                 field="model",
             )
         if config.recipe.resolution:
