@@ -44,9 +44,9 @@ def measure(photos: Path, backbone: str, repeats: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for i in range(repeats):
-            for kind in seconds:
+            for kind, taken in seconds.items():
                 run = folder / f"{kind}-{i}"
-                seconds[kind].append(train(photos, run, folder / f"cache-{i}", "--backbone", backbone))
+                taken.append(train(photos, run, folder / f"cache-{i}", "--backbone", backbone))
         row = json.loads((run / "metrics.jsonl").read_text(encoding="utf-8"))
         medians = {kind: statistics.median(values) for kind, values in seconds.items()}
         budget = f"{max(medians['cold'], 1):.0f}s"
