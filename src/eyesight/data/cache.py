@@ -403,7 +403,7 @@ class CacheFolder:
 
 
 def list_cache() -> list[CacheFolder]:
-    """Return what lies in the cache: decoded pictures, and unpacked archives."""
+    """Return what lies in the cache: decoded pictures, unpacked archives, and features."""
     from .archive import UNPACKED_FILE, UNPACKED_FORMAT, UNPACKED_VERSION
 
     found = []
@@ -422,6 +422,8 @@ def list_cache() -> list[CacheFolder]:
         except (FormatError, OSError, KeyError):
             root, what = "?", "damaged, or not finished"
         found.append(CacheFolder(path, root, what, _size(path)))
+    for path in sorted(cache_folder().glob("features/*")):
+        found.append(CacheFolder(path, path.name.rpartition("-")[0], "features", _size(path)))
     return found
 
 

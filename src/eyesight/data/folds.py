@@ -23,7 +23,7 @@ def deal_folds(labels: Ints, folds: int, *, groups: Ints | None = None, seed: in
         seed: of the deal.
 
     >>> deal_folds(np.array([0, 0, 1, 1]), 2, seed=0).tolist()
-    [1, 0, 1, 0]
+    [1, 0, 0, 1]
     """
     numbers = np.arange(len(labels)) if groups is None else np.unique(groups, return_inverse=True)[1]
     members: list[list[int]] = [[] for _ in range(int(numbers.max()) + 1)]
