@@ -54,7 +54,7 @@ class Photos:
         problems: what was to be there and is not.
         notes: what else is odd.
         small: whether the pictures are too small to tell a copy that was changed from another picture.
-        grey: whether they are small and grey, so that their pixels are features.
+        grey: whether they are small and grey, so that features are made of their pixels.
         split: whether the layout says which split a photo belongs to.
 
     Raises:

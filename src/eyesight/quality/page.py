@@ -19,13 +19,13 @@ _WIDEST = 12  # pictures of one finding
 def make_page(check: Check) -> str:
     """Return the page."""
     total = count(len(check.collection.items), "picture")
-    kept = count(len(check.collection.items) - len(check.left_out), "picture")
+    kept = len(check.collection.items) - len(check.left_out)
     verdict = "There is something to act on." if check.act else "Nothing to act on was found."
     return html.page(
         f"Check of {check.collection.name}",
         html.heading(f"Check of {check.collection.name}", level=1),
         html.paragraph(verdict, "mark" if check.act else ""),
-        html.paragraph(f"{total}, of which {kept} are to be used. No file was moved or changed.", "dim"),
+        html.paragraph(f"{total}, of which {kept:,} are to be used. No file was moved or changed.", "dim"),
         *(html.paragraph(problem, "mark") for problem in check.problems),
         _summary(check),
         html.heading("Classes"),
@@ -51,7 +51,9 @@ def _counts(check: Check) -> str:
 
 def _section(check: Check, kind: str, found: list[Finding]) -> Iterator[str]:
     yield html.heading(f"{KINDS[kind].heading}: {len(found):,}", name=kind)
-    yield html.paragraph(f"In the table of what to use: {KINDS[kind].advice}. Marked pictures are left out.", "dim")
+    marked = any(i in check.left_out for finding in found for i in finding.pictures) and kind != "unreadable"
+    said = " Marked pictures are left out." if marked else ""
+    yield html.paragraph(f"In the table of what to use: {KINDS[kind].advice}.{said}", "dim")
     rows = [_row(check, finding) for finding in found[:_MOST]]
     if all(len(finding.pictures) == 1 for finding in found):
         yield html.grid(rows)
