@@ -227,6 +227,8 @@ class Classifier:
             pictures: uint8 (N, H, W, C) of the stored size.
         """
         shape = self.inference.preprocessing.shape
+        if not isinstance(pictures, np.ndarray):
+            raise UsageError(f"pictures: expected an array of uint8; received: {type(pictures).__name__}")
         if pictures.dtype != np.uint8 or pictures.ndim != 4 or pictures.shape[1:] != shape:
             raise UsageError(
                 f"pictures: expected uint8 of shape (N, {', '.join(map(str, shape))}); "

@@ -145,5 +145,5 @@ def nearest_name(name: str, known: Iterable[str]) -> str | None:
     >>> nearest_name("fashion_mnist", ["mnist", "fashion-mnist"])
     'fashion-mnist'
     """
-    found = difflib.get_close_matches(name.lower(), list(known), n=1, cutoff=0.5)
+    found = difflib.get_close_matches(str(name).lower(), list(known), n=1, cutoff=0.5)
     return found[0] if found else None

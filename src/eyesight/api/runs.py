@@ -14,11 +14,12 @@ from ..backbones import BACKBONES, load_backbone
 from ..classifier import Classifier
 from ..data.dataset import Dataset
 from ..data.open import open_again
-from ..errors import FormatError, UsageError, nearest_name
+from ..errors import FormatError, nearest_name
 from ..evaluation import evaluate as judging
 from ..evaluation.evaluate import Evaluation, LookBack, Weights
 from ..report.drawing import html_image, png
 from ..run import RunFolder, Status
+from .arguments import check_dataset, check_path
 from .datasets import report_reading
 
 if TYPE_CHECKING:
@@ -154,18 +155,6 @@ class Run:
         return text + (html_image(png(curves)) if curves else "")
 
 
-def check_dataset(data: object) -> None:
-    """Refuse what is not a dataset, such as a pair of arrays.
-
-    Raises:
-        UsageError: it is not.
-    """
-    if not isinstance(data, Dataset):
-        raise UsageError(
-            f"expected a Dataset, as eyesight.from_arrays gives; received: {type(data).__name__}", field="data"
-        )
-
-
 def open_run(path: str | Path, *, data: Dataset | None = None, module: nn.Module | None = None) -> Run:
     """Open an existing run.
 
@@ -174,11 +163,13 @@ def open_run(path: str | Path, *, data: Dataset | None = None, module: nn.Module
         data: the dataset, where it was trained on arrays.
         module: an instance of your own network, where it was trained on one.
     """
+    check_path(path, "path")
     return Run(RunFolder.open(path), data=data, module=module)
 
 
 def load_classifier(path: str | Path, *, module: nn.Module | None = None) -> Classifier:
     """Load a classifier from a model file, from a run's folder, or a pretrained one by its name."""
+    check_path(path, "path")
     if str(path) in BACKBONES:
         return load_backbone(str(path))
     if not Path(path).exists() and (nearest := nearest_name(str(path), BACKBONES)):

@@ -19,8 +19,9 @@ from ..data.dataset import Dataset
 from ..data.open import kind_of, open_wanted
 from ..errors import RunError, UnknownNameError, UsageError, concerns, naming
 from ..run import RunFolder, read_config_file
+from .arguments import check_dataset, check_module, check_path, check_settings, check_watching
 from .datasets import report_reading
-from .runs import Run, check_dataset, open_run
+from .runs import Run, open_run
 
 if TYPE_CHECKING:
     from torch import nn
@@ -106,7 +107,12 @@ def train(
     if backbone is not None:
         check_backbone(backbone, model)
         model = backbone
-    _check_module(module)
+    check_module(module)
+    check_settings(settings)
+    check_watching(listeners, checkpoint_every)
+    for field, path in {"output": output, "data_dir": data_dir}.items():
+        if path is not None:
+            check_path(path, field)
     changes = {f"recipe.{key}": value for key, value in recipe.items()} | {
         **({"recipe.method": "probe"} if backbone else {}),
         "machine.device": device,
@@ -197,7 +203,8 @@ def resume(
         check_dataset(data)
     if isinstance(model, str):
         raise UsageError(f"expected an instance of your own network, or nothing; received: {model!r}", field="model")
-    _check_module(model)
+    check_module(model)
+    check_watching(listeners, checkpoint_every)
     found = open_run(run.path if isinstance(run, Run) else run, data=data, module=model)
     trainer.resume(
         found.path,
@@ -228,18 +235,6 @@ def check_backbone(backbone: str, model: object = None) -> None:
         raise UsageError(f"is a network by itself, without a model; received: {backbone}", field="backbone")
 
 
-def _check_module(model: object) -> None:
-    """Refuse what is neither a network nor None, such as a class in place of its instance."""
-    from torch import nn
-
-    if isinstance(model, type) and issubclass(model, nn.Module):
-        raise UsageError(f"expected an instance; received: the class {model.__name__}, without ()", field="model")
-    if model is not None and not isinstance(model, nn.Module):
-        raise UsageError(
-            f"expected a network's name or an nn.Module of your own; received: {type(model).__name__}", field="model"
-        )
-
-
 def _base(
     preset: str | None, config: str | Path | Mapping[str, Any] | None, repeated: Run | None
 ) -> tuple[Mapping[str, Any], str]:
@@ -254,6 +249,7 @@ def _base(
         return find(preset).config, ""
     if config is None or isinstance(config, Mapping):
         return config or {}, ""
+    check_path(config, "config")
     return read_config_file(Path(config)), str(config)
 
 
@@ -261,8 +257,10 @@ def _open_to_repeat(
     replay: str | Path | Run, module: nn.Module | None, changes: Mapping[str, Any], base: object, output: object
 ) -> Run:
     """Return the run that is to be repeated; nothing may change it."""
-    from ..training.trainer import check_module
+    from ..training.trainer import check_module as check_trained
 
+    if not isinstance(replay, Run):
+        check_path(replay, "replay")
     run = open_run(replay.path if isinstance(replay, Run) else replay)
     own = ("model.name", "model.kind") if module else ()  # the instance it was trained on
     if asked := [*(key for key in changes if key not in own), *(["config"] if base is not None else [])]:
@@ -271,7 +269,7 @@ def _open_to_repeat(
         raise RunError(f"{run.path}: is {run.status}; only a complete run can be repeated")
     if run.about().get("forced"):
         raise RunError(f"{run.path}: went on with --force after changes, and so cannot be repeated")
-    check_module(run.config, module, str(run.path))
+    check_trained(run.config, module, str(run.path))
     if isinstance(output, str | Path) and Path(output).resolve() == run.path.resolve():
         raise UsageError(f"expected another folder than that of the run to repeat; received: {output}", field="output")
     return run

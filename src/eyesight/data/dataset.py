@@ -233,8 +233,8 @@ class Dataset:
         """
         from .split import hold_out
 
-        if seed < 0:
-            raise UsageError(f"expected 0 or more; received: {seed}", field="seed")
+        if not isinstance(seed, int | np.integer) or seed < 0:
+            raise UsageError(f"expected a whole number, 0 or more; received: {seed!r}", field="seed")
         whole = self._whole_train or self.train
         held_out: Split | None = None
         train = whole
