@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .api import Embedding as Embedding
     from .api import Evaluation as Evaluation
     from .api import Run as Run
+    from .api import download as download
     from .api import embed as embed
     from .api import load_classifier as load_classifier
     from .api import load_data as load_data
@@ -53,6 +54,7 @@ _HOMES = {
     "Run": "api",
     "Split": "data.dataset",
     "Study": "studies.study",
+    "download": "api",
     "embed": "api",
     "from_arrays": "api",
     "load_classifier": "api",

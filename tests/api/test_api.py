@@ -19,8 +19,8 @@ from eyesight.errors import RunError, UnknownNameError, UsageError
 from eyesight.formats import read_tensors
 
 PUBLIC = [
-    "Answer", "Classifier", "Dataset", "Evaluation", "EyesightError", "Predictions", "Report", "Run", "Split",
-    "Study", "__version__", "from_arrays", "load_classifier", "load_data", "open_run", "resume", "study", "summary",
+    "Answer", "Classifier", "Dataset", "Embedding", "Evaluation", "EyesightError", "Predictions", "Report", "Run",
+    "Split", "Study", "__version__", "download", "embed", "from_arrays", "load_classifier", "load_data", "open_run", "resume", "study", "summary",
     "train", "tutorial",
 ]  # fmt: skip
 QUICK = {"epochs": 1, "threads": 1, "precision": "fp32", "progress": False}
