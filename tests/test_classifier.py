@@ -200,7 +200,7 @@ def test_top_gives_the_most_probable_classes_in_order(classifier):
     assert (best.label, best.probability) == best.top[0]
     data = json.loads(json.dumps(best.to_json()))
     assert data["top"][0] == {"label": best.label, "probability": best.probability}
-    with pytest.raises(UsageError, match="top: expected 1 or more; received: 0"):
+    with pytest.raises(UsageError, match="top: expected a whole number, 1 or more; received: 0"):
         classifier.predict(image, top=0)
 
 

@@ -125,7 +125,7 @@ def test_the_program_lists_a_network_that_a_plug_in_brings(plug_in):
     ],
 )
 def test_every_error_is_an_eyesight_error_with_its_exit_code(error, code):
-    assert isinstance(error, errors.EyesightError)
+    assert isinstance(error, KeyboardInterrupt if isinstance(error, errors.InterruptedRun) else errors.EyesightError)
     assert error.exit_code == code
 
 
@@ -134,7 +134,7 @@ def error_classes(kind=errors.EyesightError):
 
 
 @pytest.mark.parametrize("field", [None, "recipe.lr"])
-@pytest.mark.parametrize("kind", error_classes(), ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", [*error_classes(), errors.InterruptedRun], ids=lambda kind: kind.__name__)
 def test_every_error_survives_pickling(kind, field):
     """Workers hand their errors to another process; the error of a class that takes other arguments too."""
     arguments = {errors.UnknownNameError: ("network", "lenet", ["lenet5"]), errors.InterruptedRun: ("stopped", 15)}

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .api import Embedding as Embedding
     from .api import Evaluation as Evaluation
     from .api import Run as Run
+    from .api import check_data as check_data
     from .api import download as download
     from .api import embed as embed
     from .api import load_classifier as load_classifier
@@ -54,6 +55,7 @@ _HOMES = {
     "Run": "api",
     "Split": "data.dataset",
     "Study": "studies.study",
+    "check_data": "api",
     "download": "api",
     "embed": "api",
     "from_arrays": "api",

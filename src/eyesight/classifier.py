@@ -297,6 +297,8 @@ class Classifier:
         """Return the logits that torch computes."""
         import torch
 
+        from . import device as _  # noqa: F401 # which looks after torch's threads where a process is forked
+
         preprocessing = self.inference.preprocessing
         out = np.empty((len(pictures), len(self.classes)), np.float32)
         opaque, size = isinstance(self.spec, OpaqueSpec), self._at_once(_HELD)
@@ -347,8 +349,8 @@ class Classifier:
             PictureError: a picture cannot be read and `on_error` is not given.
             UsageError: `top` below 1, or an input of another type.
         """
-        if top < 1:
-            raise UsageError(f"top: expected 1 or more; received: {top}")
+        if isinstance(top, bool) or not isinstance(top, int | np.integer) or top < 1:
+            raise UsageError(f"expected a whole number, 1 or more; received: {top!r}", field="top")
         results = Answers()
         for chunk in _chunks(named_pictures(inputs), self._at_once()):
             names, pictures = [], []

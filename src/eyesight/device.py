@@ -22,6 +22,8 @@ from .errors import UsageError
 
 Precision = Literal["fp32", "bf16"]
 
+_process = os.getpid()  # that has torch's threads; in one forked off it they are gone, see `_fork`
+
 _BF16_TOLERANCE = 0.02  # relative norm; right kernels give 0.002 to 0.005, the wrong ones seen gave 0.5 and more
 
 
@@ -131,11 +133,50 @@ def threads(asked: object = "auto") -> Iterator[None]:
     before = torch.get_num_threads()
     try:
         if isinstance(asked, int):
-            torch.set_num_threads(asked)
+            set_threads(asked)
         yield
     finally:
         if torch.get_num_threads() != before:
             torch.set_num_threads(before)
+
+
+def set_threads(count: int) -> None:
+    """Let torch compute with so many CPU threads; with one in a process that was forked off."""
+    torch.set_num_threads(1 if is_forked() else count)
+
+
+def is_forked() -> bool:
+    """Tell whether this process was forked off one that had torch, and so can only use one of torch's threads."""
+    return os.getpid() != _process
+
+
+def _fork() -> None:
+    """Go on with one thread in a forked child: OpenMP would wait for ever for threads that only the parent has."""
+    torch.set_num_threads(1)
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
+    os.register_at_fork(after_in_child=_fork)
+
+
+@contextlib.contextmanager
+def torch_defaults() -> Iterator[None]:
+    """Let torch compute inside this context as it does when it starts, whatever the program around it has set.
+
+    That is: float32 on the CPU, with gradients, and no autocast but our own. Afterwards all is as it was before.
+    """
+    dtype = torch.get_default_dtype()
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(torch.enable_grad())
+        if torch.get_default_device().type != "cpu":
+            stack.enter_context(torch.device("cpu"))
+        for kind in ("cpu", "cuda"):
+            if torch.is_autocast_enabled(kind):
+                stack.enter_context(torch.autocast(kind, enabled=False))
+        stack.callback(torch.set_default_dtype, dtype)
+        torch.set_default_dtype(torch.float32)
+        yield
 
 
 def set_first_threads(asked: int | str | Sequence[tuple[int, int]]) -> int:
@@ -145,9 +186,9 @@ def set_first_threads(asked: int | str | Sequence[tuple[int, int]]) -> int:
     """
     available = torch.get_num_threads()
     if isinstance(asked, int):
-        torch.set_num_threads(asked)
+        set_threads(asked)
     else:
-        torch.set_num_threads(1 if isinstance(asked, str) else asked[0][1])
+        set_threads(1 if isinstance(asked, str) else asked[0][1])
     return available
 
 

@@ -15,8 +15,9 @@ and puts that in its place (`naming`): Python the argument, the command line the
     ├── FormatError                   a file of ours that is cut off, altered or something else
     │   └── NewerFileError                or of a newer version
     ├── RunError                      a run folder that exists, is locked, or does not fit
-    ├── TrainingError                 training could not go on (NaN, out of memory)
-    └── InterruptedRun       exit 130 or 143, after saving
+    └── TrainingError                 training could not go on (NaN, out of memory)
+    KeyboardInterrupt
+    └── InterruptedRun       exit 130 or 143, after saving; `except Exception` in a loop over trainings lets it through
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 
@@ -93,15 +95,24 @@ class TrainingError(EyesightError):
     """Training that could not go on."""
 
 
-class InterruptedRun(EyesightError):
-    """Training stopped by a signal after saving; `exit_code` is 128 + the signal's number."""
+class InterruptedRun(KeyboardInterrupt):
+    """Training stopped by a signal after saving.
 
-    def __init__(self, message: str, signal_number: int) -> None:
-        self.exit_code = 128 + signal_number
+    Attributes:
+        exit_code: 128 + the signal's number.
+        run: the run's folder, where there is one: `eyesight.resume(error.run)` goes on, and
+            `eyesight.open_run(error.run).classifier` has the weights so far.
+    """
+
+    def __init__(self, message: str, signal_number: int, *, run: Path | None = None) -> None:
         super().__init__(message)
+        self.exit_code, self.run = 128 + signal_number, run
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restore, (type(self), self.args, self.__dict__)
 
 
-def _restore(kind: type[EyesightError], args: tuple[Any, ...], values: dict[str, Any]) -> EyesightError:
+def _restore(kind: type[BaseException], args: tuple[Any, ...], values: dict[str, Any]) -> BaseException:
     """Return an error as it was pickled."""
     error = kind.__new__(kind, *args)
     error.__dict__.update(values)

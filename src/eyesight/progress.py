@@ -128,7 +128,7 @@ class ReadingReport(Report):
             self.told = False
         if not self.told and now - self.began > _MOMENT:
             self.told = True
-            self.say(f"{doing}; this is done once")
+            self.say(doing)
             self.open_bar()
         if self.told:
             left = duration((now - self.began) / done * (total - done))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import re
 import struct
 import tarfile
 import tracemalloc
@@ -515,6 +516,7 @@ def numbered(labels: list[int], *, test: int = 0, **options) -> Dataset:
     st.floats(0.01, 0.5),
     st.integers(0, 2**31),
 )
+@pytest.mark.filterwarnings("ignore:train. (no|all) pictures")
 def test_a_validation_split_is_stratified_disjoint_complete_and_a_function_of_the_seed(labels, share, seed):
     whole = numbered(labels, classes=list("abcde"), validation=0)
     data = whole.with_validation(share, seed=seed)
@@ -582,6 +584,7 @@ def test_ids_and_sources_stay_with_the_picture_however_it_is_split():
 # -- fingerprints ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.filterwarnings("ignore:train. no pictures of 1 of 3 classes")
 def test_the_fingerprint_changes_with_anything_a_run_could_depend_on():
     pictures, labels = RNG.integers(0, 255, (20, 3, 3, 1), dtype=np.uint8), np.arange(20) % 2
 
@@ -635,7 +638,18 @@ LABELS = np.array([0, 1, 2] * 2)
         (np.zeros((6, 4, 4, 2), np.uint8), LABELS, "received: (6, 4, 4, 2)"),
         (SOUND[:0], LABELS[:0], "received: (0, 4, 4, 3)"),
         (SOUND[:, :0], LABELS, "received: (6, 0, 4, 3)"),
-        (SOUND.astype(np.int64), LABELS, "expected uint8 pictures, or floats from 0 to 1; received: int64"),
+        (
+            SOUND.astype(np.int64) + 256,
+            LABELS,
+            "whole numbers from 0 to 255, or floats from 0 to 1; received: int64 from 256",
+        ),
+        (SOUND.astype(np.int8) - 1, LABELS, "received: int8 from -1 to -1"),
+        (SOUND + 255.0, LABELS, "received: 255 to 255 (divide by 255)"),
+        (
+            [np.zeros((4, 4)), np.zeros((5, 4))],
+            LABELS,
+            "of one size; received: 2 shapes, (4, 4), (5, 4); scale them first",
+        ),
         (SOUND.astype(bool), LABELS, "received: bool"),
         (SOUND + 1.5, LABELS, "expected float pictures from 0 to 1; received: 1.5 to 1.5"),
         (SOUND - 0.5, LABELS, "received: -0.5 to -0.5"),
@@ -643,9 +657,16 @@ LABELS = np.array([0, 1, 2] * 2)
         ([[1], [1, 2]], LABELS, "expected arrays of pictures and labels"),
         (SOUND, [[0], [1, 2]], "expected arrays of pictures and labels"),
         (SOUND, LABELS[:5], "expected 6 whole-number labels"),
-        (SOUND, LABELS * 1.0, "received: float64 of shape (6,)"),
-        (SOUND, np.eye(6), "received: float64 of shape (6, 6)"),
-        (SOUND, list("abcabc"), "expected 6 whole-number labels"),
+        (SOUND, LABELS * 0.5, "whole numbers from 0; received: float64, such as 0.0"),
+        (SOUND, LABELS * np.nan, "received: float64, such as nan"),
+        (SOUND, np.eye(6) * 0.9, "expected one class for each picture; received: labels of shape (6, 6)"),
+        (SOUND, np.ones((6, 3), int), "that are not one-hot (labels.argmax(axis=1)"),
+        (
+            SOUND,
+            list("abcabc"),
+            "received: names, such as a; names, labels = numpy.unique(labels, return_inverse=True)",
+        ),
+        (SOUND, np.array(list("abcabc"), object), "received: names, such as a; names, labels = numpy.unique("),
         (SOUND, LABELS - 1, "expected labels from 0; received: -1"),
         (SOUND, LABELS + 10**9, "1,000,000,003 classes without names"),
         (SOUND, LABELS.astype(np.uint64) + np.uint64(2**63), "expected labels from 0; received: -9223372036854775808"),
@@ -656,6 +677,81 @@ def test_arrays_of_another_shape_type_or_range_are_refused_by_argument(pictures,
     assert message.startswith(("train: ", "labels: "))
     if message.startswith("train: "):
         assert refused(lambda: from_arrays((SOUND, LABELS), test=(pictures, labels)), says).startswith("test: ")
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        LABELS * 1.0,
+        LABELS.astype(np.float32)[:, None],
+        np.eye(3)[LABELS],
+        np.eye(3, dtype=bool)[LABELS],
+        LABELS.tolist(),
+    ],
+    ids=["float", "float-column", "one-hot", "bool-one-hot", "list"],
+)
+def test_labels_in_other_forms_mean_the_same_classes(labels):
+    data = from_arrays((SOUND, labels), validation=0)
+    assert data.train.labels.tolist() == LABELS.tolist()
+    assert data.train.labels.dtype == np.int64
+
+
+def test_bool_labels_are_two_classes():
+    data = from_arrays((SOUND, LABELS == 2), classes=["other", "cat"], validation=0)
+    assert data.train.labels.tolist() == [0, 0, 1, 0, 0, 1]
+
+
+@pytest.mark.parametrize("kind", [np.int64, np.uint16, np.int8])
+def test_pixels_of_other_whole_numbers_keep_their_values(kind):
+    pictures = RNG.integers(0, 100, (6, 4, 4, 3)).astype(kind)
+    np.testing.assert_array_equal(from_arrays((pictures, LABELS), validation=0).train.gather(np.arange(6)), pictures)
+
+
+@pytest.mark.parametrize(
+    "classes",
+    [
+        {0: "ant", 1: "bee", 2: "cat"}, {2: "cat", 0: "ant", 1: "bee"}, {"cat": 2, "ant": 0, "bee": 1},
+        ["ant", "bee", "cat"], np.array(["ant", "bee", "cat"]), iter(["ant", "bee", "cat"]),
+        {np.int64(1): "bee", np.int64(0): "ant", np.int64(2): "cat"},
+    ],
+)  # fmt: skip
+def test_class_names_come_in_the_order_of_their_numbers(classes):
+    assert from_arrays((SOUND, LABELS), classes=classes).classes == ("ant", "bee", "cat")
+
+
+@pytest.mark.parametrize(
+    ("classes", "says"),
+    [
+        ({"ant", "bee", "cat"}, "list of names, in the order of their numbers; received: set"),
+        (frozenset("abc"), "received: frozenset"),
+        ("cat", "received: str"),
+        (3, "received: int"),
+        (["a", "a", "b"], "names that differ; received: 'a' twice"),
+        ([1, "1", 2], "names that differ; received: '1' twice"),
+        ([None, "b", "c"], "name for each class; received: None"),
+        (["a", " ", "c"], "a name for each class; received: ' '"),
+        ({0: "a", 1: "b", 2: None}, "a mapping of numbers and names"),
+        ({0: "a", 1: "b", 3: "c"}, "the numbers 0 to 2; received: 0, 1, 3"),
+        ({0: "a", 1: "a", 2: "b"}, "names that differ; received: 'a' twice"),
+    ],
+)
+def test_class_names_without_an_order_or_that_are_no_names_are_refused(classes, says):
+    with pytest.raises(UsageError, match=f"^classes: expected .*{re.escape(says)}"):
+        from_arrays((SOUND, LABELS), classes=classes)
+
+
+@pytest.mark.parametrize(
+    ("labels", "says"),
+    [
+        (LABELS + 1, r"train: no pictures of 1 of 4 classes: 0; .*numpy\.unique"),
+        (np.array([5, 50, 500])[LABELS], r"train: no pictures of 498 of 501 classes: 0, 1, 2, 3, 4, 6, .*, …;"),
+        (LABELS * 0, "train: all pictures are of one class, 0: every answer will be right"),
+        (LABELS * 0 + 2, "train: all pictures are of one class, 2"),
+    ],
+)
+def test_classes_without_pictures_and_one_class_alone_are_named_in_a_warning(labels, says):
+    with pytest.warns(UserWarning, match=says):
+        from_arrays((SOUND, labels))
 
 
 def test_what_is_not_a_pair_is_refused():

@@ -241,6 +241,7 @@ def test_kinds_and_modes_may_be_mixed_and_give_one_channel_count_said(tmp_path):
     data = eyesight.load_data("photos/", validation=0)
     assert (len(data.train), data.shape[2]) == (8, 3)
     assert said(data, "all pictures are kept in colour (3 channels); 1 of 8 are grey")
+    assert repr(data).endswith("2 classes; see its 3 notes)")
     assert said(data, "2 files are of another kind than named, and read all the same: a/gif.jpg (GIF), a/png.jpg (PNG)")
 
 

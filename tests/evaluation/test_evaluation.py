@@ -253,10 +253,15 @@ def test_right_and_wrong_are_marked_by_sign_and_colour_even_where_two_classes_ha
     logits = np.zeros((len(split), 2))
     logits[:, 1] = 1  # everything taken for class 1
     given_ = replace(predictions(split.labels, logits), classes=data.classes)
-    figure = figures.sample_predictions(given_, split, count=4)
+    figure = figures.sample_predictions(given_, split, count=len(split))
     titles = [axes.title for axes in figure.axes[:4]]
     assert [title.get_text().strip() for title in titles] == ["✗ same (73%)\nis same", "✓ same (73%)"] * 2
     assert [title.get_color() for title in titles] == [ORANGE, BLUE] * 2
+
+
+def test_a_sample_is_taken_from_the_whole_split():
+    assert figures.choose_sample(101, most=5).tolist() == [0, 25, 50, 75, 100]
+    assert figures.choose_sample(3, most=20).tolist() == [0, 1, 2]
 
 
 def test_the_confusion_matrix_shows_counts_coloured_by_the_share_of_the_row():

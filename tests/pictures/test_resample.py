@@ -177,3 +177,13 @@ def test_files_of_version_1_keep_their_filter():
     old = fit(photo, preprocessing(60, 90, 3, resample="bilinear"))
     np.testing.assert_array_equal(old, np.asarray(ImageOps.fit(photo, (90, 60), Image.Resampling.BILINEAR)))
     assert preprocessing(60, 90, 3).resample == "area"
+
+
+@pytest.mark.parametrize("size", [(300, 20), (20, 300), (64, 20), (20, 64), (64, 64)])
+def test_a_picture_long_one_way_and_short_the_other_is_stretched(size):
+    width, height = size
+    ramp = np.linspace(0, 255, width).astype(np.uint8)[None].repeat(height, 0)
+    result = resample.stretch(Image.fromarray(ramp), 64, 64)
+    assert result.shape == (64, 64)
+    np.testing.assert_allclose(result[0], np.linspace(0, 255, 64), atol=8)
+    assert (result == result[:1]).all()

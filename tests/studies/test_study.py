@@ -23,6 +23,7 @@ from eyesight.cli import main
 from eyesight.data.split import draw
 from eyesight.errors import FormatError, InterruptedRun, RunError, UsageError
 from eyesight.formats import read_tensors
+from eyesight.models import NETWORKS
 from eyesight.progress import StudyReport
 from eyesight.studies import runner, table
 from eyesight.studies import study as studies
@@ -473,8 +474,10 @@ def test_architectures_compares_all_networks_that_fit_and_says_which_do_not(
 def test_networks_too_large_for_equal_epochs_are_left_out_by_name() -> None:
     rng = np.random.default_rng(0)
     data = eyesight.from_arrays((rng.integers(0, 256, (30, 32, 32, 3), dtype=np.uint8), np.arange(30) % 3))
-    left_out = define("architectures", data).left_out
-    assert set(left_out) == {f"whitened-{widths}" for widths in ("64-128-128", "64-256-256", "128-384-384")}
+    definition = define("architectures", data)
+    left_out = definition.left_out
+    assert {f"whitened-{widths}" for widths in ("64-128-128", "64-256-256", "128-384-384")} <= set(left_out)
+    assert {arm.name for arm in definition.arms} == set(NETWORKS) - set(left_out)
     assert left_out["whitened-64-256-256"] == "whitened-64-256-256 takes 237 MFLOP a picture, more than 50"
 
 

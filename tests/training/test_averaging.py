@@ -13,6 +13,7 @@ from torch import nn
 
 import eyesight
 from eyesight.device import repeatable
+from eyesight.errors import InterruptedRun
 from eyesight.metrics import cross_entropy
 from eyesight.training.events import CheckpointSaved, Ended, EpochEnded, Event
 from eyesight.training.optim.averaging import (
@@ -155,7 +156,7 @@ def test_a_signal_in_the_middle_of_validation_does_not_wait_for_its_end(
         return plain(self, *args)
 
     monkeypatch.setattr(Classifier, "logits", counted)
-    with pytest.raises(eyesight.EyesightError) as caught:
+    with pytest.raises(InterruptedRun) as caught:
         eyesight.train(bars_data, output=tmp_path / "run", epochs=3, **OPTIONS)
     assert caught.value.exit_code == 143
     assert len(calls) == 5

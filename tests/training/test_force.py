@@ -14,7 +14,7 @@ import torch
 
 import eyesight
 from eyesight.cli import main
-from eyesight.errors import RunError, UsageError
+from eyesight.errors import InterruptedRun, RunError, UsageError
 from eyesight.formats import read_tensors, write_tensors
 from eyesight.training.events import EpochEnded, Event, Started, Warned
 
@@ -30,7 +30,7 @@ def stop_in_the_third_epoch(event: Event) -> None:
 def stopped(bars_data: eyesight.Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that was stopped after two of four epochs; copy it before going on with it."""
     output = tmp_path_factory.mktemp("stopped") / "run"
-    with pytest.raises(eyesight.EyesightError):
+    with pytest.raises(InterruptedRun):
         eyesight.train(bars_data, output=output, listeners=[stop_in_the_third_epoch], **OPTIONS)
     return output
 
@@ -240,7 +240,7 @@ def stop_in_validation(
             os.kill(os.getpid(), signal.SIGTERM)
 
     monkeypatch.setattr(loop, "train_step", counted)
-    with pytest.raises(eyesight.EyesightError):
+    with pytest.raises(InterruptedRun):
         eyesight.train(data, output=output, **{**OPTIONS, **options})
     monkeypatch.undo()
     assert eyesight.open_run(output).metrics() == []
@@ -256,7 +256,7 @@ def test_stopped_again_before_its_epoch_was_judged_a_run_still_ends_the_same(
             os.kill(os.getpid(), signal.SIGTERM)
 
     for _ in range(2):
-        with pytest.raises(eyesight.EyesightError) as caught:
+        with pytest.raises(InterruptedRun) as caught:
             eyesight.resume(tmp_path / "run", data=bars_data, progress=False, listeners=[stop])
         assert caught.value.exit_code == 143
     result = eyesight.resume(tmp_path / "run", data=bars_data, progress=False)
@@ -327,7 +327,7 @@ class Other(Net):
 
 def test_another_class_of_the_same_shapes_is_refused(bars_data: eyesight.Dataset, tmp_path: Path, run: Path) -> None:
     torch.manual_seed(0)
-    with pytest.raises(eyesight.EyesightError):
+    with pytest.raises(InterruptedRun):
         eyesight.train(
             bars_data, output=tmp_path / "net", listeners=[stop_in_the_third_epoch], **{**OPTIONS, "model": Net()}
         )

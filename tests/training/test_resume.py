@@ -16,7 +16,7 @@ import pytest
 
 import eyesight
 from eyesight.cli import main
-from eyesight.errors import RunError, UsageError
+from eyesight.errors import InterruptedRun, RunError, UsageError
 from eyesight.formats import read_tensors
 
 OPTIONS = ("--epochs", "40", "--threads", "1", "--precision", "fp32", "--seed", "7")
@@ -211,7 +211,7 @@ def interrupt_arrays(data: eyesight.Dataset, output: Path) -> None:
         if type(event).__name__ == "EpochEnded":
             os.kill(os.getpid(), signal.SIGINT)
 
-    with pytest.raises(eyesight.EyesightError) as caught:
+    with pytest.raises(InterruptedRun) as caught:
         eyesight.train(data, output=output, epochs=3, threads=1, progress=False, listeners=[stop])
     assert caught.value.exit_code == 130
     assert len(eyesight.open_run(output).metrics()) == 1

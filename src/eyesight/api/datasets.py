@@ -1,6 +1,6 @@
 """Datasets as a user asks for them, and how a notebook shows them.
 
-In: names, arrays. Out: `Dataset`.
+In: names, arrays. Out: `Dataset`; `Check`, what is wrong with one.
 """
 
 from __future__ import annotations
@@ -9,18 +9,21 @@ import os
 from contextlib import AbstractContextManager
 from html import escape
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import ValidationError
 
 from ..data.cache import Progress
 from ..data.dataset import Dataset
-from ..data.open import open_data
+from ..data.open import find_photos, kind_of, open_data
 from ..data.photos import PhotoOptions
 from ..data.published import download_dataset
 from ..errors import UsageError, naming
 from ..evaluation import figures
 from ..report.drawing import html_image, png
+
+if TYPE_CHECKING:
+    from ..quality.check import Check
 
 
 def load_data(
@@ -109,6 +112,45 @@ def download(name: str, *, data_dir: str | Path | None = None, offline: bool = F
         return download_dataset(name, data_dir=data_dir, offline=offline, progress=report, say=report.say)
     finally:
         report.close_bar()
+
+
+def check_data(
+    data: str | os.PathLike[str] | Dataset,
+    *,
+    data_dir: str | Path | None = None,
+    backbone: str = "efficientnet-lite0",
+    sample: int | None = None,
+    group_by: str | None = None,
+    image_column: str | None = None,
+    label_column: str | None = None,
+    progress: bool = False,
+) -> Check:
+    """Find what is wrong with labelled pictures before anything is trained on them; nothing is moved or changed.
+
+    Args:
+        data: a folder of photos, a table or an archive of them; the name of a dataset; or a `Dataset`.
+        data_dir: folder with the files of named datasets; $EYESIGHT_DATA where not given.
+        backbone: the network whose features tell what a picture shows.
+        sample: so many pictures, drawn by chance, have their labels judged; all of a user's photos, 5,000 of others.
+        group_by, image_column, label_column: of photos; see `load_data`.
+        progress: report on stderr as pictures are looked at.
+
+    Raises:
+        UnknownNameError, DataNotFoundError, DataError, UsageError: see `load_data`; a backbone that is not known.
+    """
+    from ..quality.check import check
+    from ..quality.collection import Photos, Stored
+
+    report = report_reading() if progress else None
+    with naming_options():
+        options = photo_options(group_by=group_by, image_column=image_column, label_column=label_column)
+        if isinstance(data, Dataset) or kind_of(data, data_dir) == "catalog":
+            dataset = (
+                data if isinstance(data, Dataset) else open_data(data, data_dir=data_dir, validation=0, photos=options)
+            )
+            return check(Stored(dataset), backbone=backbone, sample=sample, progress=report)
+        photos = Photos(find_photos(data, data_dir), options)
+        return check(photos, backbone=backbone, sample=sample, progress=report)
 
 
 def photo_options(**options: Any) -> PhotoOptions:

@@ -14,7 +14,7 @@ from ..backbones import BACKBONES, load_backbone
 from ..classifier import Classifier
 from ..data.dataset import Dataset
 from ..data.open import open_again
-from ..errors import FormatError, nearest_name
+from ..errors import FormatError, UsageError, nearest_name
 from ..evaluation import evaluate as judging
 from ..evaluation.evaluate import Evaluation, LookBack, Weights
 from ..report.drawing import html_image, png
@@ -124,6 +124,8 @@ class Run:
             data_dir: folder with the dataset's files.
             weights: "kept" or "last"; they differ where the best epoch was not the last.
         """
+        if data is not None:
+            check_dataset(data)
         return judging.evaluate(
             self.folder,
             (lambda: self.data(data_dir)) if data is None else (lambda: data),
@@ -150,6 +152,18 @@ class Run:
         text = f"<p><b>{escape(str(self.path))}</b>: {escape(facts)}</p>"
         curves = judging.curves(self.folder)
         return text + (html_image(png(curves)) if curves else "")
+
+
+def check_dataset(data: object) -> None:
+    """Refuse what is not a dataset, such as a pair of arrays.
+
+    Raises:
+        UsageError: it is not.
+    """
+    if not isinstance(data, Dataset):
+        raise UsageError(
+            f"expected a Dataset, as eyesight.from_arrays gives; received: {type(data).__name__}", field="data"
+        )
 
 
 def open_run(path: str | Path, *, data: Dataset | None = None, module: nn.Module | None = None) -> Run:

@@ -20,7 +20,7 @@ from ..data.open import kind_of, open_wanted
 from ..errors import RunError, UnknownNameError, UsageError, concerns, naming
 from ..run import RunFolder, read_config_file
 from .datasets import report_reading
-from .runs import Run, open_run
+from .runs import Run, check_dataset, open_run
 
 if TYPE_CHECKING:
     from torch import nn
@@ -96,7 +96,8 @@ def train(
         UsageError: something asked for does not exist or does not fit; nothing has been written then.
         RunError: `output` exists.
         TrainingError: training could not go on.
-        InterruptedRun: Ctrl-C or SIGTERM; the state is saved, and `eyesight.resume` goes on.
+        InterruptedRun: Ctrl-C or SIGTERM; a KeyboardInterrupt. The state is saved: `eyesight.resume(error.run)` goes
+            on, and `eyesight.open_run(error.run).classifier` has the weights so far.
     """
     from ..training.plan.resolve import choose_backbone, choose_split, is_probe, read_request, resolve, resolve_probe
 
@@ -105,6 +106,7 @@ def train(
     if backbone is not None:
         check_backbone(backbone, model)
         model = backbone
+    _check_module(module)
     changes = {f"recipe.{key}": value for key, value in recipe.items()} | {
         **({"recipe.method": "probe"} if backbone else {}),
         "machine.device": device,
@@ -191,12 +193,11 @@ def resume(
     """
     from ..training import trainer
 
-    if data is not None and not isinstance(data, Dataset):
-        raise UsageError(
-            f"expected a Dataset, as eyesight.from_arrays gives; received: {type(data).__name__}", field="data"
-        )
+    if data is not None:
+        check_dataset(data)
     if isinstance(model, str):
         raise UsageError(f"expected an instance of your own network, or nothing; received: {model!r}", field="model")
+    _check_module(model)
     found = open_run(run.path if isinstance(run, Run) else run, data=data, module=model)
     trainer.resume(
         found.path,
@@ -225,6 +226,18 @@ def check_backbone(backbone: str, model: object = None) -> None:
         raise UnknownNameError("backbone", backbone, BACKBONES)
     if model is not None:
         raise UsageError(f"is a network by itself, without a model; received: {backbone}", field="backbone")
+
+
+def _check_module(model: object) -> None:
+    """Refuse what is neither a network nor None, such as a class in place of its instance."""
+    from torch import nn
+
+    if isinstance(model, type) and issubclass(model, nn.Module):
+        raise UsageError(f"expected an instance; received: the class {model.__name__}, without ()", field="model")
+    if model is not None and not isinstance(model, nn.Module):
+        raise UsageError(
+            f"expected a network's name or an nn.Module of your own; received: {type(model).__name__}", field="model"
+        )
 
 
 def _base(

@@ -14,7 +14,7 @@ import typer
 import yaml
 from typer.core import TyperCommand
 
-from ..errors import UsageError, concerns, naming
+from ..errors import EyesightError, InterruptedRun, UsageError, concerns, naming
 
 _UNITS = {"s": 1, "m": 60, "h": 3600}
 
@@ -31,7 +31,12 @@ class Command(TyperCommand):
     def invoke(self, ctx: Any) -> Any:
         """Run the command."""
         with naming(lambda field: option_name(field, ctx)):
-            return super().invoke(ctx)
+            try:
+                return super().invoke(ctx)
+            except InterruptedRun as stop:  # Typer would turn it into 130, without a word
+                error = EyesightError(str(stop))
+                error.exit_code = stop.exit_code
+                raise error from stop
 
 
 def option_name(field: str, context: Any) -> str:

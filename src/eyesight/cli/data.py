@@ -106,6 +106,53 @@ def show_dataset(
     typer.echo(f"pictures: {files[0]}\ncounts:   {files[1]}")
 
 
+@app.command("check", cls=Command)
+def check_dataset(
+    data: Annotated[str, typer.Argument(help="Photos: a folder, a CSV, a zip; or a dataset's name.")],
+    html: Annotated[Path | None, typer.Option(help="Write a page with the pictures.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write a CSV of what to use, which train takes.")
+    ] = None,
+    backbone: Annotated[str, typer.Option(help="Network that tells what a picture shows.")] = "efficientnet-lite0",
+    sample: Annotated[
+        int | None,
+        typer.Option(help="Judge the labels of so many pictures.", show_default="all photos, 5000 of a named dataset"),
+    ] = None,
+    data_dir: DataDir = None,
+    group_by: Annotated[str | None, typer.Option(help="Of photos: what stays on one side of a split.")] = None,
+    image_column: Annotated[str | None, typer.Option(help="Of a CSV: the column with the pictures.", show_default="recognised")] = None,
+    label_column: Annotated[str | None, typer.Option(help="Of a CSV: the column with the classes.", show_default="recognised")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+) -> None:  # fmt: skip
+    """Find bad files, copies, leaks between splits, odd pictures and doubtful labels; nothing is moved or changed.
+
+    The exit code is 1 where there is something to act on.
+    """
+    from .. import api
+    from ..formats import write_bytes
+    from ..quality.page import make_page
+    from ..quality.usable import write_usable
+
+    found = api.check_data(
+        data, data_dir=data_dir, backbone=backbone, sample=sample, group_by=group_by, image_column=image_column,
+        label_column=label_column, progress=True,
+    )  # fmt: skip
+    used = None if output is None else write_usable(found, output)
+    if html is not None:
+        write_bytes(html, make_page(found).encode("utf-8", "backslashreplace"))
+    if as_json:
+        typer.echo(json.dumps(found.to_json(), indent=2))
+    else:
+        from .findings import print_check
+
+        print_check(found)
+        if html is not None:
+            typer.echo(f"page: {html}")
+        if output is not None:
+            typer.echo(f"what to use: {output} ({used:,} pictures); eyesight train {output}")
+    raise typer.Exit(int(found.act))
+
+
 @app.command("cache", cls=Command)
 def show_cache(
     clean: Annotated[

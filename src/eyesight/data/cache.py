@@ -30,6 +30,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
+from threading import Event
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -266,7 +267,8 @@ class _Cache:
         progress: Progress | None,
     ) -> None:
         """Decode files in as many threads as there are cores, and add their pictures, in the order of the files."""
-        doing = f"reading photos at {self.side}x{self.side} ({_bytes(len(wanted) * self.record)} in {self.folder})"
+        size = f"{self.side}x{self.side} ({_bytes(len(wanted) * self.record)} in {self.folder})"
+        doing = f"reading photos at {size}; this is done once"
         handle = os.open(self.folder / PICTURES_FILE, os.O_RDWR | os.O_CREAT, 0o666)
         try:
             saved = time.monotonic()
@@ -303,7 +305,9 @@ class _Cache:
         )
 
         def work(files: list[tuple[str, os.stat_result]]) -> list[tuple[str, Entry | str, Pixels]]:
-            return [(path, *_decode_one(path, about, preprocessing)) for path, about in files]
+            return [(path, *_decode_one(path, about, preprocessing)) for path, about in files if not stopped.is_set()]
+
+        stopped = Event()  # a break then waits for a picture, not for all that a thread was given
 
         workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         left = iter(wanted)
@@ -317,6 +321,7 @@ class _Cache:
                     return
                 yield from running.popleft().result()
         finally:
+            stopped.set()
             pool.shutdown(cancel_futures=True)
 
     def _save(self, handle: int) -> None:

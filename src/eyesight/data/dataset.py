@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -19,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import DataError, UsageError
+from .arrays import checked_labels, checked_pictures, class_names
 
 Pixels = npt.NDArray[np.uint8]
 Ints = npt.NDArray[np.int64]
@@ -31,6 +33,7 @@ UNCHOSEN = ("test-as-validation", "given-unused")  # nothing may be chosen on th
 
 _CACHED = 1 << 19  # bytes: copies of so many stay in a processor's cache
 
+_NAMED = 10  # classes, at most, in a message
 _MOST_UNNAMED = 100_000  # classes; labels above are ids of something else, or 2³² - 1 for "none"
 
 
@@ -310,7 +313,8 @@ class Dataset:
     def __repr__(self) -> str:
         height, width, channels = self.shape
         sizes = ", ".join(f"{len(split):,} {name}" for name, split in self.splits().items())
-        return f"Dataset({self.name!r}: {sizes}; {width}x{height}x{channels}; {len(self.classes)} classes)"
+        notes = f"; see its {len(self.notes)} notes" if len(self.notes) > 1 else "; see its note" if self.notes else ""
+        return f"Dataset({self.name!r}: {sizes}; {width}x{height}x{channels}; {len(self.classes)} classes{notes})"
 
 
 def split_fingerprint(split: Split) -> str:
@@ -325,22 +329,25 @@ def from_arrays(
     train: tuple[Any, Any],
     *,
     test: tuple[Any, Any] | None = None,
-    classes: Sequence[str] | None = None,
+    classes: Sequence[str] | Mapping[int, str] | Mapping[str, int] | None = None,
     validation: float | Literal["test"] = 0.1,
     name: str = "arrays",
 ) -> Dataset:
     """Make a dataset of arrays.
 
     Args:
-        train: pictures and labels. Pictures: uint8, or floats from 0 to 1 (stored as 8 bits), of shape (N, H, W) or
-            (N, H, W, C) with C 1 or 3. Labels: (N,) or (N, 1) whole numbers from 0.
+        train: pictures and labels. Pictures: whole numbers from 0 to 255, or floats from 0 to 1 (stored as 8 bits), of
+            shape (N, H, W) or (N, H, W, C) with C 1 or 3. Labels: (N,) or (N, 1) numbers of classes from 0, or one-hot
+            (N, K).
         test: the same, for judging.
-        classes: K names; numbers from "0" where not given.
+        classes: K names in the order of their numbers, or a mapping of numbers and names; numbers from "0" where not
+            given. Classes without pictures are named in a warning.
         validation: share of the training pictures to hold out, or "test"; see `Dataset.with_validation`.
         name: what to call it.
 
     Raises:
         DataError: arrays of another shape, type or range, named by the argument.
+        UsageError: names without an order, or two that are the same.
 
     >>> data = from_arrays((np.zeros((20, 8, 8), np.uint8), np.arange(20) % 2), classes=["cat", "dog"])
     >>> data
@@ -356,7 +363,7 @@ def from_arrays(
     count = max(int(part[1].max()) + 1 for part in parts)
     if classes is None and count > _MOST_UNNAMED:
         raise DataError(f"labels: {count:,} classes without names; number them from 0, or pass classes")
-    names = tuple(map(str, classes)) if classes is not None else tuple(map(str, range(count)))
+    names = class_names(classes) if classes is not None else tuple(map(str, range(count)))
     data = Dataset(
         name=name,
         classes=names,
@@ -364,7 +371,24 @@ def from_arrays(
         test=whole_split("test", *parts[1]) if test is not None else None,
         kind="arrays",
     )
+    _warn_of_odd_classes(data)
     return data.with_validation(validation)
+
+
+def _warn_of_odd_classes(data: Dataset) -> None:
+    """Warn where there is nothing to tell apart, or classes have no training pictures; the numbers would look good."""
+    counts = data.train.label_counts(len(data.classes))
+    empty = [name for name, count in zip(data.classes, counts, strict=True) if not count]
+    if len(data.classes) - len(empty) == 1:
+        only = data.classes[int(counts.argmax())]
+        warnings.warn(f"train: all pictures are of one class, {only}: every answer will be right", stacklevel=3)
+    elif empty:
+        shown = ", ".join(empty[:_NAMED]) + (", …" if len(empty) > _NAMED else "")
+        warnings.warn(
+            f"train: no pictures of {len(empty)} of {len(data.classes)} classes: {shown}; labels are numbered from 0 "
+            "without gaps: numpy.unique(labels, return_inverse=True)[1] numbers them so",
+            stacklevel=3,
+        )
 
 
 def whole_split(
@@ -378,33 +402,5 @@ def _check_pair(pair: tuple[Any, Any], argument: str) -> tuple[Pixels, Ints]:
     """Return pictures as uint8 (N, H, W, C) and labels as int64 (N,), or say what is wrong with them."""
     if not isinstance(pair, tuple | list) or len(pair) != 2:
         raise DataError(f"{argument}: expected a pair (pictures, labels); received: {type(pair).__name__}")
-    try:
-        pictures, labels = np.asarray(pair[0]), np.asarray(pair[1])
-    except (ValueError, TypeError, RuntimeError) as error:  # ragged lists; tensors on a GPU or with gradients
-        raise DataError(f"{argument}: expected arrays of pictures and labels ({error})") from None
-    if pictures.ndim == 3:
-        pictures = pictures[..., None]
-    if pictures.ndim != 4 or pictures.shape[3] not in (1, 3) or 0 in pictures.shape:
-        hint = " (channels come last here)" if pictures.ndim == 4 and pictures.shape[1] in (1, 3) else ""
-        raise DataError(
-            f"{argument}: expected pictures of shape (N, H, W), (N, H, W, 1) or (N, H, W, 3); "
-            f"received: {tuple(np.shape(pair[0]))}{hint}"
-        )
-    if np.issubdtype(pictures.dtype, np.floating):
-        if not (pictures.min() >= 0 and pictures.max() <= 1):
-            low, high = pictures.min(), pictures.max()
-            raise DataError(f"{argument}: expected float pictures from 0 to 1; received: {low:.4g} to {high:.4g}")
-        pictures = np.round(pictures * 255).astype(np.uint8)
-    if pictures.dtype != np.uint8:
-        raise DataError(f"{argument}: expected uint8 pictures, or floats from 0 to 1; received: {pictures.dtype}")
-    if labels.shape == (len(pictures), 1):
-        labels = labels[:, 0]
-    if labels.shape != (len(pictures),) or not np.issubdtype(labels.dtype, np.integer):
-        raise DataError(
-            f"{argument}: expected {len(pictures)} whole-number labels, one for each picture; "
-            f"received: {labels.dtype} of shape {labels.shape}"
-        )
-    labels = labels.astype(np.int64)
-    if labels.min() < 0:
-        raise DataError(f"{argument}: expected labels from 0; received: {labels.min()}")
-    return np.ascontiguousarray(pictures), labels
+    pictures = checked_pictures(pair[0], argument)
+    return pictures, checked_labels(pair[1], len(pictures), argument)

@@ -65,9 +65,9 @@ def load_photos(
         DataError: no layout that is known, fewer than two classes, or, with `strict`, anything that is left out.
         UsageError: a column or a pattern that does not fit.
     """
-    listing = _list(path, options)
+    listing = list_photos(path, options)
     _check_strict(path, listing.problems, options)
-    _check_classes(path, listing, listing.photos)
+    check_classes(path, listing, listing.photos)
     photos = list(_grouped(listing.photos, options.group_by))
     side = options.img_size or _usual_side([photo.path for photo in photos], large)
     read = decode_all(path, [photo.path for photo in photos], side=side, resize=options.resize, progress=progress)
@@ -78,14 +78,14 @@ def load_photos(
         listing.problems.append(f"{of}; left out: {some(bad, separator='; ')}")
         _check_strict(path, listing.problems, options)
     good = [photo for photo in photos if photo.path in read.entries]
-    _check_classes(path, listing, good)
+    check_classes(path, listing, good)
     entries = [read.entries[photo.path] for photo in good]
     notes = [*listing.problems, *listing.notes, *read.notes, *_findings(good, entries, photos)]
     data = _assemble(path, options.model_copy(update={"img_size": side}), good, entries, read)
     return replace(data, notes=tuple(notes), left_out=left_out)
 
 
-def _list(path: Path, options: PhotoOptions) -> Listing:
+def list_photos(path: Path, options: PhotoOptions) -> Listing:
     """Return what lies at a path, whatever it is."""
     columns = Columns(options.image_column, options.label_column, options.group_by)
     if path.is_dir():
@@ -112,7 +112,7 @@ def _check_strict(path: Path, problems: Sequence[str], options: PhotoOptions) ->
         raise DataError(f"{path}: {problems[0]}{more}; refused, as --strict asks")
 
 
-def _check_classes(path: Path, listing: Listing, photos: Sequence[Photo]) -> None:
+def check_classes(path: Path, listing: Listing, photos: Sequence[Photo]) -> None:
     """Refuse photos of fewer than two classes, and classes that cannot be learned."""
     train = {photo.label for photo in photos if photo.split in ("", "train")}
     if unknown := sorted({photo.label for photo in photos} - train, key=natural):
@@ -171,7 +171,7 @@ def _usual_side(paths: Sequence[str], large: int | None = None) -> int:
 
 def _findings(photos: Sequence[Photo], entries: Sequence[Entry], listed: Sequence[Photo]) -> Iterator[str]:
     """Say what is odd about pictures that can be read; `listed` are all that were to be."""
-    yield from _class_findings(photos, listed)
+    yield from class_findings(photos, listed)
     yield from _copies(photos, entries)
     if leaks := _crossing(photos):
         yield f"{count(len(leaks), 'group is', 'groups are')} on both sides of the given splits: {some(leaks)}"
@@ -188,7 +188,7 @@ def _findings(photos: Sequence[Photo], entries: Sequence[Entry], listed: Sequenc
         yield f"{files} of another kind than named, and read all the same: {some(misnamed)}"
 
 
-def _class_findings(photos: Sequence[Photo], listed: Sequence[Photo]) -> Iterator[str]:
+def class_findings(photos: Sequence[Photo], listed: Sequence[Photo]) -> Iterator[str]:
     """Say what is odd about the classes."""
     train = Counter(photo.label for photo in photos if photo.split in ("", "train"))
     if lost := sorted({photo.label for photo in listed} - train.keys(), key=natural):
@@ -267,7 +267,7 @@ def _assemble(
         return whole.select(rows, name=name) if len(rows) else None
 
     train = part("train", "", "train")
-    assert train is not None  # `_check_classes` has seen two classes in it
+    assert train is not None  # `check_classes` has seen two classes in it
     how = {name: getattr(options, name) for name in PhotoOptions.model_fields}
     return Dataset(
         name=_name(path),

@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-
 from ..classifier import Classifier
 from ..data.dataset import Dataset, Split
 from ..errors import FormatError, RunError, UsageError
@@ -32,6 +30,7 @@ if TYPE_CHECKING:
 
 Weights = Literal["kept", "last"]
 
+_LISTED = 12  # names of classes, at most, in a message
 _MEASURED_FORMAT, _MEASURED_VERSION = "eyesight-overfitting", 1
 
 
@@ -91,7 +90,11 @@ def evaluate(
     classifier, judged = load(run, weights=weights, module=module), data()
     chosen = judged.split(split or ("test" if judged.test else "validation" if judged.validation else "train"))
     if classifier.classes != judged.classes:
-        raise UsageError(f"data: {judged.name} has other classes than {run.path} was trained on")
+        raise UsageError(
+            f"{judged.name} has other classes than {run.path} was trained on; "
+            f"expected: {_listed(classifier.classes)}; received: {_listed(judged.classes)}",
+            field="data",
+        )
     notes = _notes(run, classifier, judged, chosen.name)
     overfits = overfitting(run, classifier, judged)
     report, predictions = judge_split(classifier, chosen, notes=notes, overfitting=str(overfits or ""))
@@ -115,6 +118,11 @@ def load(
             raise RunError(f"{run.path}: has no model yet; it is still training")
         raise RunError(f"{run.path}: has no model ({status}); go on with: eyesight train --resume {run.path}")
     return Classifier.load(path, module=module, device=device)
+
+
+def _listed(classes: Sequence[str]) -> str:
+    """Return names for a message: the first ones of many."""
+    return ", ".join(classes[:_LISTED]) + (f", … ({len(classes)})" if len(classes) > _LISTED else "")
 
 
 def _is_last(run: RunFolder, weights: Weights) -> bool:
@@ -202,7 +210,7 @@ def look_back(run: RunFolder, data: Dataset, *, module: nn.Module | None = None)
     """
     classifier = load(run, module=module)
     split = data.validation or data.test or data.train
-    shown = split.select(np.arange(min(len(split), figures.SHOWN)), name=split.name)
+    shown = split.select(figures.choose_sample(len(split)), name=split.name)
     predictions = predict_split(classifier, shown, model=classifier.checksum or "")
     drawn = {"curves": curves(run), "predictions": figures.sample_predictions(predictions, shown)}
     files = {name: save(figure, run.figures_folder / f"{name}.png") for name, figure in drawn.items() if figure}

@@ -172,11 +172,15 @@ def confusion(report: Report) -> Figure:
     return figure
 
 
+def choose_sample(count: int, *, most: int = SHOWN) -> npt.NDArray[np.int64]:
+    """Return positions taken evenly from so many examples: photos in folders come one class after the other."""
+    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(np.int64))
+
+
 def sample_predictions(predictions: Predictions, split: Split, *, count: int = SHOWN) -> Figure:
-    """Draw the first examples with what they were taken for: ✓ right (blue), ✗ wrong (orange)."""
-    ids = np.arange(min(count, len(split)))
-    title = f"{split.name}: the first {len(ids)} examples"
-    return _marked(predictions, split, ids, title)
+    """Draw some examples with what they were taken for: ✓ right (blue), ✗ wrong (orange)."""
+    ids = choose_sample(len(split), most=count)
+    return _marked(predictions, split, ids, f"{split.name}: {len(ids)} examples")
 
 
 def confident_mistakes(report: Report, predictions: Predictions, split: Split) -> Figure | None:

@@ -196,12 +196,14 @@ def check_user_module(module: nn.Module, *, shape: tuple[int, int, int], classes
     name = type(module).__name__
     was_training = module.training
     module.eval()
+    parameter = next(module.parameters(), torch.empty(0))
     try:
         with torch.no_grad():
-            parameter = next(module.parameters(), torch.empty(0))
             out = module(torch.zeros(2, channels, height, width, dtype=torch.float32, device=parameter.device))
     except (RuntimeError, ValueError, TypeError, IndexError, AssertionError) as error:
         first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
+        if parameter.dtype == torch.float64:  # torch's default where the program has set it
+            first_line = "its weights are float64, pictures come as float32; call .float() on it first"
         expected = f"(N, {channels}, {height}, {width})"
         raise UsageError(f"{name} does not take pictures {expected}: {first_line}", field="model") from None
     finally:

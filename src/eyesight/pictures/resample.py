@@ -39,7 +39,8 @@ def stretch(picture: Image.Image, width: int, height: int) -> npt.NDArray[np.uin
     if not down and not across:
         return np.asarray(picture.resize((width, height), Image.Resampling.BILINEAR))
     between = (width if across else picture.width, height if down else picture.height)  # first what shrinks
-    return stretch(Image.fromarray(_area_means(picture, *between, box)), width, height)
+    shrunk = Image.fromarray(_area_means(picture, *between, box))
+    return np.asarray(shrunk.resize((width, height), Image.Resampling.BILINEAR))
 
 
 def contain(picture: Image.Image, width: int, height: int) -> npt.NDArray[np.uint8]:

@@ -27,6 +27,7 @@ Floats = npt.NDArray[Any]
 STRENGTHS = tuple(float(f"{10 ** (k / 2):.2g}") for k in range(-8, 1))  # 1e-4 … 1, two for each power of ten
 FOLDS = 5
 _ROUNDS = 1000  # of the optimiser, at most
+_TOLERANCE = {np.float64: 1e-6, np.float32: 1e-4}  # of the gradient
 _UNSEEN = 5.0  # logits below the least of the others, of a class that a fold has no example of
 _DOUBLE = 5_000  # examples; of more the arithmetic is in float32, which takes half of the memory
 _RANK = 1e-10  # of the largest eigenvalue; directions below are of rounding
@@ -168,7 +169,7 @@ def _search(features: Floats, labels: Ints, classes: int, strengths: Sequence[fl
         for _ in strengths:
             yield Head(np.zeros((classes, features.shape[1])), np.where(np.arange(classes) == present[0], 0, -_UNSEEN))
         return
-    model = LogisticRegression(max_iter=_ROUNDS, warm_start=True)
+    model = LogisticRegression(max_iter=_ROUNDS, tol=_TOLERANCE[kind], warm_start=True)
     for strength in strengths:
         model.set_params(C=strength)
         with warnings.catch_warnings():

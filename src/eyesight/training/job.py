@@ -177,6 +177,11 @@ def _network(data: Dataset, config: Config, preprocessing: Preprocessing, module
     if module is not None:
         if not any(parameter.requires_grad for parameter in module.parameters()):
             raise UsageError(f"{type(module).__name__} has no parameters to train", field="model")
+        if any(parameter.is_inference() for parameter in module.parameters()):
+            raise UsageError(
+                f"{type(module).__name__} was made inside torch.inference_mode(), and is frozen; make it outside",
+                field="model",
+            )
         if config.recipe.resolution:
             raise UsageError("only for registered networks", field="recipe.resolution")
         check_user_module(module, shape=data.shape, classes=len(data.classes))

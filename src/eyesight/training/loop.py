@@ -309,12 +309,18 @@ class Loop:
         self.leave(signal_number)
 
     def leave(self, signal_number: int) -> None:
-        """Leave with the state as it was saved last."""
+        """Leave with the state as it was saved last, and the weights so far as a classifier."""
+        weights = ""
+        with contextlib.suppress(OSError):  # a full disk takes nothing from the state that is saved
+            self.write_weights_so_far()
+            weights = f"the weights so far are in {self.run.model_file}; "
         self.close("interrupted", f"signal {signal_number}")
         of = f" of {self.job.total_steps}" if self.job.total_steps is not None else ""
         raise InterruptedRun(
-            f"interrupted after step {self.state.step}{of}; go on with: eyesight train --resume {self.run.path}",
+            f"interrupted after step {self.state.step}{of}; {weights}"
+            f"go on with: eyesight train --resume {self.run.path}",
             signal_number,
+            run=self.run.path,
         )
 
     def finish(self) -> None:
@@ -341,6 +347,15 @@ class Loop:
         if job.keeps_best and state.best.epoch != last_epoch:
             load_arrays(state.network, state.best.weights, "memory")
             self.write_model(last=False, epoch=state.best.epoch, averaged=state.best.averaged)
+
+    def write_weights_so_far(self) -> None:
+        """Write the best weights so far, or the last where there is no best one, without the work of a finished run."""
+        job, state = self.job, self.state
+        if job.keeps_best and state.best.epoch:
+            load_arrays(state.network, state.best.weights, "memory")
+            self.write_model(last=False, epoch=state.best.epoch, averaged=state.best.averaged, calibrated=False)
+        else:
+            self.write_model(last=True, epoch=state.step // job.steps_per_round, averaged=False, calibrated=False)
 
     def write_model(
         self, *, last: bool, epoch: int, averaged: bool, beside: bool = False, calibrated: bool = True

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
+from ..device import set_threads
 from ..errors import FormatError
 from ..formats import append_line, json_bytes, upgrade, write_bytes
 from ..models.torch_network import Network
@@ -95,7 +96,7 @@ class Threads:
             if choice.step <= step:
                 count = choice.threads
         if torch.get_num_threads() != count:
-            torch.set_num_threads(count)
+            set_threads(count)
 
     def before(self, step: int) -> None:
         """Let torch have the threads for update `step`; a new choice is recorded first."""

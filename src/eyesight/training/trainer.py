@@ -16,7 +16,7 @@ from torch import nn
 
 from ..classifier import class_path
 from ..data.dataset import Dataset
-from ..device import repeatable, threads
+from ..device import repeatable, threads, torch_defaults
 from ..environment import describe_environment
 from ..errors import FormatError, RunError, UsageError
 from ..run import RunFolder
@@ -34,6 +34,7 @@ from .signals import stop_on_signals
 from .state import TrainState
 
 
+@torch_defaults()
 @threads()
 def start(
     data: Dataset,
@@ -84,6 +85,7 @@ def start(
     return run
 
 
+@torch_defaults()
 @threads()
 def resume(
     path: Path,

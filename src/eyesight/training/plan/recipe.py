@@ -138,6 +138,14 @@ class Recipe(_Part):
 
     @model_validator(mode="before")
     @classmethod
+    def _a_probe_by_its_settings(cls, values: Any) -> Any:
+        if not isinstance(values, dict) or "method" in values:
+            return values
+        asked = any(values.get(name) is not None for name in PROBE_FIELDS)
+        return values | {"method": "probe"} if asked else values
+
+    @model_validator(mode="before")
+    @classmethod
     def _another_length_than_epochs(cls, values: Any) -> Any:
         if not isinstance(values, dict) or "epochs" in values:
             return values
@@ -146,13 +154,12 @@ class Recipe(_Part):
 
     @model_validator(mode="after")
     def _of_one_method(self) -> Recipe:
-        others = [name for name in PROBE_FIELDS if name != "method"]
-        if self.method == "probe":
-            others = [name for name in Recipe.model_fields if name not in PROBE_FIELDS]
-        for name in others:
-            value, usual = getattr(self, name), Recipe.model_fields[name].default
-            if value != usual and not (name == "epochs" and value is None):
-                what = "training by gradient" if self.method == "probe" else "a probe of a pretrained network"
+        probes = self.method == "probe"
+        what = "training by gradient" if probes else "a probe of a pretrained network"
+        for name, field in Recipe.model_fields.items():
+            value = getattr(self, name)
+            own = name == "method" or (name in PROBE_FIELDS) == probes
+            if not own and value not in (None, field.default):
                 raise UsageError(f"only for {what}; received: {value}", field=f"recipe.{name}")
         return self
 

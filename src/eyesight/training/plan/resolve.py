@@ -8,6 +8,7 @@ presets, replays and studies come through here. It knows neither folders nor how
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +17,7 @@ import torch
 
 from ...backbones import BACKBONES, DEFAULT_BACKBONE
 from ...data.dataset import Dataset
-from ...device import choose_device, choose_precision, keep_freed_memory, threads
+from ...device import choose_device, choose_precision, is_forked, keep_freed_memory, threads, torch_defaults
 from ...errors import UsageError, concerns, naming
 from ...models import default_network, plain_network
 from ..events import Planned
@@ -121,6 +122,7 @@ def resolve_probe(request: Request, data: Dataset, backbone: str) -> Config:
     return parse_config(set_values(request.entries, changes))
 
 
+@torch_defaults()
 def resolve(
     request: Request, data: Dataset, *, own_module: bool = False, began: float | None = None
 ) -> tuple[Config, Planned | None]:
@@ -153,7 +155,11 @@ def choose_machine(machine: Machine) -> Machine:
     with naming("machine.{}".format):
         device = choose_device(machine.device)
         precision = choose_precision(machine.precision, device)
-    return machine.model_copy(update={"device": str(device), "precision": precision})
+    chosen = {"device": str(device), "precision": precision}
+    if is_forked() and machine.threads not in ("auto", 1):
+        warnings.warn("this process was forked off one that had used torch, and can only use one thread", stacklevel=2)
+        return machine.model_copy(update=chosen | {"threads": 1})
+    return machine.model_copy(update=chosen)
 
 
 def choose_network(config: Config, data: Dataset) -> str:
