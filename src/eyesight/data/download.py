@@ -105,6 +105,8 @@ def _is_there(target: Path, md5: str) -> bool:
 
 def _download(file: RemoteFile, target: Path, progress: Progress, say: Say) -> None:
     part = target.with_name(f"{target.name}.part")
+    if problem := irregular(part):
+        raise DataError(f"{part}: expected a file; received: {problem}")
     problems = list[str]()
     for url in file.urls:
         if problems:
