@@ -37,6 +37,10 @@ def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every test starts in an empty folder of its own, without the user's settings."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("EYESIGHT_DATA", raising=False)
+    for name in ("EYESIGHT_OFFLINE", "EYESIGHT_MIRROR"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("XDG_DATA_HOME", "KERAS_HOME"):  # where data lies that nobody names
+        monkeypatch.setenv(name, str(tmp_path.with_name(f"{tmp_path.name}-home")))
     monkeypatch.setenv("EYESIGHT_CACHE", str(tmp_path.with_name(f"{tmp_path.name}-cache")))
 
 

@@ -138,6 +138,31 @@ class ReadingReport(Report):
             self.close_bar()
 
 
+class DownloadReport(Report):
+    """Shows how far a download is; called with the file, the bytes that are there, and of how many."""
+
+    def __init__(self, stream: IO[str] | None = None) -> None:
+        super().__init__(stream)
+        self.file, self.start, self.began = "", 0, 0.0
+
+    def __call__(self, file: str, done: int, total: int | None) -> None:
+        """Show some more bytes."""
+        now = time.monotonic()
+        if file != self.file or done < self.start:
+            self.close_bar()
+            size = f" ({_megabytes(total)})" if total else ""
+            self.say(f"{file}{size}" + (f": going on after {_megabytes(done)}" if done else ""))
+            self.file, self.start, self.began = file, done, now
+            self.open_bar()
+        rate = (done - self.start) / max(now - self.began, 1e-3)
+        text = f"{_megabytes(done)}, {rate / 1e6:,.1f} MB/s"
+        if total and rate:
+            text += f", {duration((total - done) / rate)} left"
+        self.move_bar(done / total if total else 0.0, status=text, line=f"{file}: {text}")
+        if done == total:
+            self.close_bar()
+
+
 class FeatureReport(Report):
     """Shows how far a pretrained network is with pictures; called with how many are done, and of how many."""
 
@@ -235,6 +260,10 @@ def _place(epoch: int, epochs: int | None, step: int, updates: int | None) -> st
     if updates is not None:
         return f"update {step:>{len(f'{updates:,}')},}/{updates:,}"
     return f"epoch {epoch}" if epochs is None else f"epoch {epoch:>{len(str(epochs))}}/{epochs}"
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB"
 
 
 def duration(seconds: float) -> str:

@@ -270,7 +270,7 @@ def test_data_list_and_show(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert rows["digits"]["found"] == "embedded"
     assert rows["mnist"]["found"] is None
     assert main(["data", "list"]) == 0
-    assert "no: needs" in capsys.readouterr().out
+    assert "eyesight data download mnist" in capsys.readouterr().err
     assert main(["data", "show", "digits", "-o", str(tmp_path / "new"), "--json"]) == 0
     shown = json.loads(capsys.readouterr().out)
     assert (sum(shown["counts"]["train"]), sum(shown["counts"]["test"])) == (1438, 359)
@@ -317,7 +317,7 @@ WRONG = [
     (["train", "--set", "data.validation=0.9"], 2, "--set: data.validation: expected a share from 0 to 0.5"),
     (["train", "--set", "recipe=3"], 2, "--set: recipe: should be a mapping; received: 3"),
     (["train", "--model", "small-cnn"], 2, "small-cnn needs pictures of at least 18x18 pixels; received: 8x8"),
-    (["train", "mnist"], 1, "mnist: no data folder given; put "),
+    (["train", "mnist"], 1, "mnist: not found; download it: eyesight data download mnist; or put "),
     (["train", "mnist", "--data-dir", "."], 1, "mnist"),
     (["train", "--config", "nope.yaml"], 1, "nope.yaml: no such file"),
     (["train", "--resume", "runs/nope"], 1, "runs/nope: no such run"),

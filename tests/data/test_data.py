@@ -128,7 +128,9 @@ def test_an_unknown_name_suggests_the_nearest():
 def test_not_found_says_which_files_to_put_where(tmp_path, name, files):
     message = refused(lambda: catalog.load(name, data_dir=tmp_path), f"{name}: not found in {tmp_path}", *files)
     assert "--data-dir" in message
-    with pytest.raises(DataNotFoundError, match="no data folder given"):
+    with pytest.raises(
+        DataNotFoundError, match=f"^{name}: not found; download it: eyesight data download {name}; or put "
+    ):
         catalog.load(name)
 
 

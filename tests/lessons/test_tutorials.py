@@ -401,7 +401,10 @@ def test_missing_data_and_taken_folders_are_told_before_anything_is_printed(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     assert main(["tutorial", "lenet5-mnist", "--data-dir", "."]) == 1
-    assert "mnist: not found in .; put " in capsys.readouterr().err
+    assert (
+        "mnist: not found in .; download it: eyesight data download mnist --data-dir .; or put "
+        in capsys.readouterr().err
+    )
     (tmp_path / "run-ours").mkdir()
     (tmp_path / "run-ours" / "letter.txt").write_text("mine")
     assert main(["tutorial", "lenet5-mnist", "--ours", "-o", "run", "--data-dir", "."]) == 1

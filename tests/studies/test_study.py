@@ -531,7 +531,7 @@ def test_every_study_is_defined_for_its_own_data(name: str, full: bool, data_dir
     [
         (["regularisation"], "unknown study 'regularisation'; did you mean 'regularization'?", 2),
         (["epochs", "digit"], "unknown dataset 'digit'; did you mean 'digits'?", 2),
-        (["epochs", "mnist"], "mnist: no data folder given; put ", 1),
+        (["epochs", "mnist"], "mnist: not found; download it: eyesight data download mnist; or put ", 1),
         (["epochs", "--data-dir", "nowhere", "mnist"], "--data-dir: no such folder: nowhere", 2),
         (["epochs", "--seeds", "0"], "Invalid value for '--seeds'", 2),
         (["epochs", "--seeds", "many"], "Invalid value for '--seeds'", 2),

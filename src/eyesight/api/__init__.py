@@ -10,7 +10,7 @@ from ..data.dataset import Dataset, from_arrays
 from ..evaluation.evaluate import Evaluation
 from ..models import network_spec
 from ..models.summary import Summary, summarise
-from .datasets import check_data, load_data
+from .datasets import check_data, download, load_data
 from .features import Embedding, embed
 from .runs import Run, load_classifier, open_run
 from .studies import study, tutorial
@@ -22,6 +22,7 @@ __all__ = [
     "Evaluation",
     "Run",
     "check_data",
+    "download",
     "embed",
     "from_arrays",
     "load_classifier",

@@ -17,6 +17,7 @@ from ..data.cache import Progress
 from ..data.dataset import Dataset
 from ..data.open import find_photos, kind_of, open_data
 from ..data.photos import PhotoOptions
+from ..data.published import download_dataset
 from ..errors import UsageError, naming
 from ..evaluation import figures
 from ..report.drawing import html_image, png
@@ -48,7 +49,8 @@ def load_data(
     Args:
         data: "digits", "mnist", "fashion-mnist", "cifar10", "cifar100"; a folder of photos, a table or an archive of
             them, see docs/photos.md; or a pair (pictures, labels), see `eyesight.from_arrays`.
-        data_dir: folder with the files of named datasets; $EYESIGHT_DATA where not given.
+        data_dir: folder with the files of named datasets; where not given, $EYESIGHT_DATA, then where `download` puts
+            them, then Keras' cache.
         validation: share of the training pictures to hold out for choices, or "test".
         split_seed: of the draw of those.
         test, classes: only with arrays: pictures and labels to judge on, and class names.
@@ -83,6 +85,33 @@ def load_data(
             photos=photos,
             progress=report_reading() if progress else None,
         )
+
+
+def download(name: str, *, data_dir: str | Path | None = None, offline: bool = False, progress: bool = True) -> Path:
+    """Download a named dataset, unless it is there; what was broken off goes on where it stopped.
+
+    Args:
+        name: "mnist", "fashion-mnist", "cifar10" or "cifar100".
+        data_dir: folder to put it in; where not given, $EYESIGHT_DATA, else the user's own.
+        offline: refuse to download what is missing; EYESIGHT_OFFLINE=1 in the environment does so too.
+        progress: show a bar on stderr.
+
+    Returns:
+        Where its files lie.
+
+    Raises:
+        UnknownNameError, UsageError: no dataset of that name is published.
+        DataError: offline, no mirror gave it, or no space.
+    """
+    if not progress:
+        return download_dataset(name, data_dir=data_dir, offline=offline)
+    from ..progress import DownloadReport
+
+    report = DownloadReport()
+    try:
+        return download_dataset(name, data_dir=data_dir, offline=offline, progress=report, say=report.say)
+    finally:
+        report.close_bar()
 
 
 def check_data(

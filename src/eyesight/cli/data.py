@@ -22,8 +22,9 @@ def list_datasets(
 ) -> None:
     """List the datasets that have a name, and where each was found. A folder of photos needs none."""
     from ..data import catalog
+    from ..data.places import data_folders
 
-    folders = catalog.data_folders(data_dir)
+    folders = data_folders(data_dir)
     rows = []
     for name in catalog.names():
         entry = catalog.entry(name)
@@ -46,12 +47,24 @@ def list_datasets(
     from .tables import print_table
 
     columns = ("name", "what", "size", "classes", "train", "test", "found")
-    table = [
-        [f"{row[c]:,}" if isinstance(row[c], int) else row[c] or f"no: needs {row['files']}" for c in columns]
-        for row in rows
-    ]
+    table = [[f"{row[c]:,}" if isinstance(row[c], int) else row[c] or "no" for c in columns] for row in rows]
     print_table(columns, table, numbers=("classes", "train", "test"))
+    if missing := [str(row["name"]) for row in rows if row["found"] is None]:
+        typer.echo(f"what is missing comes with: eyesight data download {' '.join(missing)}", err=True)
     typer.echo("or your own: a folder of photos, a CSV, a zip or tar; see eyesight data show photos/", err=True)
+
+
+@app.command("download", cls=Command)
+def download_datasets(
+    names: Annotated[list[str], typer.Argument(help="mnist, fashion-mnist, cifar10, cifar100; one or several.")],
+    data_dir: Annotated[Path | None, typer.Option(help="Folder to put them in.", show_default="$EYESIGHT_DATA, else the user's own")] = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Download nothing: only tell whether they are there. EYESIGHT_OFFLINE=1 does so too.")] = False,
+) -> None:  # fmt: skip
+    """Download datasets, and check them. What was broken off goes on where it stopped."""
+    from .. import api
+
+    for name in names:
+        typer.echo(f"{name}: {api.download(name, data_dir=data_dir, offline=offline)}")
 
 
 @app.command("show", cls=Command)

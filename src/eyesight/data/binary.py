@@ -1,4 +1,4 @@
-"""The two binary layouts of the standard datasets: IDX (MNIST, Fashion-MNIST) and the CIFAR batches.
+"""The binary layouts of the standard datasets: IDX (MNIST, Fashion-MNIST), the CIFAR batches, and Keras' mnist.npz.
 
 In: files, gzipped or not, archives or unpacked. Out: uint8 arrays. Every size a file claims is checked against what
 was expected before anything is read. It does not know names of datasets or classes.
@@ -9,14 +9,17 @@ Sources: http://yann.lecun.com/exdb/mnist (IDX), https://www.cs.toronto.edu/~kri
 from __future__ import annotations
 
 import math
+import zipfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from numpy.lib import format as npy
 
 from ..errors import DataError
-from .streams import Stream, exists, open_stream, tar_entries
+from .streams import Stream, exists, irregular, open_stream, tar_entries, unreadable
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -63,6 +66,45 @@ def _first_bytes(data: bytes) -> str:
     if data[:2] == b"\x1f\x8b":
         return "gzip data (is .gz missing from its name?)"
     return f"a file that begins with {data[:4].hex(' ')}"
+
+
+def read_npz(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Pixels]:
+    """Read arrays of unsigned bytes out of NumPy's zip files. Nothing is unpickled, whatever the file holds.
+
+    Args:
+        path: the file.
+        shapes: which arrays, and the dimensions that each must have.
+
+    Raises:
+        DataError: not such a file, damaged, or an array is missing, of another type or shape.
+    """
+    problem = irregular(path)
+    if problem:
+        raise DataError(f"{path}: expected a file; received: {problem}")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return {name: _read_npy(archive, path, name, shape) for name, shape in shapes.items()}
+    except OSError as error:
+        raise unreadable(path, error) from None
+    except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, RuntimeError, SyntaxError) as error:
+        raise DataError(f"{path}: not a file of NumPy arrays, or damaged ({error})") from None
+
+
+def _read_npy(archive: zipfile.ZipFile, path: Path, name: str, shape: tuple[int, ...]) -> Pixels:
+    if f"{name}.npy" not in archive.namelist():
+        raise DataError(f"{path}: has no array {name}")
+    with archive.open(f"{name}.npy") as member:
+        version = npy.read_magic(member)
+        read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+        found, by_column, dtype = read_header(member)
+        if found != shape or dtype != np.uint8 or by_column:
+            expected = f"expected {_times(shape)} unsigned bytes"
+            raise DataError(f"{path}: {name}: {expected}; received: {_times(found)} of {dtype}")
+        size = math.prod(shape)
+        data = member.read(size + 1)
+    if len(data) != size:
+        raise DataError(f"{path}: {name}: cut off, or longer than its header says (expected {size:,} bytes)")
+    return np.frombuffer(data, np.uint8).reshape(shape)
 
 
 def read_cifar(

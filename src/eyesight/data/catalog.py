@@ -1,12 +1,13 @@
 """Datasets by name: which files each one is, where they are looked for, and its class names.
 
-In: a name and the folders to look in. Out: a `Dataset`. A file that a user already has is accepted when it parses
-and its counts and shapes are right; checksums belong to downloads.
+In: a name and the folders to look in, laid out as ours, as Keras' cache or as torchvision's root. Out: a `Dataset`. A
+file that a user already has is accepted when it parses and its counts and shapes are right; checksums belong to
+downloads. Nothing is unpickled.
 """
 
 from __future__ import annotations
 
-import os
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +15,10 @@ from typing import Literal
 
 import numpy as np
 
-from ..errors import DataError, DataNotFoundError, UnknownNameError, UsageError
-from .binary import read_cifar, read_idx
+from ..errors import DataError, DataNotFoundError, UnknownNameError
+from .binary import read_cifar, read_idx, read_npz
 from .dataset import Dataset, Ints, Pixels, Split, whole_split
+from .places import data_folders
 from .split import hold_out
 from .streams import exists, irregular, unreadable
 
@@ -51,6 +53,7 @@ class Entry:
         find: given a data folder, the place of the files in it, or None; a DataError where only some are there.
         read: given that place, the training and test splits.
         mirrored: whether the mirror image of a picture is one of the same class, as with most photos.
+        pickled: where Keras and torchvision put their copy that only unpickling would read.
     """
 
     title: str
@@ -61,6 +64,7 @@ class Entry:
     find: Callable[[Path], Path | None]
     read: Callable[[Path], tuple[Split, Split]]
     mirrored: bool = False
+    pickled: tuple[str, ...] = ()
 
 
 def names() -> list[str]:
@@ -75,37 +79,41 @@ def entry(name: str) -> Entry:
     return _CATALOG[name]
 
 
-def data_folders(data_dir: str | Path | None = None) -> list[Path]:
-    """Return the folders in which datasets are looked for: `data_dir`, else $EYESIGHT_DATA, else none.
-
-    Raises:
-        UsageError: the folder named does not exist.
-    """
-    field, named = ("data_dir", data_dir) if data_dir else ("$EYESIGHT_DATA", os.environ.get("EYESIGHT_DATA"))
-    if not named:
-        return []
-    folder = Path(named).expanduser()
-    if not folder.is_dir():
-        raise UsageError(f"no such folder: {folder}", field=field)
-    return [folder]
-
-
 def locate(name: str, folders: Sequence[Path]) -> Path | None:
     """Return where the files of a dataset lie, or None where not all are there; their contents are not looked at."""
     try:
-        return _locate(name, folders)
+        found = _locate(name, folders)
     except DataError:
         return None
+    return found[1] if found else None
 
 
-def _locate(name: str, folders: Sequence[Path]) -> Path | None:
+def _locate(name: str, folders: Sequence[Path]) -> tuple[Path, Path] | None:
+    """Return the first folder with a whole dataset, and where in it; where none has, what is wrong with a part."""
+    problem: DataError | None = None
     for folder in folders:
         try:
             if place := entry(name).find(folder):
-                return place
+                return folder, place
+        except DataError as error:
+            problem = problem or error
         except OSError as error:
-            raise unreadable(Path(error.filename or folder), error) from None
+            problem = problem or unreadable(Path(error.filename or folder), error)
+    if problem:
+        raise problem
     return None
+
+
+def _not_found(name: str, folders: Sequence[Path], data_dir: str | Path | None) -> DataNotFoundError:
+    """Return the error for a dataset that is nowhere: the command that gets it, or what to put where."""
+    where = f" in {', '.join(map(str, folders))}" if folders else ""
+    command = f"eyesight data download {name}" + (f" --data-dir {shlex.quote(str(data_dir))}" if data_dir else "")
+    pickled = [folder / path for folder in folders for path in entry(name).pickled if exists(folder / path)]
+    why = f" ({pickled[0]} is pickled, and not read: unpickling can run any program)" if pickled else ""
+    return DataNotFoundError(
+        f"{name}: not found{where}{why}; download it: {command}; or put {entry(name).files} into a folder and name it "
+        "with --data-dir or $EYESIGHT_DATA"
+    )
 
 
 def load(
@@ -120,26 +128,25 @@ def load(
 
     Args:
         name: one of `names()`.
-        data_dir: folder to look in; $EYESIGHT_DATA where not given. `digits` needs none.
+        data_dir: folder to look in; where not given, see `data_folders`. `digits` needs none.
         validation: share of the training pictures held out, or "test"; see `Dataset.with_validation`.
         seed: of that draw.
         sample: take only so many of the training pictures; see `Dataset.with_sample`.
 
     Raises:
         UnknownNameError: no dataset of that name.
-        DataNotFoundError: its files are not there; says which to put where.
+        DataNotFoundError: its files are not there; says how to get them.
         DataError: a file is corrupt or has the wrong counts.
     """
     found = entry(name)
-    folders = data_folders(data_dir) if name != "digits" else []
-    place = _locate(name, folders) if name != "digits" else Path()
-    if place is None:
-        where = f"not found in {folders[0]}" if folders else "no data folder given"
-        raise DataNotFoundError(
-            f"{name}: {where}; put {found.files} into a folder and name it with --data-dir or $EYESIGHT_DATA"
-        )
+    folder, place = None, Path()
+    if name != "digits":
+        folders = data_folders(data_dir)
+        located = _locate(name, folders)
+        if located is None:
+            raise _not_found(name, folders, data_dir)
+        folder, place = str(located[0].resolve()), located[1]
     train, test = found.read(place)
-    folder = str(folders[0].resolve()) if folders else None
     data = Dataset(name=name, classes=found.classes, train=train, test=test, folder=folder, mirrored=found.mirrored)
     if sample is not None:
         data = data.with_sample(sample, seed=seed)
@@ -188,16 +195,25 @@ def _first_whole(places: Sequence[Path], whole: Callable[[Path], bool]) -> Path 
 
 
 def _find_idx(name: str, torchvision: str) -> Callable[[Path], Path | None]:
-    """Return a finder for the four files in a folder of that name, or where torchvision puts them."""
+    """Return a finder for the four files in a folder of that name, or where torchvision or Keras puts them."""
+
+    def whole(place: Path) -> bool:
+        if place.suffix != ".npz":
+            return _idx_files(place) is not None
+        if exists(place):
+            _expect_file(place)
+        return exists(place)
 
     def find(folder: Path) -> Path | None:
         places = (folder / name, folder / torchvision / "raw", *([folder] if folder.name == name else []))
-        return _first_whole(places, lambda place: _idx_files(place) is not None)
+        return _first_whole([*places, folder / f"{name}.npz"], whole)
 
     return find
 
 
 def _read_idx_dataset(place: Path) -> tuple[Split, Split]:
+    if place.suffix == ".npz":
+        return _read_npz_dataset(place)
     files = _idx_files(place)
     if files is None:
         raise DataError(f"{place}: the four IDX files are no longer all there")
@@ -215,6 +231,24 @@ def _read_idx_dataset(place: Path) -> tuple[Split, Split]:
             )
         )
     return splits[0], splits[1]
+
+
+def _read_npz_dataset(path: Path) -> tuple[Split, Split]:
+    """Read MNIST as Keras has it."""
+    shapes = {"x_train": (60_000, 28, 28), "y_train": (60_000,), "x_test": (10_000, 28, 28), "y_test": (10_000,)}
+    arrays = read_npz(path, shapes)
+    train, test = (
+        _split(
+            split,
+            arrays[f"x_{split}"][..., None],
+            arrays[f"y_{split}"].astype(np.int64),
+            classes=10,
+            files=((0, f"{path}: x_{split}"),),
+            label_file=path,
+        )
+        for split in ("train", "test")
+    )
+    return train, test
 
 
 def _find_cifar(folder_name: str, unpacked: str, archive: str, batches: Sequence[str]) -> Callable[[Path], Path | None]:
@@ -320,6 +354,7 @@ _CATALOG = {
         _find_cifar("cifar-10", "cifar-10-batches-bin", "cifar-10-binary", _CIFAR10_BATCHES),
         _read_cifar10,
         mirrored=True,
+        pickled=("cifar-10-batches-py", "cifar-10-batches-py-target", "cifar-10-python.tar.gz"),
     ),
     "cifar100": Entry(
         "small photos of a hundred things", _CIFAR100, "32x32x3", (50_000, 10_000),
@@ -327,5 +362,6 @@ _CATALOG = {
         _find_cifar("cifar-100", "cifar-100-binary", "cifar-100-binary", _CIFAR100_BATCHES),
         _read_cifar100,
         mirrored=True,
+        pickled=("cifar-100-python", "cifar-100-python-target", "cifar-100-python.tar.gz"),
     ),
 }  # fmt: skip

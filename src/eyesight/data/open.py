@@ -18,6 +18,7 @@ from . import catalog
 from .cache import Progress
 from .dataset import Dataset, from_arrays
 from .photos import LARGE, PhotoOptions, load_photos
+from .places import data_folders
 
 Validation = float | Literal["test"]
 Named = str | os.PathLike[str] | tuple[Any, Any]
@@ -64,7 +65,7 @@ def find_photos(named: str | os.PathLike[str], data_dir: str | Path | None = Non
     path = Path(text).expanduser()
     if text and os.path.lexists(path):
         return path
-    folders = [] if path.is_absolute() else catalog.data_folders(data_dir)
+    folders = [] if path.is_absolute() else data_folders(data_dir)
     if found := next((folder / path for folder in folders if text and (folder / path).exists()), None):
         return found
     if not text or (isinstance(named, str) and os.sep not in text and not path.suffix):
