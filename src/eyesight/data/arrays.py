@@ -145,4 +145,5 @@ def _from_one_hot(labels: npt.NDArray[Any], argument: str) -> Ints:
             f"{argument}: expected one class for each picture; received: labels of shape {labels.shape} that are not "
             "one-hot (labels.argmax(axis=1) takes the largest)"
         )
-    return one.argmax(axis=1).astype(np.int64)
+    numbers: Ints = one.argmax(axis=1).astype(np.int64)
+    return numbers
