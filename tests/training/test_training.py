@@ -27,7 +27,7 @@ from eyesight.predictions import predict_split
 from eyesight.training import checkpoint
 from eyesight.training import loop as loop_module
 from eyesight.training.batches import Batches
-from eyesight.training.events import CheckpointSaved, Ended, EpochEnded, Event, Progress, Started
+from eyesight.training.events import CheckpointSaved, Ended, EpochEnded, Event, Progress, Started, Warned
 from eyesight.training.loop import Loop
 from eyesight.training.optim.optimizers import OPTIMIZERS
 from eyesight.training.optim.schedules import SCHEDULES
@@ -631,3 +631,26 @@ def test_only_two_checkpoints_are_kept(bars_data: eyesight.Dataset, tmp_path: Pa
     assert found is not None
     assert found.facts["step"] == 30
     assert problems == []
+
+
+def test_a_loss_that_has_exploded_to_a_finite_number_is_told_and_noted(bars_data: eyesight.Dataset):
+    told: list[str] = []
+
+    def listen(event: object) -> None:
+        if isinstance(event, Warned):
+            told.append(event.message)
+
+    options = {"model": "lenet5", "epochs": 2, "progress": False, "listeners": [listen]}
+    run = eyesight.train(bars_data, optimizer="adam", lr=1e3, output="wild", **options)
+    loss = run.metrics()[-1]["loss"]
+    assert 1e3 < loss < math.inf
+    assert run.status == "complete"
+    assert told == [
+        f"the training diverged: its loss is {loss:.3g}, where guessing gives 1.1 (learning rate 1000); "
+        "try --lr 100, --set recipe.clip_norm=1"
+    ]
+    assert run.about()["reason"] == f"all epochs done, but the loss is {loss:.3g}"
+    told.clear()
+    usual = eyesight.train(bars_data, output="usual", **options)
+    assert usual.about()["reason"] == "all epochs done"
+    assert told == []

@@ -19,6 +19,7 @@ from .. import __version__
 from ..errors import EyesightError
 from . import bench, convolve, data, embed, evaluate, lesson, predict, presets, runs, study, summary, train, tutorial
 from .arguments import Command
+from .streams import ClosedStdout, prepare_streams
 
 app = typer.Typer(
     name="eyesight",
@@ -68,11 +69,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in arguments
     arguments = [argument for argument in arguments if argument != "--debug"]
+    prepare_streams()
     try:
         code = int(app(arguments, prog_name="eyesight", standalone_mode=False) or 0)
         if code == 130:  # typer has turned Ctrl-C into it
             print("eyesight: error: interrupted", file=sys.stderr)
         sys.stdout.flush()  # here, where a full disk or a closed pipe can still be told
+        if isinstance(sys.stdout, ClosedStdout):
+            sys.stdout.check()
         return code
     except (Exception, KeyboardInterrupt) as error:
         if debug:

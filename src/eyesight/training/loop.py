@@ -26,7 +26,7 @@ from ..models.torch_network import check_finite, load_arrays, to_arrays
 from ..run import RunFolder, Status
 from . import checkpoint
 from .clock import Clock
-from .events import CheckpointSaved, Control, Ended, EpochEnded, Event, Listener, Progress, Started
+from .events import CheckpointSaved, Control, Ended, EpochEnded, Event, Listener, Progress, Started, Warned
 from .finish import calibrate, calibration_views
 from .job import Job
 from .optim import averaging
@@ -39,6 +39,7 @@ from .validation import EpochRow, StopAsked, best_row, early_stop, validate
 
 _FLUSH_SECONDS = 0.25  # how often losses are fetched from the device, checked for NaN, and shown
 _KEPT_SECONDS = 10.0  # how often, within an epoch, weights are noted, to go back to
+_DIVERGED = 10.0  # times the loss of guessing: one that learns, however badly, is below
 _ASKED = 64  # pictures that weights must answer for before they are gone back to
 _SAVING_SHARE = 0.01  # the most of the time that saving at the ends of epochs may take
 
@@ -333,7 +334,22 @@ class Loop:
             self.leave(self.control.stop_signal)  # unsaved: the network may hold the best weights in place of the last
         recipe = self.job.recipe
         done = "time is up" if recipe.budget else "all updates done" if recipe.updates else "all epochs done"
-        self.close("complete", self.state.stopped or done)
+        diverged = self.warn_of_divergence()
+        self.close("complete", (self.state.stopped or done) + diverged)
+
+    def warn_of_divergence(self) -> str:
+        """Warn where the loss is a number still, but far above that of guessing; return what the run's reason adds."""
+        loss, recipe = self.state.history[-1]["loss"], self.job.recipe
+        guessing = math.log(max(len(self.job.data.classes), 2))
+        if loss <= _DIVERGED * guessing:
+            return ""
+        self.emit(
+            Warned(
+                f"the training diverged: its loss is {loss:.3g}, where guessing gives {guessing:.3g} (learning rate "
+                f"{recipe.lr:g}); try --lr {recipe.lr / 10:g}, --set recipe.clip_norm=1"
+            )
+        )
+        return f", but the loss is {loss:.3g}"
 
     def write_models(self) -> None:
         """Write the classifier that is kept, and the last one beside it where that is another."""
