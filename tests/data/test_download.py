@@ -303,8 +303,10 @@ def start(server: Server) -> subprocess.Popen[str]:
 
 
 def wait_for_part(path: Path, process: subprocess.Popen[str]) -> None:
+    until = time.monotonic() + 30
     while not (path.exists() and path.stat().st_size):
         assert process.poll() is None
+        assert time.monotonic() < until
         time.sleep(0.02)
 
 
