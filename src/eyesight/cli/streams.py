@@ -25,7 +25,10 @@ class ClosedStdout(io.StringIO):
 
 
 def prepare_streams() -> None:
-    """Put usable streams in place of closed ones, and a buffer around a stdout that has none."""
+    """Put usable streams in place of closed ones, and a buffer around a stdout that has none.
+
+    A stdout that a program has put in its place is left as it is.
+    """
     if None in (sys.stdin, sys.stdout, sys.stderr):
         _occupy_numbers()
     if sys.stdin is None:
@@ -34,7 +37,7 @@ def prepare_streams() -> None:
         sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
     if sys.stdout is None:
         sys.stdout = ClosedStdout()
-    elif isinstance(raw := getattr(sys.stdout, "buffer", None), io.RawIOBase):
+    elif sys.stdout is sys.__stdout__ and isinstance(raw := getattr(sys.stdout, "buffer", None), io.RawIOBase):
         # without a buffer (python -u) Python drops what a nearly full disk does not take, without an error
         old = sys.stdout
         sys.stdout = io.TextIOWrapper(
