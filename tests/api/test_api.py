@@ -172,8 +172,8 @@ def test_every_split_and_other_data_can_be_judged(bars_data: eyesight.Dataset, t
     assert run.evaluate().report.split == "test"
     sizes = {split: run.evaluate(split).report.n for split in ("train", "validation", "test")}
     assert sizes == {"train": 270, "validation": 30, "test": 60}
-    one = eyesight.from_arrays((bars_data.test.gather([0, 1]), [0, 1]), classes=bars_data.classes, validation=0)
-    assert run.evaluate("train", data=one).report.n == 2
+    few = eyesight.from_arrays((bars_data.test.gather([0, 1, 2]), [0, 1, 2]), classes=bars_data.classes, validation=0)
+    assert run.evaluate("train", data=few).report.n == 3
     assert len(list((tmp_path / "r" / "evaluation").iterdir())) == 4
     with pytest.raises(UsageError, match="has no split 'tests'"):
         run.evaluate("tests")

@@ -9,6 +9,8 @@ from __future__ import annotations
 import io
 import os
 import sys
+from pathlib import Path
+from typing import TextIO
 
 
 class ClosedStdout(io.StringIO):
@@ -32,18 +34,22 @@ def prepare_streams() -> None:
     if None in (sys.stdin, sys.stdout, sys.stderr):
         _occupy_numbers()
     if sys.stdin is None:
-        sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115 # for as long as the program runs
+        sys.stdin = Path(os.devnull).open(encoding="utf-8")  # noqa: SIM115 # for as long as the program runs
     if sys.stderr is None:
-        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
     if sys.stdout is None:
         sys.stdout = ClosedStdout()
-    elif sys.stdout is sys.__stdout__ and isinstance(raw := getattr(sys.stdout, "buffer", None), io.RawIOBase):
-        # without a buffer (python -u) Python drops what a nearly full disk does not take, without an error
-        old = sys.stdout
-        sys.stdout = io.TextIOWrapper(
-            io.BufferedWriter(raw), encoding=old.encoding, errors=old.errors, write_through=True, line_buffering=True
-        )
-        old.detach()  # type: ignore[union-attr] # else it would close the file when it is collected
+    elif sys.stdout is sys.__stdout__:
+        _give_buffer(sys.stdout)
+
+
+def _give_buffer(stdout: TextIO) -> None:
+    """Put a buffer around a stdout that has none: without one Python drops what a nearly full disk does not take."""
+    if isinstance(stdout, io.TextIOWrapper) and isinstance(raw := stdout.buffer, io.RawIOBase):
+        encoding, errors = stdout.encoding, stdout.errors
+        stdout.detach()  # else it would close the file when it is collected
+        buffer = io.BufferedWriter(raw)
+        sys.stdout = io.TextIOWrapper(buffer, encoding=encoding, errors=errors, write_through=True, line_buffering=True)
 
 
 def _occupy_numbers() -> None:

@@ -70,7 +70,7 @@ def doubt(probabilities: Floats, labels: Ints) -> Doubts:
     A label is likely wrong where the model is surer of another class than it is, on average, of pictures that bear
     that class (confident learning: Northcutt, Jiang and Chuang 2021), and as good as sure.
 
-    >>> found = doubt(np.array([[0.9, 0.1], [0.02, 0.98], [0.1, 0.9]]), np.array([0, 0, 1]))
+    >>> found = doubt(np.array([[0.9, 0.1], [0.02, 0.98], [0.2, 0.8]]), np.array([0, 0, 1]))
     >>> found.order.tolist(), found.likely.tolist()
     ([1, 2, 0], [False, True, False])
     """
