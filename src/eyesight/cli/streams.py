@@ -10,7 +10,6 @@ import io
 import os
 import sys
 from pathlib import Path
-from typing import TextIO
 
 
 class ClosedStdout(io.StringIO):
@@ -40,11 +39,12 @@ def prepare_streams() -> None:
     if sys.stdout is None:
         sys.stdout = ClosedStdout()
     elif sys.stdout is sys.__stdout__:
-        _give_buffer(sys.stdout)
+        _give_buffer()
 
 
-def _give_buffer(stdout: TextIO) -> None:
+def _give_buffer() -> None:
     """Put a buffer around a stdout that has none: without one Python drops what a nearly full disk does not take."""
+    stdout = sys.stdout
     if isinstance(stdout, io.TextIOWrapper) and isinstance(raw := stdout.buffer, io.RawIOBase):
         encoding, errors = stdout.encoding, stdout.errors
         stdout.detach()  # else it would close the file when it is collected
