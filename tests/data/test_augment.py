@@ -135,6 +135,7 @@ def test_batches_of_pictures_that_lie_on_the_device_are_the_same_to_the_bit(
 
 
 @DEVICES
+@pytest.mark.filterwarnings("ignore:train. all pictures are of one class")
 @settings(deadline=None, max_examples=60)
 @given(
     size=st.tuples(st.integers(1, 6), st.integers(1, 6), st.sampled_from([1, 3])),

@@ -178,4 +178,4 @@ def test_decoding_says_how_much_disk_it_takes_and_where(photos):
     paths = sorted(map(str, photos.rglob("*.png")))
     cache.decode_all(photos, paths, side=100, resize="crop", progress=lambda *event: told.append(event))
     assert [event[:2] for event in told] == [(i + 1, 40) for i in range(40)]
-    assert told[0][2] == f"reading photos at 100x100 (1.2 MB in {folder()})"
+    assert told[0][2] == f"reading photos at 100x100 (1.2 MB in {folder()}); this is done once"

@@ -248,7 +248,7 @@ def test_names_are_drawn_as_they_are_not_as_formulas_and_unknown_letters_do_not_
 
 
 def test_right_and_wrong_are_marked_by_sign_and_colour_even_where_two_classes_have_one_name():
-    data = dataset(2, names=["same", "same"])
+    data = replace(dataset(2), classes=("same", "same"))
     split = data.split("test")
     logits = np.zeros((len(split), 2))
     logits[:, 1] = 1  # everything taken for class 1

@@ -228,6 +228,7 @@ def test_without_a_budget_or_with_other_wishes_nothing_is_measured(
     assert (run.config.model.name, machine["times"]) == (network, 0)
 
 
+@pytest.mark.filterwarnings("ignore:train. all pictures are of one class")
 def test_one_picture_can_be_learned(tmp_path: Path) -> None:
     data = eyesight.from_arrays((np.zeros((1, 12, 12), np.uint8), np.zeros(1, np.int64)), validation=0)
     run = eyesight.train(data, updates=2, output=tmp_path / "run", progress=False)

@@ -16,7 +16,7 @@ from typing import Annotated
 import typer
 
 from .. import __version__
-from ..errors import EyesightError
+from ..errors import EyesightError, InterruptedRun
 from . import bench, convolve, data, embed, evaluate, lesson, predict, presets, runs, study, summary, train, tutorial
 from .arguments import Command
 from .streams import ClosedStdout, prepare_streams
@@ -94,7 +94,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def explain(error: BaseException) -> tuple[str, int]:
     """Return the line and the exit code for an error; an empty line says nothing."""
-    if isinstance(error, EyesightError):
+    if isinstance(error, EyesightError | InterruptedRun):
         return one_line(str(error)), error.exit_code
     if isinstance(error, _UsageProblem):
         text = one_line(getattr(error, "format_message", error.__str__)())
