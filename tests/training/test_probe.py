@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageEnhance
 
 import eyesight
+from drawn_photos import fill, photo
 from eyesight.cli import main
 from eyesight.data.folds import deal_folds
 from eyesight.engine.features import Features
@@ -380,3 +381,17 @@ def test_real_photos_are_told_apart(data_dir: Path, tmp_path: Path) -> None:
             shutil.copy(path, tmp_path / "photos" / name)
     run = eyesight.train(tmp_path / "photos", progress=False)
     assert run.about()["estimate"]["accuracy"] >= 0.85
+
+
+def test_near_copies_are_in_one_fold_and_that_is_said(tmp_path: Path) -> None:
+    fill(tmp_path / "photos", "", 10)
+    for i in range(3):
+        ImageEnhance.Brightness(photo("dots", i)).enhance(1.2).save(tmp_path / "photos" / "dots" / f"{i}b.jpg")
+    told = list[Any]()
+    run = eyesight.train(tmp_path / "photos", progress=False, listeners=[told.append])
+    found = Predictions.load(run.folder.out_of_fold_file)
+    assert found.folds is not None
+    folds = dict(zip(found.example_ids, found.folds.tolist(), strict=True))
+    assert all(folds[f"dots/{i}.jpg"] == folds[f"dots/{i}b.jpg"] for i in range(3))
+    (said,) = [event.message for event in told if isinstance(event, Warned) and "one side" in event.message]
+    assert said.startswith("6 near copies")

@@ -23,6 +23,7 @@ from ..calibration import fit_temperature
 from ..classifier import Classifier, InferenceSpec, Training
 from ..data.dataset import Dataset, Split, split_fingerprint
 from ..data.folds import deal_folds
+from ..data.near import find_together
 from ..environment import describe_environment
 from ..errors import EyesightError, FormatError, InterruptedRun, RunError, UsageError
 from ..intervals import wilson
@@ -200,7 +201,10 @@ class _Fitting:
         asks_mirror = recipe.mirror if recipe.mirror is not None else len(train) <= _MIRRORED
         plain = self._embed(train)
         mirrored = self._embed(train, mirror=True) if asks_mirror else None
-        folds = deal_folds(train.labels, FOLDS, groups=train.groups, seed=job.config.seed)
+        together = find_together(train, plain)
+        if said := str(together):
+            self._emit(Warned(said))
+        folds = deal_folds(train.labels, FOLDS, groups=together.groups, seed=job.config.seed)
         choice = self._choose(plain, mirrored, folds)
         features = mean_view(plain, mirrored) if choice.mirror and mirrored is not None else plain
         head = fit_head(features, train.labels, classes, choice.strength)
