@@ -395,3 +395,19 @@ def test_near_copies_are_in_one_fold_and_that_is_said(tmp_path: Path) -> None:
     assert all(folds[f"dots/{i}.jpg"] == folds[f"dots/{i}b.jpg"] for i in range(3))
     (said,) = [event.message for event in told if isinstance(event, Warned) and "one side" in event.message]
     assert said.startswith("6 near copies")
+
+
+def test_the_accuracy_is_told_without_the_photos_that_leak(tmp_path: Path) -> None:
+    fill(tmp_path / "photos", "train", 6)
+    fill(tmp_path / "photos", "val", 3, start=50)
+    run = eyesight.train(tmp_path / "photos", progress=False)
+    assert not any("in train too" in note for note in run.evaluate().report.notes)
+    wrong = tmp_path / "photos" / "val" / "stripes" / "copy.jpg"  # under the other label, so that it is no right answer
+    ImageEnhance.Brightness(photo("dots", 2)).enhance(1.2).save(wrong)
+    result = eyesight.train(tmp_path / "photos", progress=False).evaluate()
+    (note,) = [note for note in result.report.notes if "in train too" in note]
+    assert result.accuracy < 1
+    assert note.startswith(
+        "1 of these photos is in train too, perhaps changed a little; without, the accuracy is 1.0000 ["
+    )
+    assert note.endswith("n = 6")
