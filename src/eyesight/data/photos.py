@@ -210,7 +210,8 @@ def class_findings(photos: Sequence[Photo], listed: Sequence[Photo]) -> Iterator
         share = number / train.total()
         yield (
             f"uneven classes: {share:.0%} of the training pictures are {most!r}, so that always guessing it gives an "
-            f"accuracy of {share:.2f}; look at the balanced accuracy, where that gives {1 / len(train):.2f}"
+            f"accuracy of {share:.2f}; look at the balanced accuracy, where that gives {1 / len(train):.2f}; "
+            "--balance lets every class count as much"
         )
 
 

@@ -258,7 +258,8 @@ def _leaks(data: Dataset, split: Split, predictions: Predictions) -> str:
     leaked = find_leaks(data.train, split)
     if not leaked.any():
         return ""
-    said = f"{count(int(leaked.sum()), 'of these photos is', 'of these photos are')} in train too, perhaps changed a little"
+    many = count(int(leaked.sum()), "of these photos is", "of these photos are")
+    said = f"{many} in train too, perhaps changed a little"
     right = (predictions.predicted == predictions.labels)[~leaked]
     if not len(right):
         return f"{said}: all of them"
