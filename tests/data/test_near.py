@@ -10,6 +10,8 @@ from PIL import Image, ImageEnhance
 
 import eyesight
 from drawn_photos import fill, photo
+from eyesight.data import near
+from eyesight.data.cache import list_cache
 from eyesight.data.near import find_leaks, find_together
 
 
@@ -67,3 +69,38 @@ def test_tiny_pictures_leak_only_as_they_are(photos: Path) -> None:
     data = eyesight.load_data(photos, img_size=32)
     assert data.validation is not None
     assert find_leaks(data.train, data.validation).sum() == 1
+
+
+def test_changed_copies_are_held_out_together_and_said(tmp_path: Path) -> None:
+    fill(tmp_path / "photos", "", 8)
+    for i in range(8):
+        brighter("dots", i).save(tmp_path / "photos" / "dots" / f"{i}b.jpg", quality=80)
+    for seed in range(3):
+        data = eyesight.load_data(tmp_path / "photos", img_size=96, validation=0.3).with_validation(0.3, seed=seed)
+        assert data.validation is not None
+        held = {name for name in data.validation.example_ids if name.startswith("dots")}
+        assert held
+        assert all((f"dots/{i}.jpg" in held) == (f"dots/{i}b.jpg" in held) for i in range(8))
+    (said,) = [note for note in data.notes if "near copies" in note]
+    assert said.startswith("near copies, kept on one side of a split (8 pictures): dots/0.jpg = dots/0b.jpg; ")
+
+
+def test_what_was_found_is_kept(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    brighter("dots", 3).save(photos / "val" / "dots" / "copy.jpg", quality=80)
+    data = eyesight.load_data(photos, img_size=96)
+    assert data.validation is not None
+    first = find_leaks(data.train, data.validation)
+    assert any(folder.what == "near copies that were found" for folder in list_cache())
+    monkeypatch.setattr(near, "find_pairs", None)
+    np.testing.assert_array_equal(find_leaks(data.train, data.validation), first)
+
+
+def test_a_class_of_one_film_can_still_be_parted(tmp_path: Path) -> None:
+    fill(tmp_path / "photos", "", 6)
+    for i in range(6):
+        ImageEnhance.Brightness(photo("dots", 0)).enhance(1 + i / 40).save(tmp_path / "photos" / "dots" / f"{i}.jpg")
+    data = eyesight.load_data(tmp_path / "photos", img_size=96, validation=0.3)
+    assert data.validation is not None
+    assert (data.validation.labels == 0).any()
+    features = np.random.default_rng(0).normal(size=(len(data.train), 64)).astype(np.float32)
+    assert find_together(data.train, features).copies == 0
