@@ -28,6 +28,16 @@ def softmax(logits: npt.NDArray[np.floating]) -> Floats:
     return np.asarray(exp / exp.sum(axis=-1, keepdims=True))
 
 
+def class_weights(labels: Ints, classes: int) -> Floats:
+    """Return a weight for each class, so that all classes count the same and an example counts 1 on average: (K,).
+
+    >>> class_weights(np.array([0, 0, 0, 1]), 3).round(3).tolist()
+    [0.667, 2.0, 0.0]
+    """
+    counts = np.bincount(labels, minlength=classes)
+    return np.where(counts > 0, len(labels) / (np.maximum(counts, 1) * (counts > 0).sum()), 0.0)
+
+
 def cross_entropy(logits: npt.NDArray[np.floating], labels: Ints) -> Floats:
     """Return the loss of every example, −log p(label), in nats: shape (N,)."""
     shifted = np.asarray(logits, np.float64) - np.max(logits, axis=1, keepdims=True)

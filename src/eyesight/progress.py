@@ -252,7 +252,18 @@ def head_text(event: HeadFitted) -> str:
     mirrored = ", mirror images too" if event.mirror else ""
     return (
         f"accuracy {event.estimate:.4f} [{event.low:.4f}, {event.high:.4f}] by cross-validation on "
-        f"{event.examples:,} pictures (strength {event.strength:g}{mirrored})"
+        f"{event.examples:,} pictures (strength {event.strength:g}{mirrored})" + folds_text(event.folds)
+    )
+
+
+def folds_text(folds: dict[str, Any] | None) -> str:
+    """Return how much the accuracies of folds differ, to be added to a line; "" where no folds were asked for."""
+    if not folds:
+        return ""
+    low, high = folds["interval"]
+    return (
+        f"; over {len(folds['accuracies'])} folds {folds['mean']:.4f} ± {folds['deviation']:.4f}, "
+        f"mean within [{low:.4f}, {high:.4f}]"
     )
 
 

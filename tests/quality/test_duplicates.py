@@ -7,7 +7,7 @@ import pytest
 from PIL import Image, ImageEnhance
 
 from drawn_photos import KINDS, photo
-from eyesight.quality.duplicates import find_pairs, fits
+from eyesight.data.duplicates import find_pairs, fits
 from eyesight.quality.examine import examine_pixels
 
 

@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageEnhance
 
 import eyesight
+from drawn_photos import fill, photo
 from eyesight.cli import main
 from eyesight.data.folds import deal_folds
 from eyesight.engine.features import Features
@@ -26,6 +27,7 @@ from eyesight.run import RunFolder
 from eyesight.training import features as feature_module
 from eyesight.training.events import Embedding, HeadFitted, Warned
 from eyesight.training.head import choose, fit_head
+from eyesight.training.probe import _over_folds
 
 COLOURS = {"blue": (40, 60, 200), "green": (40, 180, 60), "red": (200, 50, 40)}
 
@@ -380,3 +382,96 @@ def test_real_photos_are_told_apart(data_dir: Path, tmp_path: Path) -> None:
             shutil.copy(path, tmp_path / "photos" / name)
     run = eyesight.train(tmp_path / "photos", progress=False)
     assert run.about()["estimate"]["accuracy"] >= 0.85
+
+
+def test_near_copies_are_in_one_fold_and_that_is_said(tmp_path: Path) -> None:
+    fill(tmp_path / "photos", "", 10)
+    for i in range(3):
+        ImageEnhance.Brightness(photo("dots", i)).enhance(1.2).save(tmp_path / "photos" / "dots" / f"{i}b.jpg")
+    told = list[Any]()
+    run = eyesight.train(tmp_path / "photos", progress=False, listeners=[told.append])
+    found = Predictions.load(run.folder.out_of_fold_file)
+    assert found.folds is not None
+    folds = dict(zip(found.example_ids, found.folds.tolist(), strict=True))
+    assert all(folds[f"dots/{i}.jpg"] == folds[f"dots/{i}b.jpg"] for i in range(3))
+    (said,) = [event.message for event in told if isinstance(event, Warned) and "near copies" in event.message]
+    assert said.startswith("near copies, kept on one side of a split (3 pictures): dots/0.jpg = dots/0b.jpg; ")
+
+
+def test_the_accuracy_is_told_without_the_photos_that_leak(tmp_path: Path) -> None:
+    fill(tmp_path / "photos", "train", 6)
+    fill(tmp_path / "photos", "val", 3, start=50)
+    run = eyesight.train(tmp_path / "photos", progress=False)
+    assert not any("in train too" in note for note in run.evaluate().report.notes)
+    wrong = tmp_path / "photos" / "val" / "stripes" / "copy.jpg"  # under the other label, so that it is no right answer
+    ImageEnhance.Brightness(photo("dots", 2)).enhance(1.2).save(wrong)
+    result = eyesight.train(tmp_path / "photos", progress=False).evaluate()
+    (note,) = [note for note in result.report.notes if "in train too" in note]
+    assert result.accuracy < 1
+    assert note.startswith(
+        "1 of these photos is in train too, perhaps changed a little; without, the accuracy is 1.0000 ["
+    )
+    assert note.endswith("n = 6")
+
+
+def test_folds_are_asked_for_and_their_spread_is_told(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", str(photos), "--folds", "3", "-o", "run"]) == 0
+    run = eyesight.open_run("run")
+    found = Predictions.load(run.folder.out_of_fold_file)
+    assert found.folds is not None
+    own = [float((found.predicted == found.labels)[found.folds == fold].mean()) for fold in range(3)]
+    about = run.about()["estimate"]["folds"]
+    assert about["accuracies"] == own
+    assert about["mean"] == pytest.approx(np.mean(own))
+    assert about["deviation"] == pytest.approx(np.std(own, ddof=1))
+    assert about["interval"][0] <= about["mean"] <= about["interval"][1]
+    assert f"over 3 folds {about['mean']:.4f} ± {about['deviation']:.4f}, mean within [" in capsys.readouterr().out
+
+
+def test_the_interval_over_folds_is_students() -> None:
+    good, folds = np.array([1, 1, 1, 0, 1, 0, 1, 1]).astype(bool), np.array([0, 0, 1, 1, 2, 2, 3, 3])
+    found = _over_folds(good, folds)
+    assert found["accuracies"] == [1, 0.5, 0.5, 1]
+    assert (found["mean"], found["deviation"]) == pytest.approx((0.75, 0.288675), abs=1e-5)
+    assert found["interval"] == pytest.approx([0.75 - 3.18245 * 0.288675 / 2, 1.0], abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        ["digits", "--folds", "5"],
+        ["photos", "--folds", "5", "--model", "lenet5"],
+        ["photos", "--folds", "5", "--set", "recipe.method=gradient"],
+        ["photos", "--folds", "5", "--img-size", "32"],
+    ],
+)
+@pytest.mark.usefixtures("photos")
+def test_folds_are_for_a_probe_alone(asked: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", *asked, "-o", "run"]) == 2
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert "--folds: cross-validation is for photos with a pretrained backbone" in error
+    assert not Path("run").exists()
+
+
+def test_balance_gives_few_examples_as_much_weight() -> None:
+    rng = np.random.default_rng(0)
+    labels = np.repeat([0, 1], [190, 10])
+    features = rng.normal(0, 1, (200, 4)).astype(np.float32)
+    features[:, 0] += 1.5 * labels
+    folds = deal_folds(labels, 5, seed=0)
+    plain = choose(features, None, labels, folds, 2).logits.argmax(axis=1)
+    even = choose(features, None, labels, folds, 2, balance=True).logits.argmax(axis=1)
+    assert (even[labels == 1] == 1).mean() >= (plain[labels == 1] == 1).mean() + 0.4
+    head = fit_head(features, labels, 2, 0.1, balance=True)
+    assert head.logits(features).argmax(axis=1)[labels == 1].mean() > 0.6
+
+
+def test_a_probe_is_balanced_where_that_is_asked_for(photos: Path) -> None:
+    for i in range(1, 6):
+        (photos / "blue" / f"{i}.png").unlink()
+    told = list[Any]()
+    even = eyesight.train(photos, progress=False, balance=True, listeners=[told.append])
+    plain = eyesight.train(photos, progress=False)
+    assert even.config.recipe.balance
+    assert weights(even) != weights(plain)
+    assert any("--balance" in event.message for event in told if isinstance(event, Warned))

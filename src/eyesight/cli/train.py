@@ -38,6 +38,8 @@ def train(
     img_size: Annotated[int | None, Option(help="Of photos: keep each at so many pixels a side.", show_default="64, or their own where smaller")] = None,
     resize: Annotated[str | None, Option(help="Of photos: crop (cut the middle), pad (black borders) or stretch.", show_default="crop")] = None,
     group_by: Annotated[str | None, Option(help="Of photos: what stays on one side of a split: folder, a column, or a pattern.")] = None,
+    folds: Annotated[int | None, Option(help="Of photos with a pretrained network: parts of the cross-validation, 2 to 20, and how much they differ.", show_default="5, without that")] = None,
+    balance: Annotated[bool, Option("--balance", help="Let every class count as much, however few pictures it has.")] = False,
     strict: Annotated[bool, Option("--strict", help="Of photos: refuse them where any cannot be read.")] = False,
     image_column: Annotated[str | None, Option(help="Of a CSV: the column with the pictures.", show_default="recognised")] = None,
     label_column: Annotated[str | None, Option(help="Of a CSV: the column with the classes.", show_default="recognised")] = None,
@@ -82,6 +84,8 @@ def train(
         "optimizer": optimizer,
         "schedule": schedule,
         "averaging": averaging,
+        "folds": folds,
+        "balance": balance or None,
         "early_stopping.patience": patience,
     }
     pairs = dict(parse_setting(setting) for setting in settings or ())
@@ -130,9 +134,12 @@ def report(run: Run, data_dir: Path | None, *, show_figures: bool) -> None:
 
 def probe_figures(about: dict[str, Any], row: dict[str, Any]) -> str:
     """Return how good a probe is: by cross-validation, and on the validation pictures where there are any."""
+    from ..progress import folds_text
+
     estimate = about["estimate"]
     low, high = estimate["interval"]
     text = f"accuracy {estimate['accuracy']:.4f} [{low:.4f}, {high:.4f}] by cross-validation"
+    text += folds_text(estimate.get("folds"))
     if "val_accuracy" in row:
         text += f"; {row['val_accuracy']:.4f} on validation pictures, which nothing was chosen on"
     return text

@@ -424,6 +424,8 @@ def list_cache() -> list[CacheFolder]:
         found.append(CacheFolder(path, root, what, _size(path)))
     for path in sorted(cache_folder().glob("features/*")):
         found.append(CacheFolder(path, path.name.rpartition("-")[0], "features", _size(path)))
+    for path in cache_folder().glob("pairs"):
+        found.append(CacheFolder(path, "all photos", "near copies that were found", _size(path)))
     return found
 
 

@@ -23,6 +23,7 @@ from .cache import Decoded, Entry, PhotoStore, Progress, Resize, cache_folder, d
 from .dataset import Dataset, Ints, Split
 from .folder import list_folder
 from .listing import Listing, Photo, count, is_table, natural, some, suffix_of
+from .near import join_copies
 from .table import Columns, list_table
 
 LARGE = 48  # pixels: photos of so many a side and more show enough to a network that knows larger ones
@@ -82,6 +83,13 @@ def load_photos(
     entries = [read.entries[photo.path] for photo in good]
     notes = [*listing.problems, *listing.notes, *read.notes, *_findings(good, entries, photos)]
     data = _assemble(path, options.model_copy(update={"img_size": side}), good, entries, read)
+    if data.given is None:  # some may be held out
+        train, near = join_copies(data.train)
+        data = replace(data, train=train)
+        ids = train.example_ids
+        if near:
+            named = some((" = ".join(ids[i] for i in members[:3]) for members in near), separator="; ")
+            notes.append(f"near copies, kept on one side of a split ({count(len(near), 'picture')}): {named}")
     return replace(data, notes=tuple(notes), left_out=left_out)
 
 
@@ -210,7 +218,8 @@ def class_findings(photos: Sequence[Photo], listed: Sequence[Photo]) -> Iterator
         share = number / train.total()
         yield (
             f"uneven classes: {share:.0%} of the training pictures are {most!r}, so that always guessing it gives an "
-            f"accuracy of {share:.2f}; look at the balanced accuracy, where that gives {1 / len(train):.2f}"
+            f"accuracy of {share:.2f}; look at the balanced accuracy, where that gives {1 / len(train):.2f}; "
+            "--balance lets every class count as much"
         )
 
 

@@ -9,14 +9,17 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..classifier import Classifier
 from ..data.dataset import Dataset, Split
+from ..data.listing import count
+from ..data.near import find_leaks
 from ..errors import FormatError, RunError, UsageError
 from ..formats import read_json, write_json
+from ..intervals import wilson
 from ..predictions import Predictions, predict_split
 from ..report.drawing import html_image, save
 from ..run import PREDICTIONS_FILE, REPORT_FILE, REPORT_FORMAT, REPORT_VERSION, RunFolder
@@ -98,6 +101,8 @@ def evaluate(
     notes = _notes(run, classifier, judged, chosen.name)
     overfits = overfitting(run, classifier, judged)
     report, predictions = judge_split(classifier, chosen, notes=notes, overfitting=str(overfits or ""))
+    if leaks := _leaks(judged, chosen, predictions):
+        report = replace(report, notes=(*report.notes, leaks))
     folder, repeats = write(run, report, predictions)
     prefix = chosen.name + ("-last" if _is_last(run, weights) else "") + ("" if _own(classifier, judged) else "-other")
     return Evaluation(report, predictions, folder, draw(run, report, predictions, judged, chosen, prefix), repeats)
@@ -244,6 +249,22 @@ def is_probe(run: RunFolder) -> bool:
 def _own(classifier: Classifier, data: Dataset) -> bool:
     """Tell whether the data is what the classifier was trained on."""
     return classifier.training is not None and classifier.training.fingerprint == data.fingerprint
+
+
+def _leaks(data: Dataset, split: Split, predictions: Predictions) -> str:
+    """Say how right a classifier is on those photos of a split whose copies are not in train; "" where none are."""
+    if data.kind != "folder" or split.name == "train":
+        return ""
+    leaked = find_leaks(data.train, split)
+    if not leaked.any():
+        return ""
+    many = count(int(leaked.sum()), "of these photos is", "of these photos are")
+    said = f"{many} in train too, perhaps changed a little"
+    right = (predictions.predicted == predictions.labels)[~leaked]
+    if not len(right):
+        return f"{said}: all of them"
+    low, high = wilson(int(right.sum()), len(right))
+    return f"{said}; without, the accuracy is {right.mean():.4f} [{low:.4f}, {high:.4f}], n = {len(right):,}"
 
 
 def _notes(run: RunFolder, classifier: Classifier, data: Dataset, split: str) -> tuple[str, ...]:

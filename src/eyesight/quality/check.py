@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..data.duplicates import SIDE, Pair, find_pairs, group
 from ..data.listing import count, natural, suffix_of
 from ..errors import UsageError
 from ..training.head import FOLDS
 from .collection import Collection, Stored
-from .duplicates import Pair, find_pairs, group
-from .examine import SIDE, Facts
+from .examine import Facts
 from .labels import Doubts, doubt, out_of_fold
 from .look import Progress, look_at_all
 from .outliers import find_outliers

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from ..data.duplicates import SIDE
 from ..data.listing import suffix_of
 from ..errors import PictureError
 from ..pictures.decode import decode, size_of
@@ -21,7 +22,6 @@ from ..pictures.preprocess import Pixels, Preprocessing, fit
 from ..pictures.refusal import HEAD
 from ..pictures.resample import stretch
 
-SIDE = 48  # pixels of a thumbnail, which two pictures are compared by
 _SHARP = 256  # pixels of the longer side at which sharpness is measured: what a network sees of it, about
 _TILE = 32  # pixels of the tiles among which the sharpest count: a subject in focus before a soft background
 _MOST = 1 << 30  # bytes of a file that are read to be looked at

@@ -141,6 +141,7 @@ class HeadFitted:
         mirror: whether mirror images are looked at too.
         estimate: accuracy on new pictures, `low` and `high` its 95 % interval.
         examples: pictures that it was estimated on, each by a layer that had not seen it.
+        folds: accuracy of each fold, their mean, deviation and 95 % interval, where a number of folds was asked for.
     """
 
     strength: float
@@ -150,6 +151,7 @@ class HeadFitted:
     high: float
     examples: int
     row: dict[str, Any]
+    folds: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..data.dataset import Ints
-from ..metrics import cross_entropy
+from ..metrics import class_weights, cross_entropy
 
 Floats = npt.NDArray[Any]
 
@@ -74,9 +74,9 @@ def mean_view(features: Floats, mirrored: Floats) -> npt.NDArray[np.float32]:
     return np.asarray((features + mirrored) / 2, np.float32)
 
 
-def fit_head(features: Floats, labels: Ints, classes: int, strength: float) -> Head:
-    """Return the layer that fits examples best, for a strength."""
-    (head,) = _path(features, labels, classes, [strength])
+def fit_head(features: Floats, labels: Ints, classes: int, strength: float, *, balance: bool = False) -> Head:
+    """Return the layer that fits examples best, for a strength; with `balance`, every class counts as much."""
+    (head,) = _path(features, labels, classes, [strength], balance=balance)
     return head
 
 
@@ -88,6 +88,7 @@ def choose(
     classes: int,
     *,
     strengths: Sequence[float] = STRENGTHS,
+    balance: bool = False,
     check: Callable[[], None] = lambda: None,
 ) -> Choice:
     """Choose the strength, and whether mirror images help.
@@ -99,19 +100,23 @@ def choose(
         folds: (N,) the fold of each example.
         classes: K.
         strengths: that are tried.
+        balance: whether every class counts as much as another, in the fits and in what is chosen by.
         check: called between fits; what it raises ends the work.
     """
-    plain = _cross_validate(features, labels, folds, classes, strengths, check)
+    weights = class_weights(labels, classes)[labels] if balance else np.ones(len(labels))  # (N,)
+    plain = _cross_validate(features, labels, folds, classes, strengths, check, balance=balance)
     if mirrored is None:
-        return _choice(plain, labels, strengths, mirror=False)
-    both = _cross_validate(mean_view(features, mirrored), labels, folds, classes, strengths, check)
-    one, two = (_choice(found, labels, strengths, mirror=mirror) for found, mirror in ((plain, False), (both, True)))
-    gain = cross_entropy(one.logits, labels) - cross_entropy(two.logits, labels)  # (N,)
+        return _choice(plain, labels, weights, strengths, mirror=False)
+    both = _cross_validate(mean_view(features, mirrored), labels, folds, classes, strengths, check, balance=balance)
+    one, two = (
+        _choice(found, labels, weights, strengths, mirror=mirror) for found, mirror in ((plain, False), (both, True))
+    )
+    gain = weights * (cross_entropy(one.logits, labels) - cross_entropy(two.logits, labels))  # (N,)
     return two if gain.mean() > _ERRORS * gain.std() / np.sqrt(len(gain)) else one
 
 
-def _choice(found: Floats, labels: Ints, strengths: Sequence[float], *, mirror: bool) -> Choice:
-    losses = [float(cross_entropy(logits, labels).mean()) for logits in found]
+def _choice(found: Floats, labels: Ints, weights: Floats, strengths: Sequence[float], *, mirror: bool) -> Choice:
+    losses = [float((weights * cross_entropy(logits, labels)).mean()) for logits in found]
     best = int(np.argmin(losses))  # of equal ones the weakest
     return Choice(strengths[best], mirror, dict(zip(strengths, losses, strict=True)), found[best])
 
@@ -123,18 +128,20 @@ def _cross_validate(
     classes: int,
     strengths: Sequence[float],
     check: Callable[[], None],
+    *,
+    balance: bool,
 ) -> npt.NDArray[np.float32]:
     """Return the logits of every example, by layers fitted without its fold: (strengths, N, K)."""
     logits = np.empty((len(strengths), len(labels), classes), np.float32)
     for fold in np.unique(folds):
         out = folds == fold
-        for i, head in enumerate(_path(features[~out], labels[~out], classes, strengths)):
+        for i, head in enumerate(_path(features[~out], labels[~out], classes, strengths, balance=balance)):
             logits[i, out] = head.logits(features[out])
             check()
     return logits
 
 
-def _path(features: Floats, labels: Ints, classes: int, strengths: Sequence[float]) -> Iterator[Head]:
+def _path(features: Floats, labels: Ints, classes: int, strengths: Sequence[float], *, balance: bool) -> Iterator[Head]:
     """Yield the layer for each strength, each search beginning where the one before ended.
 
     A small problem is computed by one thread: its products are so short that two would mostly wait for each other.
@@ -142,10 +149,12 @@ def _path(features: Floats, labels: Ints, classes: int, strengths: Sequence[floa
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(limits=1 if features.size < _SHORT else None, user_api="blas"):
-        yield from _search(features, labels, classes, strengths)
+        yield from _search(features, labels, classes, strengths, balance=balance)
 
 
-def _search(features: Floats, labels: Ints, classes: int, strengths: Sequence[float]) -> Iterator[Head]:
+def _search(
+    features: Floats, labels: Ints, classes: int, strengths: Sequence[float], *, balance: bool
+) -> Iterator[Head]:
     """Yield the layer for each strength.
 
     Where there are fewer examples than features, the weights lie in the space that the examples span; so they are
@@ -169,7 +178,8 @@ def _search(features: Floats, labels: Ints, classes: int, strengths: Sequence[fl
         for _ in strengths:
             yield Head(np.zeros((classes, features.shape[1])), np.where(np.arange(classes) == present[0], 0, -_UNSEEN))
         return
-    model = LogisticRegression(max_iter=_ROUNDS, tol=_TOLERANCE[kind], warm_start=True)
+    counting = "balanced" if balance else None
+    model = LogisticRegression(max_iter=_ROUNDS, tol=_TOLERANCE[kind], warm_start=True, class_weight=counting)
     for strength in strengths:
         model.set_params(C=strength)
         with warnings.catch_warnings():

@@ -21,6 +21,7 @@ from ..data.dataset import UNCHOSEN, Dataset
 from ..device import Precision, choose_device, choose_precision, input_dtype, keep_freed_memory, set_first_threads
 from ..environment import describe_environment
 from ..errors import UsageError
+from ..metrics import class_weights
 from ..models import network_spec
 from ..models.dense import with_dense
 from ..models.regularise import regularise
@@ -91,6 +92,14 @@ class Job:
             },
             "processor": environment["processor"],
         }
+
+    @cached_property
+    def class_weights(self) -> torch.Tensor | None:
+        """What an example of each class counts: float32 (K,); None where all count the same."""
+        if not self.recipe.balance:
+            return None
+        weights = class_weights(self.data.train.labels, len(self.data.classes))
+        return torch.from_numpy(weights).to(self.device, torch.float32)
 
     @property
     def total_steps(self) -> int | None:

@@ -467,13 +467,17 @@ def train_step(job: Job, state: TrainState, progress: float) -> None:
         with autocast(job.device, job.precision):
             logits = network(x)  # (n, K)
         exact = logits if logits.dtype == torch.float64 else logits.float()
-        loss = F.cross_entropy(exact, y, label_smoothing=recipe.label_smoothing)
+        if job.class_weights is None:
+            loss = F.cross_entropy(exact, y, label_smoothing=recipe.label_smoothing)
+        else:
+            each = F.cross_entropy(exact, y, label_smoothing=recipe.label_smoothing, reduction="none")
+            loss = (each * job.class_weights[y]).mean()
         share = loss if len(y) == len(labels) else loss * (len(y) / len(labels))
         share.backward()  # type: ignore[no-untyped-call] # torch
         with torch.no_grad():
             correct = (logits.argmax(1) == y).sum()
-            # without smoothing, so that it compares with the validation loss
-            plain = F.cross_entropy(exact, y) if recipe.label_smoothing else loss
+            # without smoothing and weights, so that it compares with the validation loss
+            plain = F.cross_entropy(exact, y) if recipe.label_smoothing or recipe.balance else loss
             state.sums += torch.stack(
                 (plain.double() * len(y), correct.double(), correct.new_full((), len(y), dtype=torch.float64))
             )

@@ -23,6 +23,7 @@ from ..calibration import fit_temperature
 from ..classifier import Classifier, InferenceSpec, Training
 from ..data.dataset import Dataset, Split, split_fingerprint
 from ..data.folds import deal_folds
+from ..data.near import find_together
 from ..environment import describe_environment
 from ..errors import EyesightError, FormatError, InterruptedRun, RunError, UsageError
 from ..intervals import wilson
@@ -200,20 +201,27 @@ class _Fitting:
         asks_mirror = recipe.mirror if recipe.mirror is not None else len(train) <= _MIRRORED
         plain = self._embed(train)
         mirrored = self._embed(train, mirror=True) if asks_mirror else None
-        folds = deal_folds(train.labels, FOLDS, groups=train.groups, seed=job.config.seed)
+        together = find_together(train, plain)
+        if said := str(together):
+            self._emit(Warned(said))
+        folds = deal_folds(train.labels, recipe.folds or FOLDS, groups=together.groups, seed=job.config.seed)
         choice = self._choose(plain, mirrored, folds)
         features = mean_view(plain, mirrored) if choice.mirror and mirrored is not None else plain
-        head = fit_head(features, train.labels, classes, choice.strength)
+        head = fit_head(features, train.labels, classes, choice.strength, balance=recipe.balance)
         temperature = fit_temperature(choice.logits, train.labels)
         self._check()
         row = self._row(head, choice, features)
         self._write(head, choice, temperature, folds)
-        right = int((choice.logits.argmax(axis=1) == train.labels).sum())
+        good = choice.logits.argmax(axis=1) == train.labels
+        right = int(good.sum())
         low, high = wilson(right, len(train))
+        spread = None if recipe.folds is None else _over_folds(good, folds)
         self.run.write_metrics([row | {"seconds": self._seconds()}])
         estimate = {"accuracy": right / len(train), "interval": [low, high], "loss": row["oof_loss"], "n": len(train)}
+        if spread is not None:
+            estimate["folds"] = spread
         self.run.update(estimate=estimate, strength=choice.strength, mirror=choice.mirror)
-        self._emit(HeadFitted(choice.strength, choice.mirror, right / len(train), low, high, len(train), row))
+        self._emit(HeadFitted(choice.strength, choice.mirror, right / len(train), low, high, len(train), row, spread))
 
     def _embed(self, split: Split, *, mirror: bool = False) -> Floats:
         """Return the features of a split's pictures, telling how far it is."""
@@ -238,6 +246,7 @@ class _Fitting:
     def _choose(self, plain: Floats, mirrored: Floats | None, folds: np.ndarray[Any, Any]) -> Choice:
         """Choose strength and views, and return the predictions that were made out of fold with them."""
         recipe, train, classes = self.job.config.recipe, self.job.data.train, len(self.job.data.classes)
+        balance = recipe.balance
         strengths: Sequence[float] = STRENGTHS if recipe.strength is None else (recipe.strength,)
         if recipe.mirror and mirrored is not None:
             plain, mirrored = mean_view(plain, mirrored), None
@@ -246,10 +255,13 @@ class _Fitting:
             few = np.sort(np.random.default_rng(self.job.config.seed).permutation(len(train))[:_CHOSEN_ON])
         part = mirrored if mirrored is None else mirrored[few]
         labels, check = train.labels, self._check
-        choice = choose(plain[few], part, labels[few], folds[few], classes, strengths=strengths, check=check)
+        choice = choose(
+            plain[few], part, labels[few], folds[few], classes, strengths=strengths, balance=balance, check=check
+        )
         if len(few) < len(train):
             seen = mean_view(plain, mirrored) if choice.mirror and mirrored is not None else plain
-            whole = choose(seen, None, labels, folds, classes, strengths=(choice.strength,), check=check)
+            chosen = (choice.strength,)
+            whole = choose(seen, None, labels, folds, classes, strengths=chosen, balance=balance, check=check)
             choice = Choice(choice.strength, choice.mirror, choice.losses, whole.logits)
         return Choice(choice.strength, choice.mirror or bool(recipe.mirror), choice.losses, choice.logits)
 
@@ -306,6 +318,22 @@ class _Fitting:
             self.run.update(status=status, reason=reason, seconds=self._seconds(), steps=1)
         finally:  # a progress bar must let go of the terminal, even where the disk is full
             self._emit(Ended(status, reason, self._seconds()))
+
+
+def _over_folds(good: np.ndarray[Any, Any], folds: np.ndarray[Any, Any]) -> dict[str, Any]:
+    """Return accuracy of each fold, their mean, standard deviation, and the 95 % interval of the mean (Student's t).
+
+    Args:
+        good: (N,) whether the answers out of fold were right.
+        folds: (N,).
+    """
+    from scipy.special import stdtrit
+
+    found = np.array([good[folds == fold].mean() for fold in np.unique(folds)])
+    mean, deviation = float(found.mean()), float(found.std(ddof=1)) if len(found) > 1 else 0.0
+    half = float(stdtrit(max(len(found) - 1, 1), 0.975)) * deviation / len(found) ** 0.5
+    interval = [max(mean - half, 0.0), min(mean + half, 1.0)]
+    return {"accuracies": found.tolist(), "mean": mean, "deviation": deviation, "interval": interval}
 
 
 def _figures(logits: Floats, split: Split) -> tuple[float, float]:

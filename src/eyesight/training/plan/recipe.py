@@ -36,7 +36,9 @@ from ..optim.schedules import SCHEDULES
 DEFAULT_LR = {"sgd": 0.05, "muon": 0.2}
 _OTHER_LR = 1e-3
 _NAMES = {"optimizer": OPTIMIZERS, "schedule": SCHEDULES, "averaging": AVERAGES}
-PROBE_FIELDS = ("method", "strength", "mirror")  # of a recipe; the others are of training by gradient
+PROBE_FIELDS = ("method", "strength", "mirror", "folds")  # of a recipe; the others are of training by gradient
+_OF_BOTH = ("method", "balance")
+FOLDS_ARE_FOR = "cross-validation is for photos with a pretrained backbone, of 48 pixels and more"
 LENGTHS = ("epochs", "updates", "budget")  # a recipe has one of these
 
 
@@ -94,6 +96,8 @@ class Recipe(_Part):
     method: Literal["gradient", "probe"] = "gradient"
     strength: Annotated[float, Field(gt=0, le=1e6)] | None = None  # of a probe: cross-validation says, where not given
     mirror: bool | None = None  # of a probe, whether it sees mirror images too: likewise
+    folds: Annotated[int, Field(ge=2, le=20)] | None = None  # of a probe's cross-validation; five, where not given
+    balance: bool = False  # every class counts as much as another, however many pictures it has
     # how long: times through the training pictures, or updates, or seconds. Ten is the tutorials' number of epochs
     epochs: Annotated[int, Field(ge=1, le=100_000)] | None = 10
     updates: Annotated[int, Field(ge=1, le=1_000_000_000)] | None = None
@@ -155,10 +159,12 @@ class Recipe(_Part):
     @model_validator(mode="after")
     def _of_one_method(self) -> Recipe:
         probes = self.method == "probe"
+        if self.folds is not None and not probes:
+            raise UsageError(f"{FOLDS_ARE_FOR}; received: training by gradient", field="recipe.folds")
         what = "training by gradient" if probes else "a probe of a pretrained network"
         for name, field in Recipe.model_fields.items():
             value = getattr(self, name)
-            own = name == "method" or (name in PROBE_FIELDS) == probes
+            own = name in _OF_BOTH or (name in PROBE_FIELDS) == probes
             if not own and value not in (None, field.default):
                 raise UsageError(f"only for {what}; received: {value}", field=f"recipe.{name}")
         return self
@@ -167,9 +173,11 @@ class Recipe(_Part):
     def _only_of_the_method(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out what the method does not know."""
         entries: dict[str, Any] = handler(self)
+        if not self.balance:
+            del entries["balance"]  # as in files written before there was a choice
         if self.method == "probe":
-            return {name: value for name, value in entries.items() if name in PROBE_FIELDS}
-        return {name: value for name, value in entries.items() if name == "method" or name not in PROBE_FIELDS}
+            return {name: value for name, value in entries.items() if name in (*PROBE_FIELDS, *_OF_BOTH)}
+        return {name: value for name, value in entries.items() if name in _OF_BOTH or name not in PROBE_FIELDS}
 
     @field_validator(*_NAMES)
     @classmethod

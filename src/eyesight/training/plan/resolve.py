@@ -23,7 +23,7 @@ from ...models import default_network, plain_network
 from ..events import Planned
 from .entries import set_values
 from .planner import CANDIDATES, USUAL_SEEN, batch_size, plan
-from .recipe import LENGTHS, Config, Machine, ModelConfig, parse_config
+from .recipe import FOLDS_ARE_FOR, LENGTHS, PROBE_FIELDS, Config, Machine, ModelConfig, parse_config
 from .speed import fastest_speed, machine_speed
 
 _FEW = 2_000  # photos; of fewer, those held out would be missed in training, and tell little
@@ -82,6 +82,8 @@ def choose_backbone(request: Request, *, own_module: bool = False) -> str | None
     recipe = {name for name, value in asked.get("recipe", {}).items() if value is not None}
     if config.recipe.method == "probe":
         name = DEFAULT_BACKBONE if config.model.name == "auto" else config.model.name
+        if config.recipe.folds is not None and (own_module or name not in BACKBONES):
+            raise UsageError(f"{FOLDS_ARE_FOR}; received: the network {name}", field="recipe.folds")
         if own_module or name not in BACKBONES:
             expected = f"a probe is of a pretrained network: {', '.join(BACKBONES)}"
             raise UsageError(f"{expected}; received: {name}", field="model.name")
@@ -91,14 +93,16 @@ def choose_backbone(request: Request, *, own_module: bool = False) -> str | None
     model = config.model != ModelConfig() or own_module
     pictures = asked.get("data", {}).get("img_size") is not None
     elsewhere = config.machine.device not in ("auto", "cpu") or config.machine.precision == "bf16"
-    return None if model or recipe - {"strength", "mirror"} or pictures or elsewhere else DEFAULT_BACKBONE
+    return None if model or recipe - {*PROBE_FIELDS, "balance"} or pictures or elsewhere else DEFAULT_BACKBONE
 
 
 def is_probe(request: Request, data: Dataset, backbone: str | None) -> bool:
     """Tell whether a probe is what a dataset gets: where it is asked for, and where photos are of a size for one."""
-    if request.config.recipe.method == "probe":
-        return True
-    return backbone is not None and data.kind == "folder" and data.shape[0] == BACKBONES[backbone].size
+    fits = backbone is not None and data.shape[0] == data.shape[1] == BACKBONES[backbone].size
+    if request.config.recipe.folds is not None and not fits:
+        received = f"{data.name}, {data.shape[1]}x{data.shape[0]} pixels"
+        raise UsageError(f"{FOLDS_ARE_FOR}; received: {received}", field="recipe.folds")
+    return request.config.recipe.method == "probe" or (fits and data.kind == "folder")
 
 
 def choose_split(request: Request, data: Dataset) -> Dataset:

@@ -26,6 +26,8 @@ Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 How = Literal["same file", "same pixels", "changed", "mirrored", "scene"]
 
+SIDE = 48  # pixels of a thumbnail, which two pictures are compared by
+
 # Measured by benchmarks/check.py on hymenoptera. Of copies, whatever was done to them, the least is 0.94 and 0.73; of
 # two photos of its own the most is 0.91, with 0.31 of detail.
 LIKE_COARSE = 0.7  # correlation of coarse thumbnails from which on two pictures are laid over each other
