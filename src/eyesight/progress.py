@@ -104,7 +104,8 @@ class ProgressReport(Report):
     def show_features(self, event: Embedding) -> None:
         """Show how far a pretrained network is with the pictures."""
         if event.done == 0:
-            self.say(f"{event.network}: features of {event.total:,} pictures; they are kept for the next time")
+            what = "mirror images" if event.mirror else "pictures"
+            self.say(f"{event.network}: features of {event.total:,} {what}; they are kept for the next time")
             self.open_bar()
         text = f"{event.done:,} of {event.total:,} pictures, {event.rate:,.0f} a second"
         text += f", {duration(event.seconds_left)} left"

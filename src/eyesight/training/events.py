@@ -123,6 +123,7 @@ class Embedding:
         done, total: pictures that are done, of those whose features were not known before.
         rate: of them per second.
         seconds_left: estimated.
+        mirror: whether they are of the mirror images.
     """
 
     network: str
@@ -130,6 +131,7 @@ class Embedding:
     total: int
     rate: float
     seconds_left: float
+    mirror: bool = False
 
 
 @dataclass(frozen=True)

@@ -232,9 +232,9 @@ class _Fitting:
             nonlocal first
             if first:
                 first = False
-                self._emit(Embedding(name, 0, total, 0.0, 0.0))
+                self._emit(Embedding(name, 0, total, 0.0, 0.0, mirror))
             rate = done / max(time.perf_counter() - began, 1e-9)
-            self._emit(Embedding(name, done, total, rate, (total - done) / rate))
+            self._emit(Embedding(name, done, total, rate, (total - done) / rate, mirror))
             self._check()
 
         self._check()
