@@ -235,7 +235,7 @@ class Classifier:
                 f"received: {pictures.dtype} of shape {pictures.shape}"
             )
         session = self._session()
-        return session.logits(pictures) if session else self._torch_logits(pictures)
+        return session.run(pictures) if session else self._torch_logits(pictures)
 
     def _session(self) -> Session | None:
         """Return the engine at work on the network as it is now; None where torch computes."""

@@ -282,8 +282,8 @@ def session(threads: int | None = None, held: int = 1) -> Session:
 def test_a_session_computes_large_pictures_a_few_at_a_time() -> None:
     whole, few = session(), session(held=30 << 20)
     assert (whole.batch_size, few.batch_size) == (128, 2)
-    np.testing.assert_allclose(few.logits(PICTURES), whole.logits(PICTURES), atol=1e-5)
-    assert few.logits(PICTURES[:0]).shape == (0, 10)
+    np.testing.assert_allclose(few.run(PICTURES), whole.run(PICTURES), atol=1e-5)
+    assert few.run(PICTURES[:0]).shape == (0, 10)
 
 
 def test_a_session_has_as_many_threads_as_asked() -> None:

@@ -30,8 +30,8 @@ class Features:
     def __init__(self, network: NetworkWeights, preprocessing: Preprocessing, *, threads: int | None = None) -> None:
         graph = build_feature_graph(network.spec, network.arrays, preprocessing)
         self._session = Session(graph, bytes_per_picture=bytes_per_picture(network.spec, "one"), threads=threads)
-        self.width = self._session.classes
+        self.width = self._session.width
 
     def of(self, pictures: Pixels) -> npt.NDArray[np.float32]:
         """Return the features float32 (N, F) of pictures uint8 (N, H, W, C) of the stored size, a batch at a time."""
-        return self._session.logits(pictures)
+        return self._session.run(pictures)

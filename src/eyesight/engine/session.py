@@ -1,6 +1,7 @@
 """A graph at work: ONNX Runtime on the CPU, in bounded memory.
 
-In: an ONNX model and uint8 pictures. Out: logits. It does not know what the graph computes.
+In: an ONNX model and uint8 pictures. Out: what it gives of each, such as logits. It does not know what the graph
+computes.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ class Session:
     """A graph that is ready to run.
 
     Args:
-        model: `pictures` uint8 (N, H, W, C) to `logits` float32 (N, K).
+        model: `pictures` uint8 (N, H, W, C) to one output float32 (N, width), such as logits.
         bytes_per_picture: about how much the graph holds of one picture at a time.
         threads: that compute; None for as many as the process may use.
 
@@ -38,7 +39,7 @@ class Session:
     def __init__(self, model: onnx.ModelProto, *, bytes_per_picture: int, threads: int | None = None) -> None:
         self.batch_size = max(1, min(_MOST_PICTURES, _MOST_BYTES // max(1, bytes_per_picture)))
         self.threads = threads
-        self.classes = model.graph.output[0].type.tensor_type.shape.dim[1].dim_value
+        self.width = model.graph.output[0].type.tensor_type.shape.dim[1].dim_value
         self._model = model.SerializeToString()
         self._session = self._start()
 
@@ -54,17 +55,17 @@ class Session:
         self._process = os.getpid()
         return onnxruntime.InferenceSession(self._model, options, providers=["CPUExecutionProvider"])
 
-    def logits(self, pictures: Pixels) -> npt.NDArray[np.float32]:
-        """Return float32 logits (N, K) for uint8 pictures (N, H, W, C), a batch at a time."""
+    def run(self, pictures: Pixels) -> npt.NDArray[np.float32]:
+        """Return what the graph gives, float32 (N, width), for uint8 pictures (N, H, W, C), a batch at a time."""
         if self._process != os.getpid():
             _left_behind.append(self._session)
             self._session = self._start()
         if len(pictures) <= self.batch_size and len(pictures):
-            return self._run(pictures)
-        parts = [self._run(pictures[i : i + self.batch_size]) for i in range(0, len(pictures), self.batch_size)]
-        return np.concatenate([np.empty((0, self.classes), np.float32), *parts])
+            return self._compute(pictures)
+        parts = [self._compute(pictures[i : i + self.batch_size]) for i in range(0, len(pictures), self.batch_size)]
+        return np.concatenate([np.empty((0, self.width), np.float32), *parts])
 
-    def _run(self, pictures: Pixels) -> npt.NDArray[np.float32]:
+    def _compute(self, pictures: Pixels) -> npt.NDArray[np.float32]:
         found: npt.NDArray[np.float32]
         (found,) = self._session.run(None, {"pictures": np.ascontiguousarray(pictures)})
         return found
