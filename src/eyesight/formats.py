@@ -16,7 +16,7 @@ import os
 import re
 import secrets
 import struct
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,6 +79,32 @@ def append_line(path: Path, line: bytes) -> None:
             _write_all(handle, line + b"\n")
         finally:
             os.close(handle)
+
+
+def begin_record(path: Path, rows: Iterable[object], *, name: str, version: int) -> None:
+    """Write a file of JSON lines that begins with its format and these rows, atomically; `append_line` adds others."""
+    lines = ({"format": name, "version": version}, *rows)
+    write_bytes(path, "".join(f"{json.dumps(line)}\n" for line in lines).encode())
+
+
+def read_record(path: Path, *, name: str, version: int) -> list[Any]:
+    """Return the rows of such a file; none where there is no file. A last line that was cut off is left out.
+
+    Raises:
+        FormatError: a file that cannot be read, or of another format or a newer version.
+        ValueError, RecursionError: a line that is not JSON.
+    """
+    try:
+        lines = path.read_bytes().split(b"\n")[:-1]  # a whole line ends in a line break
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise FormatError(f"{path}: {(error.strerror or 'cannot be read').lower()}") from None
+    if not lines:
+        return []
+    header, *rows = map(json.loads, lines)
+    upgrade(header, path, name=name, version=version, upgrades={})
+    return rows
 
 
 def is_temporary(path: Path) -> bool:

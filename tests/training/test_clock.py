@@ -19,7 +19,7 @@ import eyesight
 from eyesight.cli import main
 from eyesight.errors import FormatError, InterruptedRun, RunError, UsageError
 from eyesight.training import loop
-from eyesight.training.clock import BudgetClock, read_record
+from eyesight.training.clock import BudgetClock, read_progress
 from eyesight.training.events import EpochEnded, Event, Started, Warned
 
 OPTIONS = {"threads": 1, "precision": "fp32", "progress": False}
@@ -45,7 +45,7 @@ def test_it_ends_in_time_with_the_schedule_at_its_end(bars_data: eyesight.Datase
     started = time.perf_counter()
     run = trained(bars_data, tmp_path / "run", budget=2.0)
     assert time.perf_counter() - started == pytest.approx(2.0, abs=1.0)
-    record = read_record(run.folder.clock_file)
+    record = read_progress(run.folder.clock_file)
     assert record[0] == 0
     assert record[-1] == 1
     assert len(record) == run.about()["steps"] + 1
@@ -88,7 +88,7 @@ def test_a_machine_that_sleeps_midway_still_ends_annealed(bars_data: eyesight.Da
 
     run = trained(bars_data, tmp_path / "run", budget=2.0, listeners=[sleep_once])
     assert slept
-    record = read_record(run.folder.clock_file)
+    record = read_progress(run.folder.clock_file)
     assert max(b - a for a, b in itertools.pairwise(record)) > 0.3
     assert record[-1] == 1
     assert run.metrics()[-1]["lr"] < 0.05 * run.metrics()[0]["lr"]
@@ -147,11 +147,11 @@ def test_stopped_it_goes_on_with_the_time_that_is_left_and_its_record_repeats_it
     bars_data: eyesight.Dataset, tmp_path: Path
 ) -> None:
     interrupted(bars_data, tmp_path / "run", budget=1.5, after=0.7)
-    before = read_record(tmp_path / "run" / "clock.jsonl")
+    before = read_progress(tmp_path / "run" / "clock.jsonl")
     assert 0.4 < before[-1] < 1
     time.sleep(1.0)  # does not count
     run = eyesight.resume(tmp_path / "run", data=bars_data, progress=False)
-    record = read_record(run.folder.clock_file)
+    record = read_progress(run.folder.clock_file)
     assert record[: len(before)] == before
     assert 0 <= record[len(before)] - before[-1] < 0.1  # neither the pause nor a guess at what validation takes
     assert len({value for value in record if value > before[-1]}) > 10
@@ -164,23 +164,23 @@ def test_what_was_recorded_after_the_saved_state_is_taken_first(bars_data: eyesi
     """As after a kill: the state is old, the record is newer."""
     interrupted(bars_data, tmp_path / "run", budget=2.0, after=0.7)
     file = tmp_path / "run" / "clock.jsonl"
-    recorded = read_record(file)
+    recorded = read_progress(file)
     later = [recorded[-1] + 0.001 * i for i in range(1, 8)]
     with file.open("a") as record:
         record.write("".join(f"{value!r}\n" for value in later) + "0.9")  # and one that was cut off
     run = eyesight.resume(tmp_path / "run", data=bars_data, progress=False)
-    assert read_record(run.folder.clock_file)[: len(recorded) + 7] == recorded + later
-    assert read_record(run.folder.clock_file)[len(recorded) + 7] - later[-1] < 0.3
+    assert read_progress(run.folder.clock_file)[: len(recorded) + 7] == recorded + later
+    assert read_progress(run.folder.clock_file)[len(recorded) + 7] - later[-1] < 0.3
 
 
 def test_a_damaged_record_is_told_and_the_saved_state_suffices(bars_data: eyesight.Dataset, tmp_path: Path) -> None:
     interrupted(bars_data, tmp_path / "run", budget=1.0, after=0.4)
-    before = read_record(tmp_path / "run" / "clock.jsonl")
+    before = read_progress(tmp_path / "run" / "clock.jsonl")
     (tmp_path / "run" / "clock.jsonl").write_text("rubbish\n")
     heard: list[Event] = []
     run = eyesight.resume(tmp_path / "run", data=bars_data, progress=False, listeners=[heard.append])
     assert any(isinstance(event, Warned) and "clock.jsonl" in event.message for event in heard)
-    record = read_record(run.folder.clock_file)
+    record = read_progress(run.folder.clock_file)
     assert record[: len(before)] == before
     assert len(record) > len(before) + 10
 
@@ -202,7 +202,7 @@ def test_a_record_that_is_none_is_refused(tmp_path: Path, lines: list[str]) -> N
     path = tmp_path / "clock.jsonl"
     path.write_text("\n".join(lines) + "\n")
     with pytest.raises(FormatError, match=r"clock\.jsonl"):
-        read_record(path)
+        read_progress(path)
 
 
 def test_progress_never_falls_and_a_wall_clock_that_jumps_is_not_asked(
@@ -216,7 +216,7 @@ def test_progress_never_falls_and_a_wall_clock_that_jumps_is_not_asked(
     clock.close()
     assert values == sorted(values)
     assert values[-1] == 1
-    assert read_record(tmp_path / "clock.jsonl") == values
+    assert read_progress(tmp_path / "clock.jsonl") == values
 
 
 def test_epochs_and_a_budget_exclude_each_other(bars_data: eyesight.Dataset, tmp_path: Path) -> None:

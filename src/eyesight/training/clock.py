@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import errno
 import itertools
-import json
 import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import FormatError
-from ..formats import upgrade, write_bytes
+from ..formats import begin_record, read_record
 
 CLOCK_FORMAT, CLOCK_VERSION = "eyesight-clock", 1
 
@@ -69,7 +68,7 @@ class BudgetClock:
         self._origin = time.perf_counter() - seconds
         self._values = list(values)
         self._path = path
-        begin_record(path, self._values)
+        begin_record(path, self._values, name=CLOCK_FORMAT, version=CLOCK_VERSION)
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND)
 
     def seconds(self) -> float:
@@ -120,32 +119,17 @@ class BudgetClock:
 Clock = StepClock | BudgetClock
 
 
-def begin_record(path: Path, values: Sequence[float]) -> None:
-    """Write a record that begins with `values`."""
-    header = json.dumps({"format": CLOCK_FORMAT, "version": CLOCK_VERSION})
-    write_bytes(path, "".join(f"{line}\n" for line in (header, *map(repr, values))).encode())
-
-
-def read_record(path: Path) -> list[float]:
+def read_progress(path: Path) -> list[float]:
     """Return the recorded values; none where nothing was recorded. A last line that was cut off is left out.
 
     Raises:
         FormatError: not a record, or of a newer version.
     """
     try:
-        lines = path.read_bytes().split(b"\n")[:-1]  # a whole line ends in a line break
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise FormatError(f"{path}: {(error.strerror or 'cannot be read').lower()}") from None
-    if not lines:
-        return []
-    try:
-        header, *values = map(json.loads, lines)
-        upgrade(header, path, name=CLOCK_FORMAT, version=CLOCK_VERSION, upgrades={})
+        values = read_record(path, name=CLOCK_FORMAT, version=CLOCK_VERSION)
         numbers = [float(value) for value in values]
         if not all(a <= b for a, b in itertools.pairwise((0.0, *numbers, 1.0))):  # false for NaN too
             raise ValueError
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         raise FormatError(f"{path}: expected progress that rises from 0 to 1, a line for each update") from None
     return numbers

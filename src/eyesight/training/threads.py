@@ -23,7 +23,7 @@ from torch import nn
 
 from ..device import set_threads
 from ..errors import FormatError
-from ..formats import append_line, json_bytes, upgrade, write_bytes
+from ..formats import append_line, begin_record, read_record
 from ..models.torch_network import Network
 from ..run import RunFolder
 from .events import Event, ThreadsChosen, Warned
@@ -84,7 +84,7 @@ class Threads:
         self._one: float | None = None  # seconds of an update with one thread
         self._looking, self._since = 0.0, math.inf  # seconds: of the last look, and of the updates since
         if path is not None:
-            _begin_record(path, self.choices)
+            begin_record(path, self.choices, name=THREADS_FORMAT, version=THREADS_VERSION)
         if not self.choices:
             # of one candidate there is nothing to try
             self._next = (candidates[0], None if len(candidates) > 1 else 0.0)
@@ -204,15 +204,7 @@ def read_choices(path: Path) -> list[Choice]:
         FormatError: not a record, or of a newer version.
     """
     try:
-        lines = path.read_bytes().split(b"\n")[:-1]  # a whole line ends in a line break
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise FormatError(f"{path}: {(error.strerror or 'cannot be read').lower()}") from None
-    try:
-        header, *rows = map(json.loads, lines)
-        upgrade(header, path, name=THREADS_FORMAT, version=THREADS_VERSION, upgrades={})
-        return parse_choices(rows)
+        return parse_choices(read_record(path, name=THREADS_FORMAT, version=THREADS_VERSION))
     except (ValueError, TypeError, RecursionError):
         raise FormatError(f"{path}: expected a line [update, threads, seconds] for each choice of threads") from None
 
@@ -230,9 +222,3 @@ def parse_choices(rows: Sequence[Any]) -> list[Choice]:
     if not rising or not all(1 <= choice.threads <= 1024 for choice in choices):
         raise ValueError(rows)
     return choices
-
-
-def _begin_record(path: Path, choices: Sequence[Choice]) -> None:
-    """Write a record that begins with `choices`."""
-    header = json_bytes({"format": THREADS_FORMAT, "version": THREADS_VERSION})
-    write_bytes(path, b"\n".join((header, *(json.dumps(choice).encode() for choice in choices), b"")))

@@ -19,10 +19,11 @@ from ..data.dataset import Dataset
 from ..device import repeatable, threads, torch_defaults
 from ..environment import describe_environment
 from ..errors import FormatError, RunError, UsageError
+from ..formats import begin_record
 from ..run import RunFolder
 from . import checkpoint, probe
 from .checkpoint import Checkpoint
-from .clock import BudgetClock, Clock, StepClock, begin_record, read_record
+from .clock import CLOCK_FORMAT, CLOCK_VERSION, BudgetClock, Clock, StepClock, read_progress
 from .event_file import EventFile
 from .events import Control, Listener, Planned, Warned
 from .identity import find_changes, first_weights
@@ -66,7 +67,7 @@ def start(
         with run.lock():
             _write_environment(run, job, first_weights(state))
             if record:
-                begin_record(run.clock_file, record)
+                begin_record(run.clock_file, record, name=CLOCK_FORMAT, version=CLOCK_VERSION)
             told: list[Listener] = [*listeners, EventFile(run)]
             for note in data.notes:
                 _tell(told, note)
@@ -121,7 +122,7 @@ def resume(
         found, problems = checkpoint.newest(run.checkpoints_folder)
         for problem in problems:
             _tell(listeners, problem)
-        record = _read_record(run, listeners)
+        record = _read_progress(run, listeners)
         begun = _begun_as(run)[1] or first_weights(state)
         if found is None:
             _check_start(job, state, run, problems, listeners, force=force)
@@ -184,19 +185,19 @@ def _record_to_repeat(run: RunFolder, job: Job, state: TrainState, listeners: Se
         _tell(listeners, f"{change}: it may not repeat bit for bit")
     if job.total_steps is not None:
         return []
-    record, steps = read_record(run.clock_file), run.about().get("steps")
+    record, steps = read_progress(run.clock_file), run.about().get("steps")
     if len(record) not in (steps, (steps or 0) + 1):  # the last value is 1, unless it was stopped early
         raise RunError(f"{run.clock_file}: holds {len(record)} of {steps} updates; the run cannot be repeated")
     return record
 
 
-def _read_record(run: RunFolder, listeners: Sequence[Listener]) -> list[float]:
+def _read_progress(run: RunFolder, listeners: Sequence[Listener]) -> list[float]:
     """Return what the run's clock recorded; the saved state holds most of it too, should the file be damaged.
 
     Not so of a repetition, whose record is older than itself.
     """
     try:
-        return read_record(run.clock_file)
+        return read_progress(run.clock_file)
     except FormatError as error:
         if "repeats" in run.about():
             raise
