@@ -68,10 +68,8 @@ class MaxPool(Layer):
         return f"max pool {self.size}x{self.size}" + (" same" if self.padding == "same" else "") + stride
 
 
-class GlobalMaxPool(Layer):
-    """The largest value of each channel, for pictures of any size."""
-
-    type: Literal["global-max-pool"] = "global-max-pool"
+class _GlobalPool(Layer):
+    """One number for each channel, for pictures of any size."""
 
     def output_shape(self, shape: Shape) -> Shape:
         """(C,)."""
@@ -79,8 +77,14 @@ class GlobalMaxPool(Layer):
         return (shape[0],)
 
     def flops(self, shape: Shape) -> int:
-        """One comparison for each input."""
+        """One comparison or addition for each input."""
         return math.prod(shape)
+
+
+class GlobalMaxPool(_GlobalPool):
+    """The largest value of each channel, for pictures of any size."""
+
+    type: Literal["global-max-pool"] = "global-max-pool"
 
     def build(self, shape: Shape) -> nn.Module:  # noqa: ARG002
         """The module of ours."""
@@ -93,22 +97,13 @@ class GlobalMaxPool(Layer):
         return "global max pool"
 
 
-class GlobalAveragePool(Layer):
+class GlobalAveragePool(_GlobalPool):
     """The mean of each channel, for pictures of any size.
 
     Source: Lin et al., "Network in network", 2014.
     """
 
     type: Literal["global-average-pool"] = "global-average-pool"
-
-    def output_shape(self, shape: Shape) -> Shape:
-        """(C,)."""
-        channels_height_width(self, shape)
-        return (shape[0],)
-
-    def flops(self, shape: Shape) -> int:
-        """One addition for each input."""
-        return math.prod(shape)
 
     def build(self, shape: Shape) -> nn.Module:  # noqa: ARG002
         """The module of ours."""
