@@ -434,7 +434,7 @@ def test_a_run_that_can_only_be_read_predicts_and_is_listed_and_says_why_not_mor
         for path in folders:
             path.chmod(0o755)
     assert contents(folder) == before
-    for name, path in (("resume", "stopped/lock"), ("overwrite", "complete/lock"), ("evaluate", "complete/evaluation")):
+    for name, path in (("resume", "stopped/lock"), ("overwrite", "complete/lock"), ("evaluate", "complete/")):
         code, out, errors = found[name]
         assert (code, out, errors.count("\n")) == (1, "", 1), (name, errors)
         assert errors.startswith(f"eyesight: error: {folder}/{path}"), errors
