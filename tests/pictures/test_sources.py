@@ -30,10 +30,17 @@ def test_links_to_folders_are_followed_each_folder_once():
     Path("photos/again").symlink_to("sub")
     Path("photos/itself").symlink_to("itself")
     expected = [own[0], Path("photos/away") / other[0].name, *own[1:]]
-    assert picture_files(["photos"]) == sorted(expected)
+    assert picture_files(["photos"]) == [*own, Path("photos/away") / other[0].name]  # what links lead to comes last
     assert picture_files(["photos/**/*.png"]) == sorted(expected)
     assert picture_files(["pho*/**"]) == sorted(expected)
     assert picture_files([f"{Path.cwd()}/photos/s*/*.png"]) == [Path.cwd() / "photos/sub/b.png"]
+
+
+def test_names_come_in_the_order_of_people():
+    names = [*(f"photos/{i}.png" for i in (1, 2, 10, 100)), *(f"photos/day {i}/a.png" for i in (1, 2, 10))]
+    touch(*reversed(names))
+    assert [str(path) for path in picture_files(["photos"])] == names
+    assert [str(path) for path in picture_files(["photos/*.png"])] == names[:4]
 
 
 def test_what_programs_leave_beside_pictures_is_passed_over():

@@ -18,11 +18,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ..errors import DataError, DataNotFoundError, UsageError
 from ..pictures.decode import size_of
+from ..pictures.sources import natural
 from .archive import is_archive, unpack
 from .cache import Decoded, Entry, PhotoStore, Progress, Resize, cache_folder, decode_all
 from .dataset import Dataset, Ints, Split
 from .folder import list_folder
-from .listing import Listing, Photo, count, is_table, natural, some, suffix_of
+from .listing import Listing, Photo, count, is_table, some, suffix_of
 from .near import join_copies
 from .table import Columns, list_table
 

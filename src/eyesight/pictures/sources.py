@@ -1,6 +1,6 @@
 """Which pictures a user means: files, folders, patterns.
 
-In: what stands on a command line. Out: paths, in a fixed order. It does not open any of them.
+In: what stands on a command line. Out: paths, in the order that people give names. It does not open any of them.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import fnmatch
 import glob
 import os
+import re
 import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -21,7 +22,12 @@ _NOT_PICTURES = frozenset((".ipynb_checkpoints", "__MACOSX", "@eaDir"))  # folde
 
 
 def picture_files(inputs: Iterable[str | Path]) -> list[Path]:
-    """Expand files, folders and patterns into files.
+    """Return the files that `walk_pictures` yields."""
+    return list(walk_pictures(inputs))
+
+
+def walk_pictures(inputs: Iterable[str | Path]) -> Iterator[Path]:
+    """Expand files, folders and patterns into files, holding no more than the names in one folder.
 
     A folder stands for the pictures in it and below it, told by their suffix; links to folders are followed, each
     folder once. A pattern (`*`, `?`, `[…]`, `**`) stands for the files it matches. What notebooks, archives and storage
@@ -32,26 +38,41 @@ def picture_files(inputs: Iterable[str | Path]) -> list[Path]:
     Raises:
         UsageError: an empty name, a folder without pictures, or a pattern that matches no file.
     """
-    found: list[Path] = []
     for item in inputs:
         if not str(item):  # a shell variable that is not set; as a path it would mean the current folder
             raise UsageError("pictures: expected a file, folder or pattern; received an empty name")
         path = Path(item)
         kind = _kind(path)
         if kind == stat.S_IFDIR:
-            inside = sorted(_pictures_in(path))
-            if not inside:
+            found = None
+            for found in _pictures_in(path):
+                yield found
+            if found is None:
                 looked_for = " ".join(sorted(PICTURE_SUFFIXES))
                 raise UsageError(f"{item}: no pictures in this folder (looked for {looked_for})")
-            found += inside
         elif glob.has_magic(str(item)) and kind is None:
-            matched = sorted(_matches(str(item)))
+            matched = sorted(_matches(str(item)), key=lambda path: [natural(part) for part in path.parts])
             if not matched:
                 raise UsageError(f"{item}: matches no file")
-            found += matched
+            yield from matched
         else:
-            found.append(path)
-    return found
+            yield path
+
+
+def natural(name: str) -> tuple[object, ...]:
+    """Return the key that sorts names as people do.
+
+    >>> sorted(["10", "2", "b", "A", "1"], key=natural)
+    ['1', '2', '10', 'A', 'b']
+    """
+    parts = re.split(r"(\d+)", name.casefold())
+    numbers = [(len(part.lstrip("0")), part.lstrip("0")) if i % 2 else part for i, part in enumerate(parts)]
+    return (*numbers, name)
+
+
+def readable_name(path: str | os.PathLike[str]) -> str:
+    """Return a file's name as text that every file can hold; what is not UTF-8 in it becomes an escape."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def _kind(path: Path) -> int | None:
@@ -92,7 +113,7 @@ def _folders(top: Path) -> Iterator[tuple[Path, list[os.DirEntry[str]] | None]]:
             yield folder, None
             continue
         yield folder, entries
-        for entry in entries:
+        for entry in reversed(entries):  # the first is to be popped first
             if _is_folder(entry):
                 (links if entry.is_symlink() else folders).append(Path(entry.path))
         links.sort(reverse=True)
@@ -100,7 +121,8 @@ def _folders(top: Path) -> Iterator[tuple[Path, list[os.DirEntry[str]] | None]]:
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
     with os.scandir(folder) as entries:
-        return [e for e in entries if e.name not in _NOT_PICTURES and not e.name.startswith("._")]
+        kept = [e for e in entries if e.name not in _NOT_PICTURES and not e.name.startswith("._")]
+    return sorted(kept, key=lambda entry: natural(entry.name))
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
