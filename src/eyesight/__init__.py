@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .api import load_classifier as load_classifier
     from .api import load_data as load_data
     from .api import open_run as open_run
+    from .api import predict_files as predict_files
     from .api import resume as resume
     from .api import study as study
     from .api import summary as summary
@@ -62,6 +63,7 @@ _HOMES = {
     "load_classifier": "api",
     "load_data": "api",
     "open_run": "api",
+    "predict_files": "api",
     "resume": "api",
     "study": "api",
     "summary": "api",

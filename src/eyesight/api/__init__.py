@@ -10,6 +10,7 @@ from ..data.dataset import Dataset, from_arrays
 from ..evaluation.evaluate import Evaluation
 from ..models import network_spec
 from ..models.summary import Summary, summarise
+from .bulk import predict_files
 from .datasets import check_data, download, load_data
 from .features import Embedding, embed
 from .runs import Run, load_classifier, open_run
@@ -28,6 +29,7 @@ __all__ = [
     "load_classifier",
     "load_data",
     "open_run",
+    "predict_files",
     "resume",
     "study",
     "summary",

@@ -1,0 +1,184 @@
+"""What a classifier says of any number of pictures, in a file: decoded in threads while the engine computes.
+
+In: a predictor, files and folders. Out: a table of answers. Memory does not grow with the number of pictures, but for
+the names in the largest folder. An interrupted table is gone on with.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial as bind
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from ..classifier import Predictor
+from ..engine.session import available_cores
+from ..errors import InterruptedRun
+from ..metrics import softmax
+from ..pictures.ahead import map_ahead, read_or_reason
+from ..pictures.preprocess import Pixels, Preprocessing
+from ..pictures.sources import readable_name, walk_pictures
+from ..training.events import Control
+from ..training.signals import stop_on_signals
+from .partial import Partial, next_digest, open_partial
+from .rows import Row, Table, csv_line, json_line, write_parquet
+
+Progress = Callable[[int, int, int], None]  # pictures done, of how many, and how many were done before
+
+_BLOCK = 64  # pictures that the engine gets at a time
+_BLOCK_BYTES = 16 << 20  # or as many as these
+_SAVED_EVERY = 5.0  # seconds, between two moments that a killed process is gone on with from
+_NAMED = 5  # pictures that cannot be read, by name
+
+Read = tuple[Path, Pixels | str]
+
+
+@dataclass(frozen=True)
+class Written:
+    """A whole table of answers.
+
+    Attributes:
+        path: the file.
+        pictures: that it has a row for.
+        errors: of these, those that could not be read.
+        before: pictures that an interrupted command had done already.
+        reasons: why pictures could not be read, by path: the first few that were found now.
+    """
+
+    path: Path
+    pictures: int
+    errors: int
+    before: int
+    reasons: dict[str, str]
+
+
+def predict_files(
+    predictor: Predictor,
+    preprocessing: Preprocessing,
+    pictures: Sequence[str],
+    output: Path,
+    *,
+    model: str,
+    top: int = 1,
+    probabilities: bool = False,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> Written:
+    """Write what a classifier says of pictures; see `eyesight.predict_files`.
+
+    Args:
+        predictor: what answers.
+        preprocessing: what it expects of pictures.
+        pictures: files, folders, patterns.
+        output: the file.
+        model: what tells the predictor from others, such as its file's checksum.
+        top, probabilities, overwrite, progress: see there.
+    """
+    table = Table(predictor.classes, min(top, len(predictor.classes)), probabilities)
+    made_with = {"model": model, "columns (--top, --probabilities)": " ".join(table.columns)}
+    total = sum(1 for _ in walk_pictures(pictures))
+    with stop_on_signals() as control, open_partial(output, made_with, overwrite=overwrite) as part:
+        paths = _rest(pictures, part, overwrite=overwrite)
+        job = _Job(predictor, preprocessing, table, part, total, progress)
+        job.begin()
+        job.run(paths, control)
+        kind = output.suffix.lower()
+        part.finish(bind(write_parquet, columns=table.columns) if kind == ".parquet" else None)
+    return Written(output, part.state.items, part.state.errors, job.before, job.reasons)
+
+
+def _rest(pictures: Sequence[str], part: Partial, *, overwrite: bool) -> Iterator[Path]:
+    """Return the pictures that are not done yet; those that are must be the first, as they were."""
+    paths, digest, items = walk_pictures(pictures), "", 0
+    for path in islice(paths, part.state.items):
+        digest, items = next_digest(digest, readable_name(path)), items + 1
+    if (digest, items) == (part.state.digest, part.state.items):
+        return paths
+    error = part.changed("was begun when other pictures were there")
+    if not overwrite:
+        raise error
+    part.begin()
+    return walk_pictures(pictures)
+
+
+class _Job:
+    """A table on its way."""
+
+    def __init__(
+        self,
+        predictor: Predictor,
+        preprocessing: Preprocessing,
+        table: Table,
+        part: Partial,
+        total: int,
+        progress: Progress | None,
+    ) -> None:
+        self.predictor, self.preprocessing, self.table, self.part = predictor, preprocessing, table, part
+        self.total, self.progress = total, progress
+        self.before = part.state.items
+        self.reasons: dict[str, str] = {}
+        self.csv = part.output.suffix.lower() == ".csv"
+
+    def begin(self) -> None:
+        """Write the names of the columns, and show how far an earlier process came."""
+        if self.csv and not self.part.state.bytes:
+            self.part.append(csv_line(self.table.columns).encode())
+        if self.before:
+            self._tell()
+
+    def run(self, paths: Iterable[Path], control: Control) -> None:
+        """Add a row for every picture.
+
+        The engine always gets the same pictures together, whatever was interrupted: their number may change the last
+        digit of its answers.
+        """
+        size = max(1, min(_BLOCK, _BLOCK_BYTES // math.prod(self.preprocessing.shape)))
+        workers = available_cores()
+        together = max(1, size // (4 * workers))
+        ahead = 2 * size  # decoded while the engine computes a block, and for the next
+        saved = time.monotonic()
+        with contextlib.closing(map_ahead(self._read, paths, workers=workers, together=together, ahead=ahead)) as read:
+            while block := list(islice(self._until_stopped(read, control), size)):
+                self._add(block)
+                if time.monotonic() - saved > _SAVED_EVERY:
+                    self.part.save()
+                    saved = time.monotonic()
+                self._tell()
+
+    def _read(self, path: Path) -> Read:
+        return path, read_or_reason(path, self.preprocessing)
+
+    def _until_stopped(self, read: Iterator[Read], control: Control) -> Iterator[Read]:
+        for one in read:
+            if control.stop_signal is not None:
+                done = f"after {self.part.state.items:,} of {self.total:,} pictures"
+                raise InterruptedRun(f"interrupted {done}; the same command goes on", control.stop_signal)
+            yield one
+
+    def _add(self, block: list[Read]) -> None:
+        """Add the rows of some pictures."""
+        good = [(readable_name(path), found) for path, found in block if not isinstance(found, str)]
+        rows: Iterator[Row] = iter(())
+        if good:
+            answers = softmax(self.predictor.logits(np.stack([pixels for _, pixels in good])))
+            rows = self.table.rows([name for name, _ in good], answers)
+        lines, names, errors = list[str](), list[str](), 0
+        for path, found in block:
+            names.append(readable_name(path))
+            row = next(rows) if not isinstance(found, str) else self.table.unread(names[-1], found)
+            lines.append(csv_line(row) if self.csv else json_line(self.table.columns, row))
+            if isinstance(found, str):
+                errors += 1
+                if len(self.reasons) < _NAMED:
+                    self.reasons[names[-1]] = found
+        self.part.append("".join(lines).encode(), names, errors=errors)
+
+    def _tell(self) -> None:
+        if self.progress is not None:
+            self.progress(self.part.state.items, self.total, self.before)
