@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial as bind
 from itertools import islice
@@ -107,6 +107,22 @@ def _rest(pictures: Sequence[str], part: Partial, *, overwrite: bool) -> Iterato
     return walk_pictures(pictures)
 
 
+def block_size(preprocessing: Preprocessing) -> int:
+    """Return how many pictures the engine gets at a time."""
+    return max(1, min(_BLOCK, _BLOCK_BYTES // math.prod(preprocessing.shape)))
+
+
+def read_ahead(paths: Iterable[Path], preprocessing: Preprocessing) -> Generator[Read]:
+    """Yield pictures, or why they cannot be read: decoded while the engine computes a block, and for the next one."""
+
+    def read(path: Path) -> Read:
+        return path, read_or_reason(path, preprocessing)
+
+    size, workers = block_size(preprocessing), available_cores()
+    together = max(1, size // (4 * workers))
+    return map_ahead(read, paths, workers=workers, together=together, ahead=2 * size)
+
+
 class _Job:
     """A table on its way."""
 
@@ -138,21 +154,14 @@ class _Job:
         The engine always gets the same pictures together, whatever was interrupted: their number may change the last
         digit of its answers.
         """
-        size = max(1, min(_BLOCK, _BLOCK_BYTES // math.prod(self.preprocessing.shape)))
-        workers = available_cores()
-        together = max(1, size // (4 * workers))
-        ahead = 2 * size  # decoded while the engine computes a block, and for the next
-        saved = time.monotonic()
-        with contextlib.closing(map_ahead(self._read, paths, workers=workers, together=together, ahead=ahead)) as read:
+        size, saved = block_size(self.preprocessing), time.monotonic()
+        with contextlib.closing(read_ahead(paths, self.preprocessing)) as read:
             while block := list(islice(self._until_stopped(read, control), size)):
                 self._add(block)
                 if time.monotonic() - saved > _SAVED_EVERY:
                     self.part.save()
                     saved = time.monotonic()
                 self._tell()
-
-    def _read(self, path: Path) -> Read:
-        return path, read_or_reason(path, self.preprocessing)
 
     def _until_stopped(self, read: Iterator[Read], control: Control) -> Iterator[Read]:
         for one in read:
@@ -163,21 +172,17 @@ class _Job:
 
     def _add(self, block: list[Read]) -> None:
         """Add the rows of some pictures."""
-        good = [(readable_name(path), found) for path, found in block if not isinstance(found, str)]
+        named = [(readable_name(path), found) for path, found in block]
+        good = [(name, found) for name, found in named if not isinstance(found, str)]
+        bad = [(name, found) for name, found in named if isinstance(found, str)]
         rows: Iterator[Row] = iter(())
         if good:
             answers = softmax(self.predictor.logits(np.stack([pixels for _, pixels in good])))
             rows = self.table.rows([name for name, _ in good], answers)
-        lines, names, errors = list[str](), list[str](), 0
-        for path, found in block:
-            names.append(readable_name(path))
-            row = next(rows) if not isinstance(found, str) else self.table.unread(names[-1], found)
-            lines.append(csv_line(row) if self.csv else json_line(self.table.columns, row))
-            if isinstance(found, str):
-                errors += 1
-                if len(self.reasons) < _NAMED:
-                    self.reasons[names[-1]] = found
-        self.part.append("".join(lines).encode(), names, errors=errors)
+        ordered = (self.table.unread(name, found) if isinstance(found, str) else next(rows) for name, found in named)
+        lines = [csv_line(row) if self.csv else json_line(self.table.columns, row) for row in ordered]
+        self.part.append("".join(lines).encode(), [name for name, _ in named], errors=len(bad))
+        self.reasons |= bad[: _NAMED - len(self.reasons)]
 
     def _tell(self) -> None:
         if self.progress is not None:

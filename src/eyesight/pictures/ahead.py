@@ -7,7 +7,7 @@ than was asked for. Pillow lets go of Python's lock while it decodes, so threads
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
@@ -23,7 +23,7 @@ Result = TypeVar("Result")
 
 def map_ahead(
     work: Callable[[Item], Result], items: Iterable[Item], *, workers: int, together: int, ahead: int
-) -> Iterator[Result]:
+) -> Generator[Result]:
     """Yield what `work` gives for every item, in order. When the iterator is closed, work that has begun is waited for.
 
     Args:

@@ -12,12 +12,14 @@ import re
 import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from ..errors import UsageError
 from .decode import PICTURE_SUFFIXES
 
 # pictures that cannot be read here; found in a folder they are named as such rather than passed over
 PICTURE_LIKE = PICTURE_SUFFIXES | {".heic", ".heif", ".jp2", ".jxl", ".dng"}
+_NUMBERS = re.compile(r"(\d+)")
 _NOT_PICTURES = frozenset((".ipynb_checkpoints", "__MACOSX", "@eaDir"))  # folders of copies, parts and thumbnails
 
 
@@ -65,9 +67,11 @@ def natural(name: str) -> tuple[object, ...]:
     >>> sorted(["10", "2", "b", "A", "1"], key=natural)
     ['1', '2', '10', 'A', 'b']
     """
-    parts = re.split(r"(\d+)", name.casefold())
-    numbers = [(len(part.lstrip("0")), part.lstrip("0")) if i % 2 else part for i, part in enumerate(parts)]
-    return (*numbers, name)
+    parts: list[Any] = _NUMBERS.split(name.casefold())
+    for i in range(1, len(parts), 2):
+        digits = parts[i].lstrip("0")
+        parts[i] = len(digits), digits
+    return (*parts, name)
 
 
 def readable_name(path: str | os.PathLike[str]) -> str:
@@ -90,7 +94,7 @@ def _pictures_in(top: Path) -> Iterator[Path]:
             yield folder
         for entry in entries or ():
             # a broken link is kept, and a pipe: reading it will say what is wrong
-            if Path(entry.name).suffix.lower() in PICTURE_LIKE and not _is_folder(entry):
+            if os.path.splitext(entry.name)[1].lower() in PICTURE_LIKE and not _is_folder(entry):  # noqa: PTH122 # fast
                 yield Path(entry.path)
 
 
@@ -113,9 +117,8 @@ def _folders(top: Path) -> Iterator[tuple[Path, list[os.DirEntry[str]] | None]]:
             yield folder, None
             continue
         yield folder, entries
-        for entry in reversed(entries):  # the first is to be popped first
-            if _is_folder(entry):
-                (links if entry.is_symlink() else folders).append(Path(entry.path))
+        for entry in filter(_is_folder, reversed(entries)):  # the first is to be popped first
+            (links if entry.is_symlink() else folders).append(Path(entry.path))
         links.sort(reverse=True)
 
 
