@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from .api import summary as summary
     from .api import train as train
     from .api import tutorial as tutorial
+    from .api.estimator import ImageClassifier as ImageClassifier
+    from .api.estimator import PhotoFeatures as PhotoFeatures
     from .classifier import Answer as Answer
     from .classifier import Classifier as Classifier
     from .data.dataset import Dataset as Dataset
@@ -51,6 +53,8 @@ _HOMES = {
     "Evaluation": "api",
     "EyesightError": "errors",
     "Answer": "classifier",
+    "ImageClassifier": "api.estimator",
+    "PhotoFeatures": "api.estimator",
     "Predictions": "predictions",
     "Report": "evaluation.judge",
     "Run": "api",

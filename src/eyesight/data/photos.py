@@ -173,6 +173,11 @@ def _usual_side(paths: Sequence[str], large: int | None = None) -> int:
     found = [size for path in paths[::step] if Path(path).is_file() and (size := size_of(path))]
     if large is not None and found and sorted(map(min, found))[len(found) // 2] >= LARGE:
         return large
+    return side_of(found)
+
+
+def side_of(found: Sequence[tuple[int, int]]) -> int:
+    """Return the side at which pictures of these sizes are kept: their own, where all have the same small one."""
     sizes = set(found)
     largest = max((max(size) for size in sizes), default=_USUAL_SIDE)
     return max(largest, 8) if len(sizes) == 1 and largest <= _USUAL_SIDE else _USUAL_SIDE
