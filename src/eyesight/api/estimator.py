@@ -156,7 +156,8 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # s
             names = [f"class {k}" for k in range(len(names))]
         data = from_arrays((pictures, numbers), classes=names, validation=0)
         small = min(pictures.shape[1:3]) < _SMALLEST and backbone is None
-        recipe = {"epochs": self.epochs, "budget": self.budget, "batch_size": self.batch_size, "lr": self.lr}
+        lengths = {"epochs": self.epochs, "budget": self.budget}
+        recipe: dict[str, Any] = lengths | {"batch_size": self.batch_size, "lr": self.lr}
         with tempfile.TemporaryDirectory(prefix="eyesight-") as folder:
             try:
                 run = train(

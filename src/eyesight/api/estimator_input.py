@@ -193,7 +193,8 @@ class TableReading:
         """Return the rows of a table as pictures, uint8 (N, H, W, C)."""
         X = validate_data(estimator, X, reset=False)
         values = (X.astype(np.float64) - self.low) / ((self.high - self.low) or 1.0)
-        return np.round(np.clip(values, 0, 1) * 255).astype(np.uint8).reshape(-1, *self.shape)
+        pixels: Pixels = np.round(np.clip(values, 0, 1) * 255).astype(np.uint8).reshape(-1, *self.shape)
+        return pixels
 
 
 def _shape(numbers: int, shape: tuple[int, ...] | None) -> tuple[int, int, int]:

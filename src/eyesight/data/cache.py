@@ -335,8 +335,8 @@ def _decode_one(path: str, about: os.stat_result, preprocessing: Preprocessing) 
     nothing = np.empty(0, np.uint8)
     try:
         if about.st_size <= _HELD:
-            source: Path | bytes = Path(path).read_bytes()
-            head, digest = source[:16], hashlib.sha256(source).hexdigest()
+            source: Path | bytes = (data := Path(path).read_bytes())
+            head, digest = data[:16], hashlib.sha256(data).hexdigest()
         else:
             source = Path(path)
             with source.open("rb") as file:
