@@ -15,9 +15,9 @@ from ..classifier import Classifier
 from ..data.dataset import Dataset
 from ..data.open import open_again
 from ..errors import FormatError, nearest_name
-from ..formats import check_path
 from ..evaluation import evaluate as judging
 from ..evaluation.evaluate import Evaluation, LookBack, Weights
+from ..formats import check_path
 from ..report.drawing import html_image, png
 from ..run import RunFolder, Status
 from .arguments import check_dataset
