@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from .api import summary as summary
     from .api import train as train
     from .api import tutorial as tutorial
-    from .classifier import Answer as Answer
     from .classifier import Classifier as Classifier
     from .data.dataset import Dataset as Dataset
     from .data.dataset import Split as Split
@@ -40,6 +39,7 @@ if TYPE_CHECKING:
     from .errors import EyesightError as EyesightError
     from .evaluation.judge import Report as Report
     from .predictions import Predictions as Predictions
+    from .predictor import Answer as Answer
     from .studies.study import Study as Study
 
 # Dataset and from_arrays come by way of api, which gives datasets their pictures in a notebook.
@@ -49,7 +49,7 @@ _HOMES = {
     "Embedding": "api",
     "Evaluation": "api",
     "EyesightError": "errors",
-    "Answer": "classifier",
+    "Answer": "predictor",
     "Predictions": "predictions",
     "Report": "evaluation.judge",
     "Run": "api",

@@ -14,7 +14,7 @@ import typer
 from ..errors import PictureError, UsageError
 
 if TYPE_CHECKING:
-    from ..classifier import Answers
+    from ..predictor import Answers
 
 
 def predict(
