@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .api import embed as embed
     from .api import load_classifier as load_classifier
     from .api import load_data as load_data
+    from .api import load_model as load_model
     from .api import open_run as open_run
     from .api import resume as resume
     from .api import study as study
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from .data.dataset import from_arrays as from_arrays
     from .errors import EyesightError as EyesightError
     from .evaluation.judge import Report as Report
+    from .export.exported import ExportedModel as ExportedModel
     from .predictions import Predictions as Predictions
     from .predictor import Answer as Answer
     from .studies.study import Study as Study
@@ -49,6 +51,7 @@ _HOMES = {
     "Embedding": "api",
     "Evaluation": "api",
     "EyesightError": "errors",
+    "ExportedModel": "export.exported",
     "Answer": "predictor",
     "Predictions": "predictions",
     "Report": "evaluation.judge",
@@ -61,6 +64,7 @@ _HOMES = {
     "from_arrays": "api",
     "load_classifier": "api",
     "load_data": "api",
+    "load_model": "api",
     "open_run": "api",
     "resume": "api",
     "study": "api",

@@ -24,6 +24,7 @@ from .pictures.views import Views, views_of
 from .predictor import Logits, PicturePredictor
 
 if TYPE_CHECKING:
+    import onnx
     from torch import nn
 
     from .engine.features import Features
@@ -193,19 +194,31 @@ class Classifier(PicturePredictor):
             weights, watch = network_weights(self.network), Watch(self.network)
             if weights is None:
                 return None
-        from .engine.graph import build_graph, bytes_per_picture
+        from .engine.graph import bytes_per_picture
         from .engine.session import Session
 
-        graph = build_graph(
+        held = bytes_per_picture(weights.spec, inference.views)
+        self._engine = Session(self._graph(weights), bytes_per_picture=held, threads=self.threads), watch, inference
+        return self._engine[0]
+
+    def _graph(self, weights: NetworkWeights) -> onnx.ModelProto:
+        from .engine.graph import build_graph
+
+        return build_graph(
             weights.spec,
             weights.arrays,
-            inference.preprocessing,
-            views=inference.views,
-            temperature=inference.temperature,
+            self.inference.preprocessing,
+            views=self.inference.views,
+            temperature=self.inference.temperature,
         )
-        held = bytes_per_picture(weights.spec, inference.views)
-        self._engine = Session(graph, bytes_per_picture=held, threads=self.threads), watch, inference
-        return self._engine[0]
+
+    def graph(self) -> onnx.ModelProto:
+        """Return what computes the logits on a CPU as ONNX: `pictures` uint8 (N, H, W, C) to `logits` float32 (N, K).
+
+        Raises:
+            UsageError: it is a user's own module, or a part of it was replaced.
+        """
+        return self._graph(self.weights())
 
     def features(self) -> Features:
         """Return the network as it is now without its last dense layer, to make features (N, F) of stored pictures.
@@ -231,7 +244,7 @@ class Classifier(PicturePredictor):
 
             weights = network_weights(self.network)
         if weights is None:
-            raise UsageError(f"{self.spec.name}: has no known features, as only its own code knows its layers")
+            raise UsageError(f"{self.spec.name}: its layers are not known, only its own code knows them")
         return weights
 
     def _torch_logits(self, pictures: Pixels) -> Logits:

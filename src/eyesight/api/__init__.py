@@ -12,7 +12,7 @@ from ..models import network_spec
 from ..models.summary import Summary, summarise
 from .datasets import check_data, download, load_data
 from .features import Embedding, embed
-from .runs import Run, load_classifier, open_run
+from .runs import Run, load_classifier, load_model, open_run
 from .studies import study, tutorial
 from .training import resume, train
 
@@ -27,6 +27,7 @@ __all__ = [
     "from_arrays",
     "load_classifier",
     "load_data",
+    "load_model",
     "open_run",
     "resume",
     "study",
