@@ -20,10 +20,12 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from .api import Embedding as Embedding
     from .api import Evaluation as Evaluation
+    from .api import Export as Export
     from .api import Run as Run
     from .api import check_data as check_data
     from .api import download as download
     from .api import embed as embed
+    from .api import export_model as export_model
     from .api import load_classifier as load_classifier
     from .api import load_data as load_data
     from .api import load_model as load_model
@@ -50,8 +52,9 @@ _HOMES = {
     "Dataset": "api",
     "Embedding": "api",
     "Evaluation": "api",
-    "EyesightError": "errors",
+    "Export": "api",
     "ExportedModel": "export.exported",
+    "EyesightError": "errors",
     "Answer": "predictor",
     "Predictions": "predictions",
     "Report": "evaluation.judge",
@@ -61,6 +64,7 @@ _HOMES = {
     "check_data": "api",
     "download": "api",
     "embed": "api",
+    "export_model": "api",
     "from_arrays": "api",
     "load_classifier": "api",
     "load_data": "api",

@@ -11,6 +11,7 @@ from ..evaluation.evaluate import Evaluation
 from ..models import network_spec
 from ..models.summary import Summary, summarise
 from .datasets import check_data, download, load_data
+from .exporting import Export, export_model
 from .features import Embedding, embed
 from .runs import Run, load_classifier, load_model, open_run
 from .studies import study, tutorial
@@ -20,10 +21,12 @@ __all__ = [
     "Dataset",
     "Embedding",
     "Evaluation",
+    "Export",
     "Run",
     "check_data",
     "download",
     "embed",
+    "export_model",
     "from_arrays",
     "load_classifier",
     "load_data",

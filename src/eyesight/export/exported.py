@@ -61,6 +61,11 @@ class ExportedModel(PicturePredictor):
         return cls(session, description, checksum=data[-64:].decode())
 
     @property
+    def batch_size(self) -> int:
+        """How many pictures are computed at once."""
+        return self._session.batch_size
+
+    @property
     def preprocessing(self) -> Preprocessing:
         """How a picture becomes the pixels that the graph takes."""
         return self.description.preprocessing
