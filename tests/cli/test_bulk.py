@@ -283,6 +283,16 @@ def test_it_loads_no_torch(digits_run: eyesight.Run, photos: Path) -> None:
     assert subprocess.run([sys.executable, "-c", code, str(digits_run.path), "photos"], check=False).returncode == 0
 
 
+def test_an_exported_file_gives_the_same_table_without_torch(digits_run: eyesight.Run, photos: Path) -> None:
+    eyesight.export_model(digits_run.path, "model.onnx")
+    code = "import sys, eyesight; eyesight.predict_files(*sys.argv[1:], 'there.csv'); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code, "model.onnx", "photos"], check=False).returncode == 0
+    eyesight.predict_files(digits_run.path, photos, "here.csv")
+    for there, here in zip(read_csv("there.csv"), read_csv("here.csv"), strict=True):
+        assert (there["path"], there["label"], there["error"]) == (here["path"], here["label"], here["error"])
+        assert here["error"] or float(there["probability"]) == pytest.approx(float(here["probability"]), abs=1e-5)
+
+
 def test_names_that_spreadsheets_would_run_or_split_come_back(digits_run: eyesight.Run, photos: Path) -> None:
     odd = ['e,"f"\n;g\r.png', " h .png", "caf\udce9.png", "\t=i.png"]
     names = ["=1+1.png", "+a.png", "-b.png", "@c.png", "＝d.png", *odd]

@@ -14,8 +14,8 @@ from ..bulk.predict import Written
 from ..bulk.predict import predict_files as write
 from ..bulk.rows import check_kind
 from ..errors import UsageError
-from .arguments import check_path
-from .runs import load_classifier
+from ..formats import check_path
+from .runs import load_model
 
 
 def predict_files(
@@ -35,7 +35,7 @@ def predict_files(
     end of its name. Interrupted, even by a power cut, the same call goes on.
 
     Args:
-        model: a run's folder, a model file, or a pretrained network's name.
+        model: a run's folder, a model file, an exported .onnx file, or a pretrained network's name.
         pictures: files, folders, patterns.
         output: the file: .csv, .jsonl or .parquet.
         top: so many classes for each picture; the second is in `label_2` and `probability_2`.
@@ -54,13 +54,12 @@ def predict_files(
     check_kind(Path(output))
     check_free(Path(output), overwrite=overwrite)  # before a model is read
     given = [pictures] if isinstance(pictures, str | os.PathLike) else list(pictures)
-    classifier = load_classifier(model)
+    predictor = load_model(model)
     return write(
-        classifier,
-        classifier.inference.preprocessing,
+        predictor,
         [os.fsdecode(item) for item in given],
         Path(output),
-        model=classifier.checksum or str(model),
+        model=predictor.checksum or str(model),
         top=top,
         probabilities=probabilities,
         overwrite=overwrite,

@@ -17,13 +17,12 @@ from pathlib import Path
 
 import numpy as np
 
-from ..classifier import Predictor
 from ..engine.session import available_cores
 from ..errors import InterruptedRun
-from ..metrics import softmax
 from ..pictures.ahead import map_ahead, read_or_reason
 from ..pictures.preprocess import Pixels, Preprocessing
 from ..pictures.sources import readable_name, walk_pictures
+from ..predictor import PicturePredictor
 from ..training.events import Control
 from ..training.signals import stop_on_signals
 from .partial import Partial, next_digest, open_partial
@@ -59,8 +58,7 @@ class Written:
 
 
 def predict_files(
-    predictor: Predictor,
-    preprocessing: Preprocessing,
+    predictor: PicturePredictor,
     pictures: Sequence[str],
     output: Path,
     *,
@@ -74,7 +72,6 @@ def predict_files(
 
     Args:
         predictor: what answers.
-        preprocessing: what it expects of pictures.
         pictures: files, folders, patterns.
         output: the file.
         model: what tells the predictor from others, such as its file's checksum.
@@ -85,7 +82,7 @@ def predict_files(
     total = sum(1 for _ in walk_pictures(pictures))
     with stop_on_signals() as control, open_partial(output, made_with, overwrite=overwrite) as part:
         paths = _rest(pictures, part, overwrite=overwrite)
-        job = _Job(predictor, preprocessing, table, part, total, progress)
+        job = _Job(predictor, table, part, total, progress)
         job.begin()
         job.run(paths, control)
         kind = output.suffix.lower()
@@ -128,14 +125,13 @@ class _Job:
 
     def __init__(
         self,
-        predictor: Predictor,
-        preprocessing: Preprocessing,
+        predictor: PicturePredictor,
         table: Table,
         part: Partial,
         total: int,
         progress: Progress | None,
     ) -> None:
-        self.predictor, self.preprocessing, self.table, self.part = predictor, preprocessing, table, part
+        self.predictor, self.table, self.part = predictor, table, part
         self.total, self.progress = total, progress
         self.before = part.state.items
         self.reasons: dict[str, str] = {}
@@ -154,8 +150,8 @@ class _Job:
         The engine always gets the same pictures together, whatever was interrupted: their number may change the last
         digit of its answers.
         """
-        size, saved = block_size(self.preprocessing), time.monotonic()
-        with contextlib.closing(read_ahead(paths, self.preprocessing)) as read:
+        size, saved = block_size(self.predictor.preprocessing), time.monotonic()
+        with contextlib.closing(read_ahead(paths, self.predictor.preprocessing)) as read:
             while block := list(islice(self._until_stopped(read, control), size)):
                 self._add(block)
                 if time.monotonic() - saved > _SAVED_EVERY:
@@ -177,7 +173,7 @@ class _Job:
         bad = [(name, found) for name, found in named if isinstance(found, str)]
         rows: Iterator[Row] = iter(())
         if good:
-            answers = softmax(self.predictor.logits(np.stack([pixels for _, pixels in good])))
+            answers = self.predictor.probabilities(np.stack([pixels for _, pixels in good]))
             rows = self.table.rows([name for name, _ in good], answers)
         ordered = (self.table.unread(name, found) if isinstance(found, str) else next(rows) for name, found in named)
         lines = [csv_line(row) if self.csv else json_line(self.table.columns, row) for row in ordered]

@@ -16,14 +16,14 @@ import typer
 from ..errors import EyesightError, PictureError, UsageError
 
 if TYPE_CHECKING:
-    from ..classifier import Answers
+    from ..predictor import Answers
 
 
 def predict(
     model: Annotated[
         Path,
         typer.Argument(
-            help="A run's folder, a model file, or efficientnet-lite0, -lite1, -lite2: the thousand classes of ImageNet."
+            help="A run's folder, a model file (.safetensors or .onnx), or efficientnet-lite0, -lite1, -lite2: the thousand classes of ImageNet."
         ),
     ],
     pictures: Annotated[list[str], typer.Argument(help="Files, folders, patterns; - reads one picture from stdin.")],
@@ -60,7 +60,7 @@ def predict(
 
     paths = [path for item in pictures for path in ([item] if item == "-" else picture_files([item]))]
     with telling_warnings():
-        classifier = api.load_classifier(model)
+        predictor = api.load_model(model)
     inputs = [sys.stdin.buffer.read() if path == "-" else path for path in paths]  # stdin last: it may be a terminal
     failed: list[PictureError] = []
 
@@ -68,7 +68,7 @@ def predict(
         failed.append(error)
         typer.echo(f"eyesight: skipped: {error}", err=True)
 
-    results = classifier.predict(inputs, top=top or 3, on_error=skip)
+    results = predictor.predict(inputs, top=top or 3, on_error=skip)
     if as_json:
         typer.echo(json.dumps([result.to_json() for result in results], indent=2, ensure_ascii=False))
     elif as_csv:
