@@ -45,20 +45,28 @@ _RATE = 0.5
 Say = Callable[[str], None]
 
 
-def subject(topic: str, *, model: str | Path | None, picture: str | Path | None, say: Say) -> dict[str, Any]:
+def subject(
+    topic: str,
+    *,
+    model: str | Path | None = None,
+    picture: str | Path | None = None,
+    rate: float | None = None,
+    say: Say,
+) -> dict[str, Any]:
     """Return what a lesson of `ON_NETWORKS` is about, as arguments of its function.
 
     Args:
         topic: its name.
         model: a run's folder or a model file; trains a small network on the embedded digits where not given.
         picture: to follow through the network; the first test picture where not given.
+        rate: of dropout, in the training with it.
         say: called with one line before something takes seconds.
 
     Raises:
         UsageError: data or first weights that are not to be had; no picture.
     """
     if topic == "dropout":
-        return _two_trainings(say)
+        return _two_trainings(_RATE if rate is None else rate, say)
     run = open_run(model) if model is not None and Path(model).is_dir() else None
     classifier, first = (load_classifier(model), None) if model is not None else _small_network(say)
     found = {"classifier": classifier, **_pick_picture(classifier, run, picture)}
@@ -137,7 +145,7 @@ def _first_weights(run: Run | None) -> Arrays:
     return to_arrays(first_network(run.data(), config, run.classifier.inference.preprocessing))
 
 
-def _two_trainings(say: Say) -> dict[str, Any]:
+def _two_trainings(rate: float, say: Say) -> dict[str, Any]:
     """Train one network twice on few digits, without dropout and with it."""
     say(f"training a small network twice on {_FEW} of the embedded digits, without dropout and with it")
     train_split = load_data("digits").train
@@ -145,7 +153,7 @@ def _two_trainings(say: Say) -> dict[str, Any]:
     data = from_arrays(
         (pictures[:_FEW], labels[:_FEW]), test=(pictures[_FEW:], labels[_FEW:]), validation="test", name="few digits"
     )
-    return {"without": _history(data, 0.0), "with_it": _history(data, _RATE), "rate": _RATE}
+    return {"without": _history(data, 0.0), "with_it": _history(data, rate), "rate": rate}
 
 
 def _history(data: Dataset, rate: float) -> History:

@@ -150,7 +150,7 @@ def _with_subject(topic: str, values: dict[str, Any]) -> dict[str, Any]:
 
     if topic not in ON_NETWORKS:
         return values
-    named = {name: values.pop(name, None) for name in ("model", "picture")}
+    named = {name: values.pop(name, None) for name in ("model", "picture", "rate")}
     return subject(topic, **named, say=_say) | values
 
 
