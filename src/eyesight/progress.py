@@ -169,12 +169,13 @@ class PictureReport(Report):
 
     def __init__(self, stream: IO[str] | None = None) -> None:
         super().__init__(stream)
-        self.began = time.monotonic()
+        self.began, self.opened = time.monotonic(), False
 
     def __call__(self, done: int, total: int, before: int = 0) -> None:
         """Show some more pictures."""
-        if self.bar is None:
+        if not self.opened:  # without a terminal there is never a bar, and opening it again would put off the next line
             self.open_bar()
+            self.opened = True
         if done == before:
             self.say(f"going on after {done:,} of {total:,} pictures")
             return

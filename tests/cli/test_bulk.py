@@ -26,6 +26,7 @@ from eyesight.bulk.rows import Table, csv_line, json_line
 from eyesight.cli import main
 from eyesight.errors import InterruptedRun, RunError, UsageError
 from eyesight.pictures.ahead import map_ahead
+from eyesight.progress import PictureReport
 
 COUNT = 200
 
@@ -353,6 +354,22 @@ def test_memory_does_not_grow_with_the_number_of_pictures(digits_run: eyesight.R
     )
     few, many = map(int, done.stdout.split())
     assert many - few < 4000  # kB
+
+
+def test_without_a_terminal_a_line_is_said_now_and_then(monkeypatch) -> None:
+    now, stream = [0.0], io.StringIO()
+    monkeypatch.setattr("eyesight.progress.time.monotonic", lambda: now[0])
+    report = PictureReport(stream)
+    report(100, 1000, 100)
+    for i in range(1, 9):
+        now[0] = 4.0 * i
+        report(100 + 40 * i, 1000, 100)
+    report.close_bar()
+    assert stream.getvalue().splitlines() == [
+        "going on after 100 of 1,000 pictures",
+        "220 of 1,000 pictures, 10 a second, 1 min 18 s left",
+        "340 of 1,000 pictures, 10 a second, 1 min 6 s left",
+    ]
 
 
 def test_work_is_done_in_order_and_not_far_ahead() -> None:
