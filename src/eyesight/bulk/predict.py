@@ -21,7 +21,7 @@ from ..engine.session import available_cores
 from ..errors import InterruptedRun
 from ..pictures.ahead import map_ahead, read_or_reason
 from ..pictures.preprocess import Pixels, Preprocessing
-from ..pictures.sources import readable_name, walk_pictures
+from ..pictures.sources import count_pictures, readable_name, walk_pictures
 from ..predictor import PicturePredictor
 from ..training.events import Control
 from ..training.signals import stop_on_signals
@@ -79,7 +79,7 @@ def predict_files(
     """
     table = Table(predictor.classes, min(top, len(predictor.classes)), probabilities)
     made_with = {"model": model, "columns (--top, --probabilities)": " ".join(table.columns)}
-    total = sum(1 for _ in walk_pictures(pictures))
+    total = count_pictures(pictures)
     with stop_on_signals() as control, open_partial(output, made_with, overwrite=overwrite) as part:
         paths = _rest(pictures, part, overwrite=overwrite)
         job = _Job(predictor, table, part, total, progress)

@@ -46,10 +46,10 @@ def walk_pictures(inputs: Iterable[str | Path]) -> Iterator[Path]:
         path = Path(item)
         kind = _kind(path)
         if kind == stat.S_IFDIR:
-            found = None
+            found = ""
             for found in _pictures_in(path):
-                yield found
-            if found is None:
+                yield Path(found)
+            if not found:
                 looked_for = " ".join(sorted(PICTURE_SUFFIXES))
                 raise UsageError(f"{item}: no pictures in this folder (looked for {looked_for})")
         elif glob.has_magic(str(item)) and kind is None:
@@ -59,6 +59,16 @@ def walk_pictures(inputs: Iterable[str | Path]) -> Iterator[Path]:
             yield from matched
         else:
             yield path
+
+
+def count_pictures(inputs: Iterable[str | Path]) -> int:
+    """Return how many files `walk_pictures` yields, sooner, and raise what it raises."""
+    total = 0
+    for item in inputs:
+        is_folder = str(item) and _kind(Path(item)) == stat.S_IFDIR
+        inside = sum(1 for _ in _pictures_in(Path(item), ordered=False)) if is_folder else 0
+        total += inside or sum(1 for _ in walk_pictures([item]))
+    return total
 
 
 def natural(name: str) -> tuple[object, ...]:
@@ -87,18 +97,18 @@ def _kind(path: Path) -> int | None:
         return None
 
 
-def _pictures_in(top: Path) -> Iterator[Path]:
+def _pictures_in(top: Path, *, ordered: bool = True) -> Iterator[str]:
     """Yield what is called like a picture in a folder and below it, and the folders that may not be entered."""
-    for folder, entries in _folders(top):
+    for folder, entries in _folders(top, ordered=ordered):
         if entries is None:
-            yield folder
+            yield str(folder)
         for entry in entries or ():
             # a broken link is kept, and a pipe: reading it will say what is wrong
             if os.path.splitext(entry.name)[1].lower() in PICTURE_LIKE and not _is_folder(entry):  # noqa: PTH122 # fast
-                yield Path(entry.path)
+                yield entry.path
 
 
-def _folders(top: Path) -> Iterator[tuple[Path, list[os.DirEntry[str]] | None]]:
+def _folders(top: Path, *, ordered: bool = True) -> Iterator[tuple[Path, list[os.DirEntry[str]] | None]]:
     """Yield a folder and all below it, each once, with what is in it; None where it may not be entered.
 
     Links come last, so that a folder goes by its own name where it has been found by that and by a link.
@@ -112,7 +122,7 @@ def _folders(top: Path) -> Iterator[tuple[Path, list[os.DirEntry[str]] | None]]:
             if (about.st_dev, about.st_ino) in seen:
                 continue
             seen.add((about.st_dev, about.st_ino))
-            entries = _entries(folder)
+            entries = _entries(folder, ordered=ordered)
         except OSError:
             yield folder, None
             continue
@@ -122,10 +132,10 @@ def _folders(top: Path) -> Iterator[tuple[Path, list[os.DirEntry[str]] | None]]:
         links.sort(reverse=True)
 
 
-def _entries(folder: Path) -> list[os.DirEntry[str]]:
+def _entries(folder: Path, *, ordered: bool = True) -> list[os.DirEntry[str]]:
     with os.scandir(folder) as entries:
         kept = [e for e in entries if e.name not in _NOT_PICTURES and not e.name.startswith("._")]
-    return sorted(kept, key=lambda entry: natural(entry.name))
+    return sorted(kept, key=lambda entry: natural(entry.name)) if ordered else kept
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -154,7 +164,7 @@ def _expand(folder: Path, parts: list[str]) -> Iterator[Path]:
                 yield from _expand(inner, parts[1:] or ["*"])
     elif glob.has_magic(parts[0]):
         try:
-            names = [entry.name for entry in _entries(folder)]
+            names = [entry.name for entry in _entries(folder, ordered=False)]
         except OSError:  # not a folder, or one that may not be entered
             return
         for name in fnmatch.filter(names, parts[0]):
