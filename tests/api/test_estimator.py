@@ -20,6 +20,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import eyesight
 from drawn_photos import fill, photo
+from eyesight.api.estimator_input import TableReading
 from eyesight.errors import DataError, InterruptedRun, PictureError, UsageError
 
 # What does not pass, and why; empty as long as everything does.
@@ -253,6 +254,29 @@ def test_rows_of_other_pictures_are_read_as_told() -> None:
     fitted = small(shape=(6, 10, 3)).fit(X, [0] * 20 + [1] * 20)
     assert fitted.classifier_.inference.preprocessing.shape == (6, 10, 3)
     assert fitted.score(X, [0] * 20 + [1] * 20) > 0.9
+
+
+@pytest.mark.parametrize(
+    ("numbers", "shape"), [(64, (8, 8, 1)), (192, (8, 8, 3)), (10, (1, 10, 1)), (12, (2, 2, 3)), (1, (1, 1, 1))]
+)
+def test_rows_are_squares_where_they_can_be(numbers: int, shape: tuple[int, int, int]) -> None:
+    assert TableReading.fit(small(), np.zeros((2, numbers)), None, None).shape == shape
+
+
+@pytest.mark.parametrize(
+    ("black", "white", "values", "pixels"),
+    [
+        (0.1, 0.5, [0.0, 0.2, 1.0], [0, 51, 255]),  # from 0 to 1
+        (3, 200, [0, 100, 255], [0, 100, 255]),  # bytes
+        (0.0, 16.0, [0.0, 8.0, 16.0], [0, 128, 255]),  # what the table has
+        (-2.0, 2.0, [-9.0, 0.0, 9.0], [0, 128, 255]),  # and no more
+        (5, 5, [5, 5, 5], [5, 5, 5]),
+    ],
+)
+def test_the_range_of_a_table_is_that_of_fit(black, white, values, pixels) -> None:
+    estimator = small()
+    reading = TableReading.fit(estimator, np.array([[black] * 3, [white] * 3]), None, (1, 3))
+    assert reading.pixels(estimator, np.array([values])).ravel().tolist() == pixels
 
 
 def test_a_break_is_a_keyboard_interrupt_that_promises_nothing(digits, monkeypatch) -> None:
