@@ -209,9 +209,8 @@ def _description(model: onnx.ModelProto, source: Path | str) -> OnnxDescription:
     texts = {entry.key: entry.value for entry in model.metadata_props}
     if len(texts) != len(model.metadata_props):
         raise FormatError(f"{source}: its metadata has an entry twice")
-    about: dict[str, Any] = {"format": texts.get("format"), "version": texts.get("version")}
-    if about["version"] and about["version"].isdecimal() and len(about["version"]) < 10:
-        about["version"] = int(about["version"])
+    number = texts.get("version", "")[:10]
+    about = {"format": texts.get("format", "none")[:60], "version": int(number) if number.isdecimal() else number}
     upgrade(about, source, name=ONNX_FORMAT, version=ONNX_VERSION, upgrades={})
     try:
         values: dict[str, Any] = {key: text for key, text in texts.items() if key not in _OWN}

@@ -130,6 +130,8 @@ def _check_nodes(graph: onnx.GraphProto, constants: dict[str, onnx.TensorProto])
         for attribute in node.attribute:
             _check_attribute(node.op_type, attribute)
         _check_parameters(node, constants)
+    if missing := {value.name for value in graph.output} - known:
+        raise _Odd(f"nothing computes {min(missing)[:60]!r}")
 
 
 def _check_name(name: str) -> None:
