@@ -15,6 +15,7 @@ import math
 import os
 import re
 import secrets
+import stat
 import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -38,6 +39,7 @@ _BLANK = "0" * 64  # stands where the checksum goes while the checksum is comput
 _MODE = 0o666  # of new files, less the user's umask
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\.tmp", re.DOTALL)
 _CHUNK = 1 << 20  # bytes read back at a time
+_MAX_FILE = 16 << 30  # bytes; a state of training of the largest network has three
 _MAX_HEADER = 64 << 20  # bytes; the largest header a real file of ours comes near is a few MB of example ids
 
 
@@ -348,11 +350,26 @@ def read_tensors(path: Path) -> tuple[Arrays, dict[str, Any], str]:
     Raises:
         FormatError: missing, not such a file, cut off, altered, or with a header that does not fit its contents.
     """
+    return unpack_tensors(read_bounded(path, _MAX_FILE), path)
+
+
+def read_bounded(path: Path, most: int) -> bytes:
+    """Return the bytes of a file that holds at most so many.
+
+    Raises:
+        FormatError: no such file, a device, which may never end, or a larger file.
+    """
     try:
-        data = path.read_bytes()
+        about = path.stat()
+        if stat.S_ISCHR(about.st_mode) or stat.S_ISBLK(about.st_mode):
+            raise FormatError(f"{path}: a device, not a file")
+        if about.st_size > most:
+            raise FormatError(f"{path}: expected at most {most / 1e9:.0f} GB; received: {about.st_size:,} bytes")
+        return path.read_bytes()
     except OSError as error:
         raise FormatError(f"{path}: {(error.strerror or 'cannot be read').lower()}") from None
-    return unpack_tensors(data, path)
+    except ValueError:  # a name with a zero byte
+        raise FormatError(f"{str(path)!r}: not the name of a file") from None
 
 
 def unpack_tensors(data: bytes, source: Path | str) -> tuple[Arrays, dict[str, Any], str]:
