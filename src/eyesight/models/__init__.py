@@ -35,6 +35,9 @@ NETWORKS = Registry(
         "resnet50": "eyesight.models.families.resnet:resnet50",
         "resnet20": "eyesight.models.families.resnet:resnet20",
         "mobilenet-v2": "eyesight.models.families.mobilenet_v2:mobilenet_v2",
+        "small-alexnet": "eyesight.models.families.alexnet:small_alexnet",
+        "small-vgg": "eyesight.models.families.vgg:small_vgg",
+        "small-mobilenet-v2": "eyesight.models.families.mobilenet_v2:small_mobilenet_v2",
     },
     group="eyesight.models",
 )

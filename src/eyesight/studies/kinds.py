@@ -22,7 +22,15 @@ from .definition import MOST_SEEDS, Arm, Definition
 
 _FEW, _SOME = 200, 2000  # training pictures so few that networks learn them by heart: of small datasets, of others
 _SMALL_DATA = 10_000
-_MOST_FLOPS = 50e6  # forward; a network of more would take longer than all others of a study together
+_MOST_FLOPS = 100e6  # forward; a network of more would take longer than all others of a study together
+_PHOTO_SIDE = 64  # pixels; of smaller pictures, networks for photos leave single places, where small ones see more
+_SMALL_FORMS = {
+    "alexnet": "small-alexnet",
+    "vgg": "small-vgg",
+    "resnet": "resnet20",
+    "mobilenet": "small-mobilenet-v2",
+    "efficientnet": "small-mobilenet-v2",
+}
 _ROUNDS = 20  # validations in one training of the regularization study: of its length, patience waits a tenth
 
 
@@ -188,9 +196,13 @@ def _dense_vs_conv(data: Dataset, full: bool, _: Recipe) -> Parts:
 
 
 def _architectures(data: Dataset, full: bool, _: Recipe) -> Parts:
-    """Vary the network: all that are registered, can take the pictures, and are not too large for equal epochs."""
+    """Vary the network: all that are registered, made for such pictures, and not too large for equal epochs."""
     arms, left_out = [], {}
     for name in NETWORKS:
+        small = next((small for family, small in _SMALL_FORMS.items() if name.startswith(family)), name)
+        if small != name and min(data.shape[:2]) < _PHOTO_SIDE:
+            left_out[name] = f"{name} is made for photos; {small} is its form for small pictures"
+            continue
         try:
             flops = network_spec(name, shape=data.shape, classes=len(data.classes)).flops()
         except UsageError as error:
