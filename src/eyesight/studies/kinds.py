@@ -24,13 +24,10 @@ _FEW, _SOME = 200, 2000  # training pictures so few that networks learn them by 
 _SMALL_DATA = 10_000
 _MOST_FLOPS = 100e6  # forward; a network of more would take longer than all others of a study together
 _PHOTO_SIDE = 64  # pixels; of smaller pictures, networks for photos leave single places, where small ones see more
-_SMALL_FORMS = {
-    "alexnet": "small-alexnet",
-    "vgg": "small-vgg",
-    "resnet": "resnet20",
-    "mobilenet": "small-mobilenet-v2",
-    "efficientnet": "small-mobilenet-v2",
-}
+_FOR_PHOTOS = (  # each kind has a form for small pictures: resnet20, and those whose names begin with small-
+    "alexnet", "vgg16", "resnet18", "resnet34", "resnet50", "mobilenet-v2",
+    "efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2",
+)  # fmt: skip
 _ROUNDS = 20  # validations in one training of the regularization study: of its length, patience waits a tenth
 
 
@@ -199,9 +196,8 @@ def _architectures(data: Dataset, full: bool, _: Recipe) -> Parts:
     """Vary the network: all that are registered, made for such pictures, and not too large for equal epochs."""
     arms, left_out = [], {}
     for name in NETWORKS:
-        small = next((small for family, small in _SMALL_FORMS.items() if name.startswith(family)), name)
-        if small != name and min(data.shape[:2]) < _PHOTO_SIDE:
-            left_out[name] = f"{name} is made for photos; {small} is its form for small pictures"
+        if name in _FOR_PHOTOS and min(data.shape[:2]) < _PHOTO_SIDE:
+            left_out[name] = f"{', '.join(_FOR_PHOTOS)} are made for photos; their small forms take their place"
             continue
         try:
             flops = network_spec(name, shape=data.shape, classes=len(data.classes)).flops()
@@ -263,7 +259,7 @@ STUDIES = {
     ),
     "architectures": Kind(
         "all networks: parameters, operations, time, accuracy",
-        ("digits", "cifar10"), (1, 25), (3, 3), _architectures,
+        ("digits", "cifar10"), (1, 60), (3, 3), _architectures,
     ),
     "dense-layers": Kind(
         "one convolutional network with other dense layers",
