@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .api import Evaluation as Evaluation
     from .api import Run as Run
     from .api import check_data as check_data
+    from .api import diagram as diagram
     from .api import download as download
     from .api import embed as embed
     from .api import load_classifier as load_classifier
@@ -56,6 +57,7 @@ _HOMES = {
     "Split": "data.dataset",
     "Study": "studies.study",
     "check_data": "api",
+    "diagram": "api",
     "download": "api",
     "embed": "api",
     "from_arrays": "api",

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .document import Bars, Block, Card, Curve, Grid, Lesson, Line, Only, Sign, Table, Words, typographic
+from .document import Bars, Block, Card, Curve, Diagram, Grid, Lesson, Line, Only, Sign, Table, Words, typographic
 from .drawing import BLUE, ORANGE, text_width, wrap
 from .sheet_grid import draw_cells, draw_pixels, grid_size
 
@@ -86,6 +86,8 @@ def _box(block: Block, width: float, *, scale: float) -> Box | None:
         return _bars_box(block)
     if isinstance(block, Curve):
         return _curve_box(block)
+    if isinstance(block, Diagram):
+        return _diagram_box(block, width)
     if isinstance(block, Card):
         return _card_box(block, width)
     return _line_box(block, width)
@@ -226,6 +228,18 @@ def _curve_box(curve: Curve) -> Box:
             axes.plot(*place(point), "o", color=ORANGE, markersize=9)
 
     return Box(width, height + above, draw, above + height / 2)
+
+
+def _diagram_box(diagram: Diagram, width: float) -> Box:
+    """Measure a drawing, made smaller where it would not fit."""
+    drawing = diagram.drawing
+    scale = min(1.0, width / drawing.width)
+
+    def draw(axes: Axes, x: float, y: float, _: float, __: float) -> None:
+        drawing.paint(axes, x, y, scale)
+
+    height = scale * drawing.height
+    return Box(scale * drawing.width, height, draw, height / 2)
 
 
 def _card_box(card: Card, width: float) -> Box:

@@ -14,7 +14,7 @@ from typing import Any
 
 from ..data.dataset import Dataset
 from ..errors import UnknownNameError, UsageError
-from ..models import NETWORKS, network_spec, plain_network
+from ..models import NETWORKS, PHOTO_NETWORKS, network_spec, plain_network
 from ..training.plan.entries import set_values
 from ..training.plan.recipe import LENGTHS, Recipe
 from ..training.plan.resolve import read_request
@@ -24,10 +24,6 @@ _FEW, _SOME = 200, 2000  # training pictures so few that networks learn them by 
 _SMALL_DATA = 10_000
 _MOST_FLOPS = 100e6  # forward; a network of more would take longer than all others of a study together
 _PHOTO_SIDE = 64  # pixels; of smaller pictures, networks for photos leave single places, where small ones see more
-_FOR_PHOTOS = (  # each kind has a form for small pictures: resnet20, and those whose names begin with small-
-    "alexnet", "vgg16", "resnet18", "resnet34", "resnet50", "mobilenet-v2",
-    "efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2",
-)  # fmt: skip
 _ROUNDS = 20  # validations in one training of the regularization study: of its length, patience waits a tenth
 
 
@@ -196,8 +192,8 @@ def _architectures(data: Dataset, full: bool, _: Recipe) -> Parts:
     """Vary the network: all that are registered, made for such pictures, and not too large for equal epochs."""
     arms, left_out = [], {}
     for name in NETWORKS:
-        if name in _FOR_PHOTOS and min(data.shape[:2]) < _PHOTO_SIDE:
-            left_out[name] = f"{', '.join(_FOR_PHOTOS)} are made for photos; their small forms take their place"
+        if name in PHOTO_NETWORKS and min(data.shape[:2]) < _PHOTO_SIDE:
+            left_out[name] = f"{', '.join(PHOTO_NETWORKS)} are made for photos; their small forms take their place"
             continue
         try:
             flops = network_spec(name, shape=data.shape, classes=len(data.classes)).flops()
