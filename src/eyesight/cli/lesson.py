@@ -24,7 +24,7 @@ _NARROW, _WIDE = 60, 120  # columns of text
 
 def lesson(
     topic: Annotated[str | None, typer.Argument(help="What to explain, or all.", show_default="list the topics")] = None,
-    numbers: Annotated[str | None, Option("--input", metavar="NUMBERS", help="Rows parted by ;, channels by |: '1 2; 3 4 | 5 6; 7 8'. parameters, output-size: 200x200x3.")] = None,
+    numbers: Annotated[str | None, Option("--input", metavar="NUMBERS", help="Rows parted by ;, channels by |: '1 2; 3 4 | 5 6; 7 8'. parameters, output-size, network: 200x200x3.")] = None,
     kernel: Annotated[str | None, Option(metavar="NUMBERS", help="Rows parted by ;, channels by |; or a name, see eyesight convolve.")] = None,
     stride: Annotated[int | None, Option(min=1, max=4096, help="Pixels from one window to the next.")] = None,
     padding: Annotated[Literal["valid", "same"] | None, Option(help="valid, or same: zeros around the picture.")] = None,
@@ -32,7 +32,7 @@ def lesson(
     units: Annotated[int | None, Option(min=1, max=1 << 20, help="parameters: neurons of the dense layer.", show_default="64")] = None,
     filters: Annotated[int | None, Option(min=1, max=1 << 20, help="parameters: filters of the convolutional layer.", show_default="32")] = None,
     weights: Annotated[str | None, Option(metavar="NUMBERS", help="channels: two rows for the dense layer, dog and no dog.")] = None,
-    model: Annotated[Path | None, Option(help="layers: a run's folder or a model file.", show_default="trains a small one")] = None,
+    model: Annotated[Path | None, Option(help="layers, network: a run's folder or a model file; network: also a name.", show_default="layers trains a small one, network takes lenet5")] = None,
     picture: Annotated[Path | None, Option(help="layers: a picture to follow through the network.", show_default="the first test picture")] = None,
     output: Annotated[Path, Option("--output", "-o", help="Folder for the sheets, or a .png for one.", show_default="./lesson-TOPIC.png")] = Path(),
 ) -> None:  # fmt: skip
@@ -60,8 +60,8 @@ def lesson(
     for name in topics:
         if several:
             typer.echo()
-        values = follow(**arguments[name]) if name == "layers" else arguments[name]
-        show(LESSONS.load(name)(**values), output if single else output / f"lesson-{name}.png")
+        prepare = {"layers": follow, "network": find}.get(name, dict)
+        show(LESSONS.load(name)(**prepare(**arguments[name])), output if single else output / f"lesson-{name}.png")
 
 
 def show_topics() -> None:
@@ -101,7 +101,7 @@ def read(topic: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """
     readers = _readers()[topic]
     if others := [option for option in given if option not in readers]:
-        takes = ", ".join(f"--{option}" for option in readers)
+        takes = ", ".join(f"--{option}" for option in readers) or "none"
         raise UsageError(f"--{others[0]}: does not belong to the lesson {topic}, which takes {takes}")
     return {readers[option][0]: readers[option][1](value) for option, value in given.items()}
 
@@ -128,8 +128,18 @@ def _readers() -> dict[str, dict[str, tuple[str, Callable[[Any], Any]]]]:
             "kernel": ("kernels", reading.kernels),
             "weights": ("weights", lambda text: reading.matrix(text, option="--weights")),
         },
+        "network": {"model": ("model", str), "input": ("input", parse_size)},
+        "architectures": {},
         "layers": {"model": ("model", Path), "picture": ("picture", Path)},
     }
+
+
+def find(*, model: str = "lenet5", input: tuple[int, int, int] | None = None) -> dict[str, Any]:
+    """Return the network to draw: a registered one, or that of a run or a model file."""
+    from ..api.networks import find_network
+
+    spec, classes = find_network(model, input=input)
+    return {"spec": spec, "classes": classes}
 
 
 def follow(*, model: Path | None = None, picture: Path | None = None) -> dict[str, Any]:

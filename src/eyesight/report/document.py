@@ -131,10 +131,17 @@ class Curve:
 
 @dataclass(frozen=True)
 class Diagram:
-    """A drawing on a sheet, its own lines of text in a terminal."""
+    """A drawing on a sheet, its own lines of text in a terminal.
+
+    Attributes:
+        drawing: for the sheet.
+        lines: that say the same.
+        scale: how much larger it is drawn, where there is room.
+    """
 
     drawing: Drawing
     lines: tuple[str, ...]
+    scale: float = 1.0
 
 
 @dataclass(frozen=True)

@@ -233,7 +233,7 @@ def _curve_box(curve: Curve) -> Box:
 def _diagram_box(diagram: Diagram, width: float) -> Box:
     """Measure a drawing, made smaller where it would not fit."""
     drawing = diagram.drawing
-    scale = min(1.0, width / drawing.width)
+    scale = min(diagram.scale, width / drawing.width)
 
     def draw(axes: Axes, x: float, y: float, _: float, __: float) -> None:
         drawing.paint(axes, x, y, scale)

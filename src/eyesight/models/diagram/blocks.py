@@ -31,7 +31,7 @@ class Piece:
 def block_drawing(items: Sequence[Item], title: str) -> Drawing:
     """Draw some layers by themselves, with an arrow into them and one out of them."""
     piece = sequence(items)
-    edge = 0.3
+    edge = 0.15
 
     def arrow(x: float) -> Strokes:
         return Strokes((((x, edge + piece.flow), (x + _ARROW, edge + piece.flow)),), arrow=True)

@@ -15,6 +15,7 @@ from ..network import NetworkSpec
 from ..summary import channels_last
 
 _MOST_SHEETS = 16
+_SHEETS_APART = 0.035  # inches at least
 _SMALLEST = 0.05  # inches; a map of one pixel must be seen
 _SHORT, _DEEP = 0.05, 0.13  # inches that a stack reaches back for every doubling of its channels, small and large
 _MOST_SHOWN = 12  # neurons of which all are shown
@@ -78,7 +79,8 @@ class Stack:
 
     def draw(self, x: float, y: float, *, fill: Color, edge: Color) -> list[Polygon]:
         """Draw it with its top left corner at (x, y)."""
-        return self._sheets(x, y, [fill] * min(self.shape[0], _MOST_SHEETS), edge)
+        count = min(self.shape[0], _MOST_SHEETS, 1 + math.ceil(self.depth / _SHEETS_APART))
+        return self._sheets(x, y, [fill] * count, edge)
 
     def draw_picture(self, x: float, y: float) -> list[Polygon]:
         """Draw it as the picture that goes in: three channels in their colours, red in front."""
