@@ -33,6 +33,7 @@ import eyesight.report
 from eyesight.cli import main
 from eyesight.lessons import channels, layers, outputs, pictures, pooling, reading, step_by_step
 from eyesight.lessons.topics import LESSONS, LINES
+from eyesight.models import network_spec
 from eyesight.report.document import Block, Card, Grid, Lesson, Line, Only, Table, Words
 from eyesight.report.sheet import sheet
 from eyesight.report.terminal import text_lines
@@ -165,6 +166,8 @@ CROWDED = {
     "picture": {"planes": reading.planes(f"{LARGE} | {LARGE} | {LARGE}")},
     "relu": {"values": -1e6 * reading.matrix(LARGE)},
     "channels": {"planes": np.stack([reading.matrix(LARGE)[:6, :6]] * 3) / 3},
+    "network": {"spec": network_spec("efficientnet-lite2", shape=(999, 33, 3), classes=12345)},
+    "architectures": {},
 }
 
 

@@ -254,7 +254,11 @@ def test_a_dense_layer_refuses_pictures():
         Linear(out=2).output_shape((1, 4, 4))
 
 
-HE = [name for name in NAMES if name.startswith(("resnet", "mobilenet-", "efficientnet-", "small-mobilenet", "small-vgg", "small-alex"))]
+HE = [
+    name
+    for name in NAMES
+    if name.startswith(("resnet", "mobilenet-", "efficientnet-", "small-mobilenet", "small-vgg", "small-alex"))
+]
 
 
 @pytest.mark.parametrize("name", HE)

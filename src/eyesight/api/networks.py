@@ -55,9 +55,7 @@ def summary(model: str, *, input: tuple[int, int, int], classes: int) -> Summary
     return summarise(network_spec(model, shape=input, classes=classes))
 
 
-def diagram(
-    model: str | Path, *, input: tuple[int, int, int] | None = None, classes: int | None = None
-) -> Drawing:
+def diagram(model: str | Path, *, input: tuple[int, int, int] | None = None, classes: int | None = None) -> Drawing:
     """Draw a network: a notebook shows it, and its `save` writes an .svg or .png.
 
     Args:

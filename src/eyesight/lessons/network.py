@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..models import network_spec, usual_input
 from ..models.diagram import diagram
 from ..models.diagram.lines import stack_lines
 from ..models.diagram.shapes import by
@@ -45,13 +46,16 @@ _KINDS = {  # in the order in which they are explained
 }
 
 
-def network(*, spec: NetworkSpec, classes: Sequence[str] = ()) -> Lesson:
+def network(*, spec: NetworkSpec | None = None, classes: Sequence[str] = ()) -> Lesson:
     """Show a network as a diagram, and say what its layers are for.
 
     Args:
-        spec: the network.
+        spec: the network; LeNet-5 where not given.
         classes: names of its classes, where it has been trained.
     """
+    if spec is None:
+        shape, count = usual_input("lenet5")
+        spec = network_spec("lenet5", shape=shape, classes=count)
     found = [(_kind(layer, shape), layer, shape) for _, layer, shape in leaves(spec.whole, spec.input)]
     kinds = [kind for kind in _KINDS if any(own == kind for own, _, _ in found)]
     convolves = any(kind in kinds for kind in ("convolution", "depthwise convolution"))

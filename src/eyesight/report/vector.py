@@ -126,8 +126,8 @@ class Drawing:
         wide, high = self.width * _PER_INCH, self.height * _PER_INCH
         return (
             f'<svg xmlns="http://www.w3.org/2000/svg" class="eyesight-drawing" viewBox="0 0 {wide:.0f} {high:.0f}" '
-            f'width="{wide:.0f}" role="img" aria-label="{escape(self.title)}" style="max-width:100%;height:auto">\n'
-            f"<title>{escape(self.title)}</title>\n<style>{_style()}</style>\n"
+            f'width="{wide:.0f}" role="img" aria-label="{_escape(self.title)}" style="max-width:100%;height:auto">\n'
+            f"<title>{_escape(self.title)}</title>\n<style>{_style()}</style>\n"
             f'<rect class="f-ground" width="{wide:.0f}" height="{high:.0f}"/>\n{parts}\n</svg>\n'
         )
 
@@ -162,6 +162,11 @@ class Drawing:
         return self.svg()
 
 
+def _escape(text: str) -> str:
+    """Return text for XML, which has no place for control characters."""
+    return escape("".join(letter if letter.isprintable() else "\ufffd" for letter in text))
+
+
 def _style() -> str:
     """Return the classes of colours: f- fills, s- strokes, once for light ground and once for dark."""
 
@@ -183,7 +188,7 @@ def _svg(shape: Shape) -> str:
         weight = ' font-weight="bold"' if shape.bold else ""
         return (
             f'<text class="f-{shape.color}" x="{x:.1f}" y="{y:.1f}" font-size="{size:.1f}" '
-            f'text-anchor="{anchor}"{weight}>{escape(shape.text)}</text>'
+            f'text-anchor="{anchor}"{weight}>{_escape(shape.text)}</text>'
         )
     width = f'stroke-width="{shape.width * _PER_INCH / 72:.2f}"'
     if isinstance(shape, Polygon):
@@ -191,9 +196,7 @@ def _svg(shape: Shape) -> str:
         return f'<path class="f-{shape.fill} {edge}" {width} d="{_path(shape.points)}Z"/>'
     if isinstance(shape, Circles):
         style = f'class="f-{shape.fill} s-{shape.edge}" {width} r="{shape.radius * _PER_INCH:.2f}"'
-        return "".join(
-            f'<circle {style} cx="{x * _PER_INCH:.2f}" cy="{y * _PER_INCH:.2f}"/>' for x, y in shape.centres
-        )
+        return "".join(f'<circle {style} cx="{x * _PER_INCH:.2f}" cy="{y * _PER_INCH:.2f}"/>' for x, y in shape.centres)
     drawn = "".join(_path(points) for points in shape.paths)
     lines = f'<path class="n s-{shape.color}" {width} d="{drawn}"/>'
     heads = "".join(f"{_path(_head(points))}Z" for points in shape.paths) if shape.arrow else ""
@@ -236,7 +239,9 @@ def _paint(axes: Axes, shape: Shape, left: float, top: float, scale: float) -> N
     style: dict[str, Any] = {"linewidths": shape.width * scale, "zorder": 3}
     artist: Any
     if isinstance(shape, Polygon):
-        artist = PolyCollection([put(shape.points)], facecolors=color(shape.fill), edgecolors=color(shape.edge), **style)
+        artist = PolyCollection(
+            [put(shape.points)], facecolors=color(shape.fill), edgecolors=color(shape.edge), **style
+        )
     elif isinstance(shape, Circles):
         circles = [Circle(centre, shape.radius * scale) for centre in put(shape.centres)]
         artist = PatchCollection(circles, facecolors=color(shape.fill), edgecolors=color(shape.edge), **style)

@@ -30,7 +30,9 @@ def stack_lines(spec: NetworkSpec) -> tuple[str, ...]:
     chain = [item for item in items if isinstance(item, Part)]
     if len(chain) == len(items) <= _LONGEST:
         names = short_names([part.paths[0] for part in chain])
-        steps = [(name, by(part.out), part_line(part), part.parameters) for name, part in zip(names, chain, strict=True)]
+        steps = [
+            (name, by(part.out), part_line(part), part.parameters) for name, part in zip(names, chain, strict=True)
+        ]
     else:
         steps = []
         for row in rows(spec):

@@ -21,7 +21,7 @@ _LARGEST = 1.7  # inches, side of the largest map
 _APART, _AIR = 0.36, 0.12  # inches between stacks, between words
 _PIXEL = 0.03  # inches, least side of the one number that comes of a window
 _EDGE = 0.2
-_TITLE, _SIZE = 12.0, 9.0
+_TITLE, _SIZE, _CLASS = 12.0, 9.0, 7.5
 _MOST_CLASSES = 12
 
 
@@ -56,7 +56,9 @@ def draw_maps(spec: NetworkSpec, chain: Sequence[Part], classes: Sequence[str]) 
     top = _EDGE + line_height(_TITLE) + 0.12 + _lines_height(max(len(node.above) for node in nodes)) + 0.1
     middle = top + high / 2
     corners = [(x, middle - node.form.size[1] / 2) for x, node in zip(places, nodes, strict=True)]
-    shapes: list[Shape] = [Label(_EDGE, _EDGE + line_height(_TITLE) / 2, headline(spec), _TITLE, bold=True, align="left")]
+    shapes: list[Shape] = [
+        Label(_EDGE, _EDGE + line_height(_TITLE) / 2, headline(spec), _TITLE, bold=True, align="left")
+    ]
     for node, corner in zip(nodes, corners, strict=True):
         shapes += _draw_node(node, corner, top)
     for k in range(1, len(nodes)):
@@ -204,6 +206,5 @@ def _name_classes(last: _Node, corner: Point, classes: Sequence[str]) -> list[Sh
         return []
     names = [" ".join(name.split())[:24] for name in classes]
     return [
-        Label(x + 0.1, y, name, 8.0, align="left")
-        for (x, y), name in zip(form.centres(*corner), names, strict=True)
+        Label(x + 0.1, y, name, _CLASS, align="left") for (x, y), name in zip(form.centres(*corner), names, strict=True)
     ]

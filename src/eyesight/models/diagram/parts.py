@@ -140,7 +140,8 @@ def parts(chain: Chain, shape: Shape, prefix: str = "") -> tuple[Item, ...]:
 
 def _joint(layer: Residual, given: Shape, path: str) -> Joint:
     branch, shortcut = (
-        parts(chain, given, f"{path}.{name}.") for name, chain in (("branch", layer.branch), ("shortcut", layer.shortcut))
+        parts(chain, given, f"{path}.{name}.")
+        for name, chain in (("branch", layer.branch), ("shortcut", layer.shortcut))
     )
     return Joint(branch, shortcut, (f"{path}.sum",))
 

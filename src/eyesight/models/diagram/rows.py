@@ -34,7 +34,9 @@ def draw_rows(spec: NetworkSpec) -> Drawing:
     words = middle + max(icon.width for icon in icons) / 2 + 0.15
     texts = [(by(spec.input), ""), *((by(row.out), _count(row)) for row in found)]
     right = max(text_width(text, _NAME, "bold") for pair in texts for text in pair)
-    shapes: list[Shape] = [Label(_EDGE, _EDGE + line_height(_TITLE) / 2, headline(spec), _TITLE, bold=True, align="left")]
+    shapes: list[Shape] = [
+        Label(_EDGE, _EDGE + line_height(_TITLE) / 2, headline(spec), _TITLE, bold=True, align="left")
+    ]
     y = _EDGE + line_height(_TITLE) + 0.15
     last = None  # the lower end of the icon above
     for k, (icon, (size, note)) in enumerate(zip(icons, texts, strict=True)):
@@ -46,7 +48,9 @@ def draw_rows(spec: NetworkSpec) -> Drawing:
         if k and block:
             shapes += _name(found[k - 1], line)
             shapes += block.draw(left, line - block.height / 2)
-            shapes.append(Strokes((((left + block.width + 0.06, line), (middle - icon.width / 2 - 0.06, line)),), "faint"))
+            shapes.append(
+                Strokes((((left + block.width + 0.06, line), (middle - icon.width / 2 - 0.06, line)),), "faint")
+            )
         if last is not None:
             shapes.append(Strokes((((middle, last + 0.04), (middle, line - icon.height / 2 - 0.04)),), arrow=True))
         last = line + icon.height / 2

@@ -128,9 +128,7 @@ class Column:
             drawn.append(Circles(tuple(centres), _RADIUS))
         else:
             side = 2 * _RADIUS
-            drawn += [
-                rectangle(cx - _RADIUS, cy - _RADIUS, side, side, fill="pale", line=0.6) for cx, cy in centres
-            ]
+            drawn += [rectangle(cx - _RADIUS, cy - _RADIUS, side, side, fill="pale", line=0.6) for cx, cy in centres]
         if self.shown < self.count:
             middle = y + (self.shown // 2 + 0.5) * _STEP
             dots = tuple((x + _RADIUS, middle + k * _STEP / 4) for k in (-1, 0, 1))
