@@ -1,4 +1,4 @@
-"""Diagrams of networks: every layer is there, nothing lies over another, sizes are true, and both forms show the same."""
+"""Diagrams of networks: every layer is there, nothing lies over another, and sizes are true."""
 
 from __future__ import annotations
 

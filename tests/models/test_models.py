@@ -254,11 +254,8 @@ def test_a_dense_layer_refuses_pictures():
         Linear(out=2).output_shape((1, 4, 4))
 
 
-HE = [
-    name
-    for name in NAMES
-    if name.startswith(("resnet", "mobilenet-", "efficientnet-", "small-mobilenet", "small-vgg", "small-alex"))
-]
+DEEP = ("resnet", "mobilenet-", "efficientnet-", "small-alexnet", "small-vgg", "small-mobilenet-")
+HE = [name for name in NAMES if name.startswith(DEEP)]
 
 
 @pytest.mark.parametrize("name", HE)

@@ -21,6 +21,7 @@ __all__ = [
     "Embedding",
     "Evaluation",
     "Run",
+    "Summary",
     "check_data",
     "diagram",
     "download",

@@ -27,7 +27,8 @@ def find_network(
         classes: number of classes of a named one, in the same way.
 
     Raises:
-        UnknownNameError, UsageError, FormatError: no such network, sizes that do not fit, or a network of the user's own.
+        UnknownNameError: no such network.
+        UsageError: sizes that do not fit it, or a network of the user's own.
     """
     if str(model) not in NETWORKS and Path(model).exists():
         if input is not None or classes is not None:

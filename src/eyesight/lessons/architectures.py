@@ -11,11 +11,10 @@ from ..models import network_spec, usual_input
 from ..models.diagram.blocks import block_drawing
 from ..models.diagram.lines import items_line
 from ..models.diagram.parts import Item, parts
-from ..models.layers import AnyLayer, Chain, Residual
+from ..models.layers import Chain
 from ..models.network import NetworkSpec
 from ..report.document import Card, Diagram, Lesson, Only, Table, Words, card, line
 from .network import amount
-
 
 _ENLARGED = 1.3  # of the blocks, beside the larger text of a sheet
 
@@ -27,7 +26,7 @@ class _Architecture:
     Attributes:
         title, year: as it is known, and when it was published.
         name: in the registry; the first of `sizes` where it comes in several.
-        block: path of what is drawn of it, and how many of its layers; 0 for all.
+        block: path of what is drawn of it.
         about: the block, in words.
         ideas: what it brought, a sentence or two each.
         small: the form for pictures of about 32 pixels, "" where it is one itself.
@@ -37,7 +36,7 @@ class _Architecture:
     title: str
     year: int
     name: str
-    block: tuple[str, int]
+    block: str
     about: str
     ideas: tuple[str, ...]
     small: str
@@ -46,7 +45,7 @@ class _Architecture:
 
 _ALL = (
     _Architecture(
-        "LeNet-5", 1998, "lenet5", ("features.stage1", 0), "A stage: convolution, activation, pooling.",
+        "LeNet-5", 1998, "lenet5", "features.stage1", "A stage: convolution, activation, pooling.",
         (
             "It brought the convolutional network as it is still built: convolutions and pooling in turn, then dense "
             "layers, all of it learned from pictures, nothing designed by hand. It read the digits on cheques.",
@@ -56,18 +55,18 @@ _ALL = (
         "Proceedings of the IEEE 86, 1998.",
     ),
     _Architecture(
-        "AlexNet", 2012, "alexnet", ("features.stage1", 0), "The first stage: large filters, large steps.",
+        "AlexNet", 2012, "alexnet", "features.stage1", "The first stage: large filters, large steps.",
         (
-            "It brought size. With sixty million parameters, trained on two GPUs, it won the ImageNet contest of 2012: "
-            "in 15.3 % of the pictures none of its five guesses was right, against 26.2 % for the second.",
+            "It brought size. With sixty million parameters, trained on two GPUs, it won the ImageNet contest of 2012: in "
+            "15.3 % of the pictures none of its five guesses was right, against 26.2 % for the second.",
             "ReLU made that training fast enough; dropout and changed copies of the pictures kept it from learning "
             "them by heart. Its pooling windows overlap.",
         ),
-        "small-alexnet", "Krizhevsky, Sutskever, Hinton: ImageNet classification with deep convolutional neural networks. "
-        "NIPS 2012. The form without two halves: Krizhevsky, One weird trick, 2014.",
+        "small-alexnet", "Krizhevsky, Sutskever, Hinton: ImageNet classification with deep convolutional neural "
+        "networks. NIPS 2012. The form without two halves: Krizhevsky, One weird trick, 2014.",
     ),
     _Architecture(
-        "VGG-16", 2014, "vgg16", ("features.stage3", 0), "The third stage: small filters, one after the other.",
+        "VGG-16", 2014, "vgg16", "features.stage3", "The third stage: small filters, one after the other.",
         (
             "It brought depth from one simple part: 3×3 convolutions only. Three in a row see 7×7 pixels, as one 7×7 "
             "convolution does, with 27 weights in place of 49 for each pair of channels, and three activations.",
@@ -77,7 +76,7 @@ _ALL = (
         "ICLR 2015, arXiv 2014.",
     ),
     _Architecture(
-        "ResNet-50", 2015, "resnet50", ("features.stage1.block2", 0),
+        "ResNet-50", 2015, "resnet50", "features.stage1.block2",
         "A block: 1×1 narrows, 3×3 looks around, 1×1 widens; what came in is added.",
         (
             "It brought the shortcut. Plain networks became worse beyond some depth, on the training pictures too. "
@@ -88,7 +87,7 @@ _ALL = (
         "resnet20", "He, Zhang, Ren, Sun: Deep residual learning for image recognition. CVPR 2016, arXiv 2015.",
     ),
     _Architecture(
-        "MobileNetV2", 2018, "mobilenet-v2", ("features.stage3.block2", 0),
+        "MobileNetV2", 2018, "mobilenet-v2", "features.stage3.block2",
         "A block: 1×1 widens six times, each channel is convolved alone, 1×1 narrows.",
         (
             "It brought networks for telephones. A 3×3 convolution of 192 channels to 192 has 331,776 weights; one "
@@ -96,10 +95,11 @@ _ALL = (
             "The block is a ResNet's turned round: wide inside, narrow outside, where the shortcut is. What is narrow "
             "has no activation after it, as that would lose what does not fit.",
         ),
-        "small-mobilenet-v2", "Sandler, Howard, Zhu, Zhmoginov, Chen: MobileNetV2: inverted residuals and linear bottlenecks. CVPR 2018.",
+        "small-mobilenet-v2", "Sandler, Howard, Zhu, Zhmoginov, Chen: MobileNetV2: inverted residuals and linear "
+        "bottlenecks. CVPR 2018.",
     ),
     _Architecture(
-        "EfficientNet-Lite0", 2020, "efficientnet-lite0", ("features.stage3.block2", 0),
+        "EfficientNet-Lite0", 2020, "efficientnet-lite0", "features.stage3.block2",
         "A block: as in MobileNetV2, here with 5×5 windows.",
         (
             "EfficientNet (2019) brought a rule for size. The first network was found by a search; the others have more channels, more "
@@ -107,8 +107,8 @@ _ALL = (
             "The Lite forms leave out what small machines compute slowly: squeeze-and-excitation, and swish, for which "
             "they have ReLU6.",
         ),
-        "small-mobilenet-v2", "Tan, Le: EfficientNet: rethinking model scaling for convolutional neural networks. ICML 2019. "
-        "Lite: Liu, TensorFlow blog, 2020.",
+        "small-mobilenet-v2", "Tan, Le: EfficientNet: rethinking model scaling for convolutional neural networks. "
+        "ICML 2019. Lite: Liu, TensorFlow blog, 2020.",
     ),
 )  # fmt: skip
 
@@ -152,7 +152,7 @@ def _numbers(entry: _Architecture, spec: NetworkSpec) -> tuple[str, ...]:
 
 
 def _card(entry: _Architecture, spec: NetworkSpec) -> Card:
-    items = _find(spec, entry.block[0])
+    items = _find(spec, entry.block)
     blocks = [Words(text) for text in entry.ideas]
     small = []
     if entry.small:
@@ -171,14 +171,11 @@ def _card(entry: _Architecture, spec: NetworkSpec) -> Card:
 
 def _find(spec: NetworkSpec, path: str) -> tuple[Item, ...]:
     """Return the parts at a path in a network."""
-    layer: AnyLayer = spec.whole
-    shape, prefix = tuple(spec.input), ""
+    chain, shape, prefix = spec.whole, tuple(spec.input), ""
     for name in path.split("."):
-        assert isinstance(layer, Chain)
-        layer, shape = next((own, given) for own_name, own, given in layer.inputs(shape) if own_name == name)  # type: ignore[assignment]
+        layer, shape = next((layer, given) for own, layer, given in chain.inputs(shape) if own == name)
         prefix += f"{name}."
-    chain = Chain(layers=(("block", layer),)) if isinstance(layer, Residual) else layer
-    assert isinstance(chain, Chain)
+        chain = layer if isinstance(layer, Chain) else Chain.model_construct(layers=((name, layer),))
     return parts(chain, shape, prefix)
 
 

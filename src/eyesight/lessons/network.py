@@ -20,8 +20,8 @@ from ..report.document import Diagram, Lesson, Only, Table, Words, card
 
 _POOLS = (MaxPool, AdaptiveAveragePool, GlobalAveragePool, GlobalMaxPool)
 _KEY = (
-    "Blue: what convolutions made. Grey: pooling and padding. Orange: neurons of dense layers, and windows: of what lies "
-    "in one, one number of the next map is made."
+    "Blue: what convolutions made. Grey: pooling and padding. Orange: neurons of dense layers, and windows: what lies "
+    "in one makes one number of the next map."
 )
 _KINDS = {  # in the order in which they are explained
     "convolution": "a small window of weights slides over all channels. Each filter makes one feature map, which shows "

@@ -19,10 +19,7 @@ _TOPICS = {
     "softmax": ("outputs:softmax", "logits become probabilities, and argmax the answer"),
     "channels": ("channels:channels", 'the whole way with numbers, from three channels to "dog" or "no dog"'),
     "network": ("network:network", "a whole network as a picture: its layers, sizes and parameters"),
-    "architectures": (
-        "architectures:architectures",
-        "what LeNet, AlexNet, VGG, ResNet, MobileNet, EfficientNet brought",
-    ),
+    "architectures": ("architectures:architectures", "what LeNet, AlexNet, VGG, ResNet and their heirs brought"),
     "layers": ("layers:layers", "what the layers of a trained network learn: filters, feature maps, shapes"),
 }
 LESSONS = Registry("lesson", {name: f"eyesight.lessons.{target}" for name, (target, _) in _TOPICS.items()})

@@ -16,10 +16,10 @@ _LONGEST = 12  # parts; longer networks are told by rows
 
 
 def stack_lines(spec: NetworkSpec) -> tuple[str, ...]:
-    """Return what goes in, and for every layer or row what computes it and what comes out.
+    r"""Return what goes in, and for every layer or row what computes it and what comes out.
 
     >>> from eyesight.models import network_spec
-    >>> print(*stack_lines(network_spec("small-cnn-1pool", shape=(8, 8, 1), classes=10))[:5], sep="\\n")
+    >>> print(*stack_lines(network_spec("small-cnn-1pool", shape=(8, 8, 1), classes=10))[:5], sep="\n")
     picture      8×8×1
        │  conv 3×3, 32 channels, relu: 320 parameters
     stage1.conv  8×8×32
@@ -30,16 +30,15 @@ def stack_lines(spec: NetworkSpec) -> tuple[str, ...]:
     chain = [item for item in items if isinstance(item, Part)]
     if len(chain) == len(items) <= _LONGEST:
         names = short_names([part.paths[0] for part in chain])
-        steps = [
-            (name, by(part.out), part_line(part), part.parameters) for name, part in zip(names, chain, strict=True)
-        ]
+        named = zip(names, chain, strict=True)
+        steps = [(name, by(part.out), part_line(part), part.parameters) for name, part in named]
     else:
         steps = []
         for row in rows(spec):
             many = f"{row.times} × " if row.times > 1 else ""
             name = f"{row.name} {row.blocks}".strip()
             steps.append((name, by(row.out), f"{many}{items_line(row.items, brief=True)}", row.parameters))
-    wide = max(len(name) for name, *_ in (("picture",), *steps)) + 2
+    wide = max(len(name) for name in ("picture", *(step[0] for step in steps))) + 2
     lines = [f"{'picture':{wide}}{by(spec.input)}"]
     for name, out, how, parameters in steps:
         counted = f": {parameters:,} parameters" if parameters else ""

@@ -1,7 +1,7 @@
 """A chain of layers as stacks of feature maps at their true proportions, and columns of neurons.
 
-In: a `NetworkSpec` and its parts. Out: a `Drawing`. Every stack is as far from the next as their words need. Source of the
-form: LeCun et al., "Gradient-based learning applied to document recognition", 1998, figure 2.
+In: a `NetworkSpec` and its parts. Out: a `Drawing`. Every stack is as far from the next as their words need. Source of
+the form: LeCun et al., "Gradient-based learning applied to document recognition", 1998, figure 2.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from ..layers import Conv, Linear, Whitening
 from ..network import NetworkSpec
 from ..pooling import AdaptiveAveragePool, GlobalAveragePool, GlobalMaxPool, MaxPool
 from .parts import Part
-from .shapes import Column, Stack, by, headline, short_names
+from .shapes import TITLE, Column, Stack, by, heading, headline, short_names
 
 _LARGEST = 1.7  # inches, side of the largest map
 _APART, _AIR = 0.36, 0.12  # inches between stacks, between words
 _PIXEL = 0.03  # inches, least side of the one number that comes of a window
 _EDGE = 0.2
-_TITLE, _SIZE, _CLASS = 12.0, 9.0, 7.5
+_SIZE, _CLASS = 9.0, 7.5
 _MOST_CLASSES = 12
 
 
@@ -53,12 +53,10 @@ def draw_maps(spec: NetworkSpec, chain: Sequence[Part], classes: Sequence[str]) 
     nodes = _nodes(spec, chain)
     places = _place(nodes)
     high = max(node.form.size[1] for node in nodes)
-    top = _EDGE + line_height(_TITLE) + 0.12 + _lines_height(max(len(node.above) for node in nodes)) + 0.1
+    top = _EDGE + line_height(TITLE) + 0.12 + _lines_height(max(len(node.above) for node in nodes)) + 0.1
     middle = top + high / 2
     corners = [(x, middle - node.form.size[1] / 2) for x, node in zip(places, nodes, strict=True)]
-    shapes: list[Shape] = [
-        Label(_EDGE, _EDGE + line_height(_TITLE) / 2, headline(spec), _TITLE, bold=True, align="left")
-    ]
+    shapes: list[Shape] = [heading(spec, _EDGE)]
     for node, corner in zip(nodes, corners, strict=True):
         shapes += _draw_node(node, corner, top)
     for k in range(1, len(nodes)):
@@ -123,11 +121,11 @@ def _draw_node(node: _Node, corner: Point, top: float) -> list[Shape]:
     form = node.form
     if isinstance(form, Column):
         neurons = node.part is not None and isinstance(node.part.layer, Linear)
-        return shapes + [*form.draw(x, y, neurons=neurons)]
+        return [*shapes, *form.draw(x, y, neurons=neurons)]
     if node.part is not None:
         pooled = not isinstance(node.part.layer, Conv | Whitening)
-        return shapes + [*form.draw(x, y, fill="grey" if pooled else "pale", edge="quiet" if pooled else "blue")]
-    return shapes + [*form.draw_picture(x, y)]
+        return [*shapes, *form.draw(x, y, fill="grey" if pooled else "pale", edge="quiet" if pooled else "blue")]
+    return [*shapes, *form.draw_picture(x, y)]
 
 
 def _words_below(nodes: Sequence[_Node], places: Sequence[float], k: int, y: float) -> list[Shape]:

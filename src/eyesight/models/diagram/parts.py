@@ -139,10 +139,8 @@ def parts(chain: Chain, shape: Shape, prefix: str = "") -> tuple[Item, ...]:
 
 
 def _joint(layer: Residual, given: Shape, path: str) -> Joint:
-    branch, shortcut = (
-        parts(chain, given, f"{path}.{name}.")
-        for name, chain in (("branch", layer.branch), ("shortcut", layer.shortcut))
-    )
+    branch = parts(layer.branch, given, f"{path}.branch.")
+    shortcut = parts(layer.shortcut, given, f"{path}.shortcut.")
     return Joint(branch, shortcut, (f"{path}.sum",))
 
 
@@ -174,7 +172,7 @@ def all_paths(items: Sequence[Item]) -> tuple[str, ...]:
 
 
 def rows(spec: NetworkSpec) -> tuple[Row, ...]:
-    """Return a network as rows: a stage each, or in stages of blocks one for each run of equal blocks; then the head."""
+    """Return a network as rows: a stage each, or one for each run of equal blocks in it; then the head."""
     found: list[Row] = []
     for loose, children in groupby(
         spec.features.inputs(spec.input), key=lambda child: not isinstance(child[1], Combinator)

@@ -12,10 +12,10 @@ from ..layers import Linear
 from ..network import NetworkSpec
 from .blocks import Piece, lines_of
 from .parts import Part, Row, rows
-from .shapes import Stack, by, headline
+from .shapes import TITLE, Stack, by, heading, headline
 
 _EDGE, _GAP, _BETWEEN = 0.2, 0.22, 0.3  # around everything, between rows, between columns
-_TITLE, _NAME, _SMALL = 12.0, 10.0, 8.0
+_NAME, _SMALL = 10.0, 8.0
 _LARGEST = 0.9  # inches, side of the picture
 _WIDEST = 7.6  # of a row's layers
 _FRAME = 0.08
@@ -34,10 +34,8 @@ def draw_rows(spec: NetworkSpec) -> Drawing:
     words = middle + max(icon.width for icon in icons) / 2 + 0.15
     texts = [(by(spec.input), ""), *((by(row.out), _count(row)) for row in found)]
     right = max(text_width(text, _NAME, "bold") for pair in texts for text in pair)
-    shapes: list[Shape] = [
-        Label(_EDGE, _EDGE + line_height(_TITLE) / 2, headline(spec), _TITLE, bold=True, align="left")
-    ]
-    y = _EDGE + line_height(_TITLE) + 0.15
+    shapes: list[Shape] = [heading(spec, _EDGE)]
+    y = _EDGE + line_height(TITLE) + 0.15
     last = None  # the lower end of the icon above
     for k, (icon, (size, note)) in enumerate(zip(icons, texts, strict=True)):
         block = blocks[k - 1] if k else None
@@ -64,11 +62,11 @@ def _block(row: Row) -> Piece:
     if row.times == 1:
         return inner
     text = f"× {row.times}"
-    sign = text_width(text, _TITLE, "bold") + 0.2
+    sign = text_width(text, TITLE, "bold") + 0.2
 
     def draw(x: float, y: float) -> list[Shape]:
         wide, high = inner.width + 2 * _FRAME, inner.height + 2 * _FRAME
-        label = Label(x + wide + 0.1, y + high / 2, text, _TITLE, "orange", bold=True, align="left")
+        label = Label(x + wide + 0.1, y + high / 2, text, TITLE, "orange", bold=True, align="left")
         return [rectangle(x, y, wide, high, fill="ground", edge="faint"), *inner.draw(x + _FRAME, y + _FRAME), label]
 
     return Piece(inner.width + 2 * _FRAME + sign, inner.height + 2 * _FRAME, inner.flow + _FRAME, draw)

@@ -9,11 +9,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ...report.vector import Circles, Color, Point, Polygon, rectangle
+from ...report.vector import Circles, Color, Label, Point, Polygon, line_height, rectangle
 from ..layer import Shape
 from ..network import NetworkSpec
 from ..summary import channels_last
 
+TITLE = 12.0  # points
 _MOST_SHEETS = 16
 _SHEETS_APART = 0.035  # inches at least
 _SMALLEST = 0.05  # inches; a map of one pixel must be seen
@@ -44,6 +45,11 @@ def headline(spec: NetworkSpec) -> str:
     """Say in one line what is drawn."""
     many = "class" if spec.classes == 1 else "classes"
     return f"{spec.name}: {by(spec.input)} → {spec.classes:,} {many}, {spec.parameters():,} parameters"
+
+
+def heading(spec: NetworkSpec, edge: float) -> Label:
+    """Return the headline at the top left, so far from the edges."""
+    return Label(edge, edge + line_height(TITLE) / 2, headline(spec), TITLE, bold=True, align="left")
 
 
 @dataclass(frozen=True)
