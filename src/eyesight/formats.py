@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from .errors import FormatError, NewerFileError
+from .errors import FormatError, NewerFileError, UsageError
 
 Upgrade = Callable[[dict[str, Any]], dict[str, Any]]
 Arrays = dict[str, np.ndarray[Any, Any]]
@@ -39,6 +39,13 @@ _MODE = 0o666  # of new files, less the user's umask
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\.tmp", re.DOTALL)
 _CHUNK = 1 << 20  # bytes read back at a time
 _MAX_HEADER = 64 << 20  # bytes; the largest header a real file of ours comes near is a few MB of example ids
+
+
+def check_path(value: object, field: str) -> None:
+    """Refuse what is not a path."""
+    if not isinstance(value, str | os.PathLike):
+        kind = "None" if value is None else type(value).__name__
+        raise UsageError(f"expected a path; received: {kind}", field=field)
 
 
 @contextlib.contextmanager
@@ -122,6 +129,8 @@ def remove_temporaries(folder: Path) -> None:
 @contextlib.contextmanager
 def _replacing(path: Path) -> Iterator[tuple[int, Path]]:
     """Yield an open temporary file beside `path` and its name; it is renamed onto `path` or, on failure, removed."""
+    if not path.name:
+        raise FormatError(f"{path}: expected the name of a file")
     with _naming(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")

@@ -17,9 +17,10 @@ from ..data.open import open_again
 from ..errors import FormatError, nearest_name
 from ..evaluation import evaluate as judging
 from ..evaluation.evaluate import Evaluation, LookBack, Weights
+from ..formats import check_path
 from ..report.drawing import html_image, png
 from ..run import RunFolder, Status
-from .arguments import check_dataset, check_path
+from .arguments import check_dataset
 from .datasets import report_reading
 
 if TYPE_CHECKING:

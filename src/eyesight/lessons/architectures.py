@@ -57,8 +57,8 @@ _ALL = (
     _Architecture(
         "AlexNet", 2012, "alexnet", "features.stage1", "The first stage: large filters, large steps.",
         (
-            "It brought size. With sixty million parameters, trained on two GPUs, it won the ImageNet contest of 2012: in "
-            "15.3 % of the pictures none of its five guesses was right, against 26.2 % for the second.",
+            "It brought size. With sixty million parameters, trained on two GPUs, it won the ImageNet contest of 2012: "
+            "in 15.3 % of the pictures none of its five guesses was right, against 26.2 % for the second.",
             "ReLU made that training fast enough; dropout and changed copies of the pictures kept it from learning "
             "them by heart. Its pooling windows overlap.",
         ),
@@ -81,8 +81,8 @@ _ALL = (
         (
             "It brought the shortcut. Plain networks became worse beyond some depth, on the training pictures too. "
             "Where each block only learns what to add to what came in, deeper ones became better, up to 152 layers.",
-            "Batch normalisation after every convolution, and one mean for each channel in place of large dense layers. "
-            "It won the ImageNet contest of 2015.",
+            "Batch normalisation after every convolution, and one mean for each channel in place of large dense "
+            "layers. It won the ImageNet contest of 2015.",
         ),
         "resnet20", "He, Zhang, Ren, Sun: Deep residual learning for image recognition. CVPR 2016, arXiv 2015.",
     ),
@@ -102,8 +102,8 @@ _ALL = (
         "EfficientNet-Lite0", 2020, "efficientnet-lite0", "features.stage3.block2",
         "A block: as in MobileNetV2, here with 5×5 windows.",
         (
-            "EfficientNet (2019) brought a rule for size. The first network was found by a search; the others have more channels, more "
-            "layers and larger pictures at once, in fixed proportion, which gains more than any of these alone.",
+            "EfficientNet (2019) brought a rule for size. The first network was found by a search; the others have "
+            "more channels, more layers and larger pictures at once, in fixed proportion, which gains more than any of these alone.",
             "The Lite forms leave out what small machines compute slowly: squeeze-and-excitation, and swish, for which "
             "they have ReLU6.",
         ),
