@@ -103,7 +103,8 @@ _ALL = (
         "A block: as in MobileNetV2, here with 5×5 windows.",
         (
             "EfficientNet (2019) brought a rule for size. The first network was found by a search; the others have "
-            "more channels, more layers and larger pictures at once, in fixed proportion, which gains more than any of these alone.",
+            "more channels, more layers and larger pictures at once, in fixed proportion, which gains more than any of "
+            "these alone.",
             "The Lite forms leave out what small machines compute slowly: squeeze-and-excitation, and swish, for which "
             "they have ReLU6.",
         ),
