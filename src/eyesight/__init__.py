@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .api import Export as Export
     from .api import Run as Run
     from .api import check_data as check_data
+    from .api import diagram as diagram
     from .api import download as download
     from .api import embed as embed
     from .api import export_model as export_model
@@ -67,6 +68,7 @@ _HOMES = {
     "Split": "data.dataset",
     "Study": "studies.study",
     "check_data": "api",
+    "diagram": "api",
     "download": "api",
     "embed": "api",
     "export_model": "api",
