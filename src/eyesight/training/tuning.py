@@ -1,0 +1,319 @@
+"""A pretrained network tuned to photos: first a probe, then the network's upper stages, then all of it.
+
+In: a dataset at the size of a pretrained network, with validation pictures; a configuration; a path. Out: a run folder
+that is complete, interrupted or failed. The last layer begins as the probe's. What is kept in the end is the better of
+the probe and the tuned network on the validation pictures; of equal ones the probe.
+
+Nothing is lost by an interruption: features and decoded photos are kept in the user's cache, the probe is fitted again
+in seconds, and tuning goes on from its last checkpoint.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from ..calibration import fit_temperature
+from ..classifier import Classifier, Training
+from ..data.augment_photos import PhotoAugmentation
+from ..data.dataset import Dataset, Split
+from ..data.larger import larger
+from ..device import (
+    autocast,
+    choose_device,
+    choose_precision,
+    input_dtype,
+    keep_freed_memory,
+    set_first_threads,
+    set_threads,
+    synchronise,
+    threads,
+    torch_defaults,
+)
+from ..metrics import class_scores, confusion_matrix, cross_entropy, mean_defined
+from ..models.tunable import TunableNetwork, tunable
+from ..pictures.preprocess import Preprocessing
+from ..pictures.views import number_of_views
+from ..run import RunFolder
+from .again import go_on, record_to_repeat, write_environment
+from .batches import Batches
+from .event_file import EventFile
+from .events import Compared, Decoding, EpochTimed, Listener, Warned
+from .identity import first_weights
+from .job import Job
+from .loop import Loop
+from .optim.layerwise import build_layerwise
+from .optim.schedules import SCHEDULES
+from .plan.recipe import Config, Recipe
+from .probe import Probe, ProbeFitting, opened, opened_again
+from .signals import stop_on_signals
+from .sitting import train_on
+from .state import TrainState
+from .statistics import seed_torch
+from .validation import check
+
+_KEPT_SIDE = 8 / 7  # of the sides that the network sees, so that there is something to cut: 256 of 224
+_TIMED = 16  # photos of an update that is timed
+_TOLD_EVERY = 0.5  # seconds
+_JUDGED = 256  # pictures at a time; a signal waits for no more than these
+
+
+@torch_defaults()
+@threads()
+def start(
+    data: Dataset,
+    config: Config,
+    create: Callable[[dict[str, Any]], RunFolder],
+    *,
+    listeners: Sequence[Listener] = (),
+    checkpoint_every: float | None = None,
+    began: float | None = None,
+    repeats: RunFolder | None = None,
+) -> RunFolder:
+    """Tune in a new run folder, which `create` makes once all checks have passed. See `trainer.start`."""
+    began = time.perf_counter() if began is None else began
+    with stop_on_signals() as control, opened(data, config, create, listeners, repeats) as (job, run, told):
+        fitting = ProbeFitting(job, run, told, control, began)
+        _Tuning(fitting, listeners, checkpoint_every).fit(repeats=repeats)
+    return run
+
+
+def resume(
+    run: RunFolder,
+    config: Config,
+    load: Callable[[], Dataset],
+    *,
+    listeners: Sequence[Listener] = (),
+    checkpoint_every: float | None = None,
+    force: bool = False,
+) -> RunFolder:
+    """Go on, to the same weights as if it had never stopped; see `trainer.resume`."""
+    began = time.perf_counter()
+    with stop_on_signals() as control, opened_again(run, config, load) as job:
+        fitting = ProbeFitting(job, run, [*listeners, EventFile(run)], control, began)
+        _Tuning(fitting, listeners, checkpoint_every).fit(resumes=True, force=force)
+    return run
+
+
+class _Tuning:
+    """One sitting: a probe, photos at a larger size, and the loop."""
+
+    def __init__(self, fitting: ProbeFitting, listeners: Sequence[Listener], checkpoint_every: float | None) -> None:
+        self.fitting, self.listeners, self.checkpoint_every = fitting, listeners, checkpoint_every
+        self.run, self.control, self.config = fitting.run, fitting.control, fitting.job.config
+
+    def fit(self, *, repeats: RunFolder | None = None, resumes: bool = False, force: bool = False) -> None:
+        """Do all of it, and close the run, however it ends."""
+        run, fitting = self.run, self.fitting
+        with fitting.guarded():
+            probe = fitting.compute()
+            row = probe.row | {"epoch": 0, "step": 0}
+            run.write_metrics([row])
+            run.update(kept_epoch=0)
+            photos = self._larger()
+            job, state = prepare(fitting.job.data, photos, self.config, probe, fitting.job.backbone.preprocessing)
+            state.history.append(row)
+            run.update(steps_per_epoch=job.batches.steps_per_epoch)
+            record = record_to_repeat(repeats, job, state, self.listeners) if repeats else []
+            since = run.about().get("tuning", {}).get("since", 0.0)
+            if resumes:
+                record = go_on(job, state, run, self.listeners, force=force)
+            else:
+                write_environment(run, job, first_weights(state))
+            self._say_times(job, state)
+            if not state.step:
+                since = state.seconds = fitting.seconds()
+                run.update(tuning={"since": since})
+            if job.recipe.budget is not None and not record and since >= job.recipe.budget:
+                fitting.emit(Warned("the time was up before anything could be tuned; the probe is kept"))
+                fitting.close("complete", "time was up after the probe")
+                return
+        loop = partial(TuningLoop, probe=probe)
+        train_on(job, state, run, self.control, self.listeners, self.checkpoint_every, record, since=since, kind=loop)
+
+    def _larger(self) -> Split:
+        """Return the training photos at a size from which parts can be cut, telling how far their decoding is."""
+        data, told = self.fitting.job.data, 0.0
+
+        def progress(done: int, total: int, doing: str) -> None:
+            nonlocal told
+            self.fitting.check()
+            now = time.monotonic()
+            if now - told > _TOLD_EVERY or done == total:
+                told = now
+                self.fitting.emit(Decoding(done, total, doing))
+
+        return larger(data, data.train, round(_KEPT_SIDE * data.shape[0]), progress=progress)
+
+    def _say_times(self, job: Job, state: TrainState) -> None:
+        """Measure how long an epoch will take, and tell."""
+        upper, whole = time_epochs(job, state, self.fitting.check)
+        recipe, share = job.recipe, job.recipe.upper
+        if job.total_steps is not None:
+            epochs = (job.total_steps - state.step) / job.batches.steps_per_epoch
+            seconds = epochs * (share * upper + (1 - share) * whole)
+        else:
+            assert recipe.budget is not None
+            seconds = max(recipe.budget - (state.seconds if state.step else self.fitting.seconds()), 0.0)
+            epochs = seconds * (share / upper + (1 - share) / whole)
+        self.fitting.emit(EpochTimed(upper, whole, epochs, seconds))
+
+
+def prepare(
+    data: Dataset, photos: Split, config: Config, probe: Probe, preprocessing: Preprocessing
+) -> tuple[Job, TrainState]:
+    """Make everything ready for the first update.
+
+    Args:
+        data: the dataset, at the size that the network sees.
+        photos: its training pictures, at the size from which parts are cut.
+        config: the configuration.
+        probe: what the network begins as.
+        preprocessing: of pictures, as the probe has it.
+    """
+    keep_freed_memory()
+    available = set_first_threads(config.machine.threads)
+    device = choose_device(config.machine.device)
+    precision = choose_precision(config.machine.precision, device)
+    recipe = config.recipe
+    network = tunable(probe.weights).to(device)
+    batches = Batches(
+        photos,
+        preprocessing,
+        batch_size=recipe.batch_size,
+        seed=config.seed,
+        device=device,
+        dtype=input_dtype(precision),
+        augmentation=photo_augmentation(recipe, data.shape[0]),
+    )
+    schedule = SCHEDULES.load(recipe.schedule)
+    job = Job(data, config, preprocessing, batches, schedule, device, precision, 1, available)
+    sums = torch.zeros(3, dtype=torch.float64, device=device)
+    return job, TrainState(network, build_layerwise(network, recipe), sums)
+
+
+def photo_augmentation(recipe: Recipe, side: int) -> PhotoAugmentation:
+    """Return how photos are changed at random while a network of pictures of this side is tuned."""
+    return PhotoAugmentation(
+        recipe.side or side, crop=recipe.crop, flip=recipe.flip, colour=recipe.colour, erase=recipe.erase
+    )
+
+
+def time_epochs(job: Job, state: TrainState, check: Callable[[], None]) -> tuple[float, float]:
+    """Return how many seconds an epoch will take: while the upper stages learn, and while all do.
+
+    For each, two updates are computed and the second is timed; the weights stay as they are.
+    """
+    network, pictures, found = state.network, len(job.batches.split), []
+    assert isinstance(network, TunableNetwork)
+    before = torch.get_num_threads()
+    if job.config.machine.threads == "auto":
+        set_threads(job.available_threads)
+    network.train()
+    try:
+        for network.first in (network.upper, 0):
+            for step in range(2):
+                check()
+                began = time.perf_counter()
+                many = _compute_gradient(job, network, step)
+                seconds = time.perf_counter() - began
+            found.append(seconds / many * pictures)
+    finally:
+        network.zero_grad()
+        if torch.get_num_threads() != before:
+            set_threads(before)
+    return found[0], found[1]
+
+
+def _compute_gradient(job: Job, network: TunableNetwork, step: int) -> int:
+    """Compute the gradient of a part of an update; return of how many photos."""
+    with torch.random.fork_rng(devices=[job.device] if job.device.type == "cuda" else []):
+        seed_torch(job, step)
+        images, labels = job.batches.batch(step, most=_TIMED)
+        with autocast(job.device, job.precision):
+            logits = network(images)
+        F.cross_entropy(logits.float(), labels).backward()  # type: ignore[no-untyped-call] # torch
+    synchronise(job.device)
+    return len(labels)
+
+
+class TuningLoop(Loop):
+    """The loop, at whose end the better of the probe and the tuned network is kept.
+
+    Args:
+        probe: what the network began as.
+    """
+
+    def __init__(self, *args: Any, probe: Probe, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.probe = probe
+
+    def reserve(self) -> float:
+        """Return how many seconds judging and saving will take at the end."""
+        validation = self.job.data.validation
+        assert validation is not None  # what decides; `resolve` has seen to it
+        timed = self.state.validating
+        judging = timed if timed is not None else self.estimated(len(validation)) / 3
+        return self.state.saving + (1 + number_of_views(self.probe.views)) * judging
+
+    def keep_good_weights(self) -> str:
+        """Leave the probe's classifier where it is."""
+        return f"the probe is kept in {self.run.model_file}"
+
+    def write_weights_so_far(self) -> str:
+        """Leave the probe's classifier where it is: the weights so far have not been compared with it."""
+        return f"until then the probe is in {self.run.model_file}"
+
+    def write_models(self) -> None:
+        """Judge the network as it will predict, and write it in place of the probe, or beside it."""
+        job, validation, epoch = self.job, self.job.data.validation, self.state.history[-1]["epoch"]
+        assert validation is not None
+        assert self.probe.judged is not None
+        training = Training(
+            data=job.data.name, fingerprint=job.data.fingerprint, epoch=epoch, weights="last", seed=job.config.seed
+        )
+        tuned = job.classifier(self.state.network, training=training)
+        tuned.inference = tuned.inference.model_copy(update={"views": self.probe.views})
+        logits = self._judge(tuned, validation)
+        temperature = fit_temperature(logits, validation.labels)
+        tuned.inference = tuned.inference.model_copy(update={"temperature": temperature})
+        classes, balanced = len(job.data.classes), job.recipe.balance
+        figures = {
+            name: {
+                "accuracy": score(given, validation, classes, balanced=balanced),
+                "loss": float(cross_entropy(given, validation.labels).mean()),
+            }
+            for name, given in (("probe", self.probe.judged), ("tuned", logits))
+        }
+        better = figures["tuned"]["accuracy"] > figures["probe"]["accuracy"]
+        kept = "tuned" if better else "probe"
+        checksum = tuned.save(self.run.model_file if better else self.run.last_model_file)
+        if better:
+            self.run.update(kept_epoch=epoch, model_checksum=checksum)
+        about = {"kept": kept, "n": len(validation), "balanced": balanced, **figures}
+        self.run.update(tuning=self.run.about().get("tuning", {}) | about)
+        self.emit(Compared(figures["probe"]["accuracy"], figures["tuned"]["accuracy"], len(validation), kept, balanced))
+
+    def _judge(self, classifier: Classifier, split: Split) -> np.ndarray[Any, np.dtype[np.float32]]:
+        """Return the logits of a split's pictures (N, K)."""
+        parts = []
+        for begin in range(0, len(split), _JUDGED):
+            check(self.control)
+            parts.append(classifier.logits(split.gather(np.arange(begin, min(begin + _JUDGED, len(split))))))
+        return np.concatenate(parts)
+
+
+def score(
+    logits: np.ndarray[Any, np.dtype[np.float32]], split: Split, classes: int, *, balanced: bool = False
+) -> float:
+    """Return the accuracy of logits (N, K) on a split; the mean over its classes where it is to be balanced."""
+    predicted = logits.argmax(axis=1)
+    if not balanced:
+        return float((predicted == split.labels).mean())
+    return mean_defined(class_scores(confusion_matrix(split.labels, predicted, classes)).recall)
