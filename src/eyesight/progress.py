@@ -100,20 +100,10 @@ class ProgressReport(Report):
                 self.move_bar(event.progress, status=text, line=text)
             case Embedding():
                 self.show_features(event)
-            case HeadFitted():
-                self.say(head_text(event))
             case Decoding():
                 self.show_decoding(event)
-            case EpochTimed():
-                self.say(epochs_text(event))
-            case Compared():
-                self.say(compared_text(event))
             case EpochEnded():
                 self.say(epoch_text(event.row, self.epochs, self.updates))
-            case ThreadsChosen():
-                self.say(f"threads: {event.threads} of {event.available} ({event.reason})")
-            case Warned():
-                self.say(f"warning: {event.message}")
             case Ended():
                 self.close_bar()
                 if self.reading is not None:
@@ -121,7 +111,8 @@ class ProgressReport(Report):
                 if event.status == "complete":
                     self.say(f"done in {duration(event.seconds)} ({event.reason})")
             case _:
-                pass
+                if text := line_text(event):
+                    self.say(text)
 
     def show_decoding(self, event: Decoding) -> None:
         """Show how far the decoding of photos is."""
@@ -274,6 +265,23 @@ def _length(event: Started) -> str:
     many = "" if event.epochs == 1 else "s"
     length = f"{event.epochs} epoch{many}" if event.budget is None else f"{duration(event.budget)}, epochs"
     return f"{length} of {event.steps_per_epoch:,} updates"
+
+
+def line_text(event: Event) -> str:
+    """Return the line of an event that has one always; "" of others."""
+    match event:
+        case HeadFitted():
+            return head_text(event)
+        case EpochTimed():
+            return epochs_text(event)
+        case Compared():
+            return compared_text(event)
+        case ThreadsChosen():
+            return f"threads: {event.threads} of {event.available} ({event.reason})"
+        case Warned():
+            return f"warning: {event.message}"
+        case _:
+            return ""
 
 
 def head_text(event: HeadFitted) -> str:

@@ -75,8 +75,8 @@ def train(
             is trained in place and must map (N, C, H, W) to logits (N, K).
         backbone: a pretrained network's name, "efficientnet-lite0" (what photos get where no `model` is named), -lite1
             or -lite2: the photos' features, and a linear layer fitted on them in seconds, instead of `model`.
-        tune: after that layer, learn the pretrained network's upper stages and then all of it, for `epochs` or `budget`;
-            kept only where that is better on validation pictures.
+        tune: after that layer, learn the pretrained network's upper stages and then all of it, for `epochs` or
+            `budget`; kept only where that is better on validation pictures.
         output: the run's folder; runs/DATA-MODEL-1, -2, … where not given.
         seed: of first weights and order (default 0). The same seed and threads on the same machine give the same
             weights, bit for bit.
@@ -150,9 +150,7 @@ def train(
                 large=BACKBONES[pretrained].size if pretrained else None,
                 progress=report_reading() if progress else None,
             )
-        begin = partial(
-            _create, output, overwrite=overwrite
-        )  # what makes the folder, once data and configuration are known
+        begin = partial(_create, output, overwrite=overwrite)
         listeners = with_progress(listeners, progress=progress)
         repeats = repeated.folder if repeated else None
         if pretrained and (found := _prepare_pretrained(request, dataset, pretrained, given=isinstance(data, Dataset))):

@@ -103,7 +103,7 @@ def _boxes(rng: np.random.Generator, count: int, areas: tuple[float, float], sha
 
 
 def _resized(picture: Pixels, part: Floats, side: int) -> Pixels:
-    """Return a part of a photo (S, S, C) as (s, s, C), by Pillow's antialiased filter, whose arithmetic is in integers."""
+    """Return a part of a photo (S, S, C) as (s, s, C), by Pillow's antialiased filter, which computes in integers."""
     size = picture.shape[0]
     grey = picture.shape[2] == 1
     image = Image.fromarray(picture[..., 0] if grey else picture)

@@ -210,6 +210,7 @@ class Probe:
 
 
 def tell(listeners: Sequence[Listener], event: Event) -> None:
+    """Tell every listener."""
     for listener in listeners:
         listener(event)
 

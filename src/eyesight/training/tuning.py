@@ -217,7 +217,8 @@ def time_epochs(job: Job, state: TrainState, check: Callable[[], None]) -> tuple
         set_threads(job.available_threads)
     network.train()
     try:
-        for network.first in (network.upper, 0):
+        for first in (network.upper, 0):
+            network.first = first
             for step in range(2):
                 check()
                 began = time.perf_counter()

@@ -164,12 +164,18 @@ def recommend_tuning(backbone: str) -> dict[str, Any]:
 
 
 def resolve_tuning(request: Request, data: Dataset, backbone: str) -> Config:
-    """Return the whole configuration of a probe and the tuning after it."""
+    """Return the whole configuration of a probe and the tuning after it.
+
+    On a CPU bf16 is only for whoever asks for it: depthwise convolutions are no faster in it.
+    """
+    machine = choose_machine(request.config.machine)
+    if request.config.machine.precision == "auto" and machine.device == "cpu":
+        machine = machine.model_copy(update={"precision": "fp32"})
     changes = {
         "data": data.config_entries,
         "model.name": backbone,
         "recipe": fill_in(request.entries.get("recipe", {}), recommend_tuning(backbone)),
-        "machine": choose_machine(request.config.machine).model_dump(mode="json"),
+        "machine": machine.model_dump(mode="json"),
     }
     return parse_config(set_values(request.entries, changes))
 
