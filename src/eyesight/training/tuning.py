@@ -22,7 +22,8 @@ import torch.nn.functional as F
 from ..calibration import fit_temperature
 from ..classifier import Classifier, Training
 from ..data.augment_photos import PhotoAugmentation
-from ..data.dataset import Dataset, Split
+from ..data.cache import Progress
+from ..data.dataset import Dataset, Pixels, Split
 from ..data.larger import larger
 from ..device import (
     autocast,
@@ -42,7 +43,7 @@ from ..pictures.preprocess import Preprocessing
 from ..pictures.views import number_of_views
 from ..run import RunFolder
 from .again import go_on, record_to_repeat, write_environment
-from .batches import Batches
+from .batches import Batches, stream
 from .event_file import EventFile
 from .events import Compared, Decoding, EpochTimed, Listener, Warned
 from .identity import first_weights
@@ -149,7 +150,7 @@ class _Tuning:
                 told = now
                 self.fitting.emit(Decoding(done, total, doing))
 
-        return larger(data, data.train, round(_KEPT_SIDE * data.shape[0]), progress=progress)
+        return larger(data, data.train, kept_side(data.shape[0]), progress=progress)
 
     def _say_times(self, job: Job, state: TrainState) -> None:
         """Measure how long an epoch will take, and tell."""
@@ -203,6 +204,38 @@ def photo_augmentation(recipe: Recipe, side: int) -> PhotoAugmentation:
     return PhotoAugmentation(
         recipe.side or side, crop=recipe.crop, flip=recipe.flip, colour=recipe.colour, erase=recipe.erase
     )
+
+
+def augmented(
+    data: Dataset,
+    photos: Split,
+    augmentation: PhotoAugmentation,
+    *,
+    seed: int,
+    epochs: int,
+    progress: Progress | None = None,
+) -> Pixels:
+    """Return photos as they are, and as epochs show them: (N · (1 + epochs), s, s, C), those of a photo together.
+
+    Args:
+        data: what the photos are of.
+        photos: some of its training pictures.
+        augmentation: how they are changed.
+        seed: of the run.
+        epochs: how many.
+        progress: called while photos are decoded.
+    """
+    kept = larger(data, photos, kept_side(data.shape[0]), progress=progress).gather(np.arange(len(photos)))
+    as_it_is = PhotoAugmentation(augmentation.side)
+    changes = [as_it_is.draw(stream(seed, "augmentation", 0), len(kept))]
+    changes += [augmentation.draw(stream(seed, "augmentation", epoch), len(kept)) for epoch in range(epochs)]
+    seen = np.stack([change.apply(kept) for change in changes], axis=1)  # (N, 1 + epochs, s, s, C)
+    return seen.reshape(-1, *seen.shape[2:])
+
+
+def kept_side(side: int) -> int:
+    """Return the side at which photos are kept for a network that sees them at another: 256 pixels for 224."""
+    return round(_KEPT_SIDE * side)
 
 
 def time_epochs(job: Job, state: TrainState, check: Callable[[], None]) -> tuple[float, float]:
