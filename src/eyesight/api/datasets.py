@@ -192,7 +192,9 @@ def draw_augmented(
     wanted = parse_config({"recipe": entries, "seed": seed})
     report = report_reading() if progress else None
     with naming_options():
-        found = open_data(data, data_dir=data_dir, validation=0, photos=photo_options(**options), large=side, progress=report)
+        found = open_data(
+            data, data_dir=data_dir, validation=0, photos=photo_options(**options), large=side, progress=report
+        )
         if found.kind != "folder" or found.shape[:2] != (side, side):
             raise UsageError(
                 f"is for photos of {LARGE} pixels a side and more, at their usual size; "

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -45,7 +46,7 @@ from ..run import RunFolder
 from .again import go_on, record_to_repeat, write_environment
 from .batches import Batches, stream
 from .event_file import EventFile
-from .events import Compared, Decoding, EpochTimed, Listener, Warned
+from .events import Compared, Decoding, EpochTimed, Listener, ThreadsChosen, Warned
 from .identity import first_weights
 from .job import Job
 from .loop import Loop
@@ -57,10 +58,11 @@ from .signals import stop_on_signals
 from .sitting import train_on
 from .state import TrainState
 from .statistics import seed_torch
+from .threads import WORTH
 from .validation import check
 
 _KEPT_SIDE = 8 / 7  # of the sides that the network sees, so that there is something to cut: 256 of 224
-_TIMED = 16  # photos of an update that is timed
+_TIMED = 8  # photos of an update that is timed
 _TOLD_EVERY = 0.5  # seconds
 _JUDGED = 256  # pictures at a time; a signal waits for no more than these
 
@@ -127,7 +129,7 @@ class _Tuning:
                 record = go_on(job, state, run, self.listeners, force=force)
             else:
                 write_environment(run, job, first_weights(state))
-            self._say_times(job, state)
+            self._measure(job, state, chooses=not resumes)
             if not state.step:
                 since = state.seconds = fitting.seconds()
                 run.update(tuning={"since": since})
@@ -152,10 +154,16 @@ class _Tuning:
 
         return larger(data, data.train, kept_side(data.shape[0]), progress=progress)
 
-    def _say_times(self, job: Job, state: TrainState) -> None:
-        """Measure how long an epoch will take, and tell."""
-        upper, whole = time_epochs(job, state, self.fitting.check)
-        recipe, share = job.recipe, job.recipe.upper
+    def _measure(self, job: Job, state: TrainState, *, chooses: bool) -> None:
+        """Measure how long an epoch will take, and tell; where that `chooses`, also with how many threads."""
+        assert isinstance(state.network, TunableNetwork)
+        timing = time_photos(job, state.network, self.fitting.check)
+        if chooses and job.config.machine.threads == "auto":
+            state.threads = [[0, timing.threads, timing.whole * job.recipe.batch_size]]
+            reason = "as measured on a few photos"
+            self.fitting.emit(ThreadsChosen(0, timing.threads, job.available_threads, reason))
+        pictures, recipe, share = len(job.batches.split), job.recipe, job.recipe.upper
+        upper, whole = timing.upper * pictures, timing.whole * pictures
         if job.total_steps is not None:
             epochs = (job.total_steps - state.step) / job.batches.steps_per_epoch
             seconds = epochs * (share * upper + (1 - share) * whole)
@@ -238,43 +246,59 @@ def kept_side(side: int) -> int:
     return round(_KEPT_SIDE * side)
 
 
-def time_epochs(job: Job, state: TrainState, check: Callable[[], None]) -> tuple[float, float]:
-    """Return how many seconds an epoch will take: while the upper stages learn, and while all do.
+@dataclass(frozen=True)
+class Timing:
+    """How long learning from a photo takes, as measured.
 
-    For each, two updates are computed and the second is timed; the weights stay as they are.
+    Attributes:
+        threads: of the CPU, that it is fastest with; the number that was asked for, where one was.
+        upper, whole: seconds while the upper stages learn, and while all do.
     """
-    network, pictures, found = state.network, len(job.batches.split), []
-    assert isinstance(network, TunableNetwork)
+
+    threads: int
+    upper: float
+    whole: float
+
+
+def time_photos(job: Job, network: TunableNetwork, check: Callable[[], None]) -> Timing:
+    """Measure how long learning from a photo takes; the weights stay as they are.
+
+    Of every kind of update two small ones are computed, and the second is timed. With other programs at work, several
+    threads can be slower than one by far, so that both are tried where the number is open.
+    """
     before = torch.get_num_threads()
-    if job.config.machine.threads == "auto":
-        set_threads(job.available_threads)
+    chooses = job.config.machine.threads == "auto" and job.device.type == "cpu" and job.available_threads > 1
     network.train()
     try:
-        for first in (network.upper, 0):
-            network.first = first
-            for step in range(2):
-                check()
-                began = time.perf_counter()
-                many = _compute_gradient(job, network, step)
-                seconds = time.perf_counter() - began
-            found.append(seconds / many * pictures)
+        timed = {
+            count: _time_photo(job, network, count, check) for count in (before, *[job.available_threads] * chooses)
+        }
+        count = min(timed, key=lambda count: timed[count] * (WORTH if count > 1 else 1.0))
+        network.first = network.upper
+        return Timing(count, _time_photo(job, network, count, check), timed[count])
     finally:
+        network.first = 0
         network.zero_grad()
         if torch.get_num_threads() != before:
             set_threads(before)
-    return found[0], found[1]
 
 
-def _compute_gradient(job: Job, network: TunableNetwork, step: int) -> int:
-    """Compute the gradient of a part of an update; return of how many photos."""
+def _time_photo(job: Job, network: TunableNetwork, count: int, check: Callable[[], None]) -> float:
+    """Return the seconds that the gradient of one photo takes with so many threads, reading it included."""
+    set_threads(count)
+    seconds, pictures = 0.0, 1
     with torch.random.fork_rng(devices=[job.device] if job.device.type == "cuda" else []):
-        seed_torch(job, step)
-        images, labels = job.batches.batch(step, most=_TIMED)
-        with autocast(job.device, job.precision):
-            logits = network(images)
-        F.cross_entropy(logits.float(), labels).backward()  # type: ignore[no-untyped-call] # torch
-    synchronise(job.device)
-    return len(labels)
+        for step in range(2):
+            check()
+            began = time.perf_counter()
+            seed_torch(job, step)
+            images, labels = job.batches.batch(step, most=_TIMED)
+            with autocast(job.device, job.precision):
+                logits = network(images)
+            F.cross_entropy(logits.float(), labels).backward()  # type: ignore[no-untyped-call] # torch
+            synchronise(job.device)
+            seconds, pictures = time.perf_counter() - began, len(labels)
+    return seconds / pictures
 
 
 class TuningLoop(Loop):
