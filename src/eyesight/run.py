@@ -15,7 +15,7 @@ configuration and the checkpoints contain only as plain data.
     checkpoints/        the state of the training, the last two
     figures/            PNG files: curves and predictions of the training, and those of every evaluation
     evaluation/         one folder for each split and model: predictions, report
-    out-of-fold.safetensors  of a probe, tuned later or not: what each training picture was taken for by a layer that had not seen it
+    out-of-fold.safetensors  of a probe: what each training picture was taken for by a layer that had not seen it
     overfitting.json    right answers on training pictures and on others, with the kept weights
     tutorial/           of a run of `eyesight tutorial`: the figures that the tutorial draws
 """

@@ -94,8 +94,8 @@ def train(
         progress: report on stderr.
         checkpoint_every: seconds between saved states; 30, or more where saving is slow, if not given.
         listeners: called with every event; see `eyesight.training.events`.
-        **recipe: fields of the recipe: epochs or budget (seconds, from this call to the saved model), batch_size, lr,
-            optimizer, schedule, averaging, early_stopping, …
+        **recipe: fields of the recipe: epochs or budget (seconds, or "5m"; from this call to the saved model),
+            batch_size, lr, optimizer, schedule, averaging, early_stopping, …
 
     Raises:
         UsageError: something asked for does not exist or does not fit; nothing has been written then.

@@ -31,6 +31,7 @@ from ...run import CONFIG_FORMAT, CONFIG_VERSION
 from ..optim.averaging import AVERAGES
 from ..optim.optimizers import OPTIMIZERS
 from ..optim.schedules import SCHEDULES
+from .entries import parse_time
 
 # Each is the common choice for small networks at batch sizes of 32 to 128.
 DEFAULT_LR = {"sgd": 0.05, "muon": 0.2}
@@ -203,6 +204,16 @@ class Recipe(_Part):
         if not self.balance:
             del entries["balance"]  # as in files written before there was a choice
         return {name: value for name, value in entries.items() if name in _fields_of(self.method)}
+
+    @field_validator("budget", mode="before")
+    @classmethod
+    def _seconds(cls, value: Any) -> Any:
+        if isinstance(value, str) and value.strip()[-1:] in ("s", "m", "h"):
+            try:
+                return parse_time(value)
+            except UsageError as error:
+                raise UsageError(str(error), field="recipe.budget") from None
+        return value
 
     @field_validator(*_NAMES)
     @classmethod
