@@ -92,9 +92,8 @@ class BudgetClock:
                 self._origin = time.perf_counter() - self.since - value * usable
             return value
         earlier = self._values[-1] if self._values else 0.0
-        value = (
-            0.0 if step == 0 else min(max(earlier, (self.seconds() - self.since) / usable), 1.0)
-        )  # one update at least; never back
+        used = self.seconds() - self.since
+        value = 0.0 if step == 0 else min(max(earlier, used / usable), 1.0)  # one update at least; never back
         self._record(value)
         return value
 
