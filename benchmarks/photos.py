@@ -1,13 +1,14 @@
 """How long training on a folder of photos takes, and how good it is: from the shell to the end of the process.
 
-    python benchmarks/photos.py FOLDER [--backbones efficientnet-lite0 efficientnet-lite2] [--repeats 3] [--json FILE]
-                                       [--tune 5m]
+    python benchmarks/photos.py FOLDER [--backbones efficientnet-lite0 efficientnet-lite2] [--repeats 3]
+        [--tune 5m] [--json FILE]
 
 FOLDER has train/ and val/, as hymenoptera has. For each pretrained network it trains with an empty cache (cold: photos
 are decoded and their features computed) and again (cached), in new processes, and prints the medians, with the accuracy
 on val/ and the one that cross-validation expects. Beside it stands training from scratch in as much time as the cold
-training took. With `--tune` each network is also tuned in so much time, once with an empty cache: beside the accuracies of
-the probe and the tuned network on val/, which decides between them, stands how long it took. The pretrained weights are in eyesight's format already, as after the first use of a machine.
+training took. With --tune, each network is tuned for so much time too, with an empty cache; val/ then decides between
+probe and tuned network, and both accuracies are printed. The pretrained weights are in eyesight's format already, as
+after the first use of a machine.
 
 Exit code 1 where efficientnet-lite0 takes more than 20 s cold or 6 s cached, or where val/ is below 0.93, or 0.945 with
 efficientnet-lite2.
@@ -116,7 +117,7 @@ def main() -> int:
         if arguments.tune:
             tuning = row["tuning"] = measure_tuning(arguments.photos, backbone, arguments.tune)
             print(
-                f"{'  --tune --budget ' + arguments.tune:20} {tuning['seconds']:5.1f} s, {tuning['epochs']:.1f} epochs: "
+                f"{'  --tune ' + arguments.tune:20} {tuning['seconds']:5.1f} s, {tuning['epochs']:.1f} epochs: "
                 f"probe {tuning['probe']:.4f}, tuned {tuning['tuned']:.4f}; kept: {tuning['kept']}"
             )
     if arguments.json:

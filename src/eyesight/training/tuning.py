@@ -21,7 +21,7 @@ import torch
 import torch.nn.functional as F
 
 from ..calibration import fit_temperature
-from ..classifier import Classifier, Training
+from ..classifier import Classifier, InferenceSpec, Logits, Training
 from ..data.augment_photos import PhotoAugmentation
 from ..data.cache import Progress
 from ..data.dataset import Dataset, Pixels, Split
@@ -38,10 +38,13 @@ from ..device import (
     threads,
     torch_defaults,
 )
+from ..formats import Arrays
 from ..metrics import class_scores, confusion_matrix, cross_entropy, mean_defined
+from ..models.network import NetworkWeights
+from ..models.torch_network import to_arrays
 from ..models.tunable import TunableNetwork, tunable
 from ..pictures.preprocess import Preprocessing
-from ..pictures.views import number_of_views
+from ..pictures.views import Views, number_of_views
 from ..run import RunFolder
 from .again import go_on, record_to_repeat, write_environment
 from .batches import Batches, stream
@@ -64,6 +67,10 @@ from .validation import check
 _KEPT_SIDE = 8 / 7  # of the sides that the network sees, so that there is something to cut: 256 of 224
 _TIMED = 8  # photos of an update that is timed
 _TOLD_EVERY = 0.5  # seconds
+# How far from the probe to the tuned weights a network is looked for at the end. Half of the way is often better than
+# the whole, as what was learned from few photos is in part of those alone. Source: Wortsman et al., "Robust fine-tuning
+# of zero-shot models", CVPR 2022.
+_SHARES = (0.5, 1.0)
 _JUDGED = 256  # pictures at a time; a signal waits for no more than these
 
 
@@ -312,13 +319,18 @@ class TuningLoop(Loop):
         super().__init__(*args, **options)
         self.probe = probe
 
+    @property
+    def views(self) -> Views:
+        """Which views of a picture the tuned network looks at: the mirror image too, where it has learned from both."""
+        return "mirror" if self.job.recipe.flip else self.probe.views
+
     def reserve(self) -> float:
         """Return how many seconds judging and saving will take at the end."""
         validation = self.job.data.validation
         assert validation is not None  # what decides; `resolve` has seen to it
         timed = self.state.validating
         judging = timed if timed is not None else self.estimated(len(validation)) / 3
-        return self.state.saving + (1 + number_of_views(self.probe.views)) * judging
+        return self.state.saving + (1 + len(_SHARES) * number_of_views(self.views)) * judging
 
     def keep_good_weights(self) -> str:
         """Leave the probe's classifier where it is."""
@@ -330,35 +342,46 @@ class TuningLoop(Loop):
 
     def write_models(self) -> None:
         """Judge the network as it will predict, and write it in place of the probe, or beside it."""
-        job, validation, epoch = self.job, self.job.data.validation, self.state.history[-1]["epoch"]
+        validation, epoch = self.job.data.validation, self.state.history[-1]["epoch"]
         assert validation is not None
         assert self.probe.judged is not None
-        training = Training(
-            data=job.data.name, fingerprint=job.data.fingerprint, epoch=epoch, weights="last", seed=job.config.seed
-        )
-        tuned = job.classifier(self.state.network, training=training)
-        tuned.inference = tuned.inference.model_copy(update={"views": self.probe.views})
-        logits = self._judge(tuned, validation)
-        temperature = fit_temperature(logits, validation.labels)
-        tuned.inference = tuned.inference.model_copy(update={"temperature": temperature})
-        classes, balanced = len(job.data.classes), job.recipe.balance
+        share, tuned, logits = self._best()
+        tuned.inference = tuned.inference.model_copy(update={"temperature": fit_temperature(logits, validation.labels)})
         figures = {
-            name: {
-                "accuracy": score(given, validation, classes, balanced=balanced),
-                "loss": float(cross_entropy(given, validation.labels).mean()),
-            }
+            name: {"accuracy": self._score(given), "loss": float(cross_entropy(given, validation.labels).mean())}
             for name, given in (("probe", self.probe.judged), ("tuned", logits))
         }
         better = figures["tuned"]["accuracy"] > figures["probe"]["accuracy"]
-        kept = "tuned" if better else "probe"
+        kept, balanced = "tuned" if better else "probe", self.job.recipe.balance
         checksum = tuned.save(self.run.model_file if better else self.run.last_model_file)
         if better:
             self.run.update(kept_epoch=epoch, model_checksum=checksum)
-        about = {"kept": kept, "n": len(validation), "balanced": balanced, **figures}
+        about = {"kept": kept, "share": share, "n": len(validation), "balanced": balanced, **figures}
         self.run.update(tuning=self.run.about().get("tuning", {}) | about)
         self.emit(Compared(figures["probe"]["accuracy"], figures["tuned"]["accuracy"], len(validation), kept, balanced))
 
-    def _judge(self, classifier: Classifier, split: Split) -> np.ndarray[Any, np.dtype[np.float32]]:
+    def _best(self) -> tuple[float, Classifier, Logits]:
+        """Return how far from the probe to the last weights the best ones lie, the classifier, and what it says."""
+        job, last = self.job, to_arrays(self.state.network)
+        epoch = self.state.history[-1]["epoch"]
+        training = Training(
+            data=job.data.name, fingerprint=job.data.fingerprint, epoch=epoch, weights="last", seed=job.config.seed
+        )
+        inference = InferenceSpec(preprocessing=job.preprocessing, views=self.views)
+        assert job.data.validation is not None
+        found = []
+        for share in _SHARES:
+            weights = NetworkWeights(self.probe.weights.spec, between(self.probe.weights.arrays, last, share))
+            classifier = Classifier(weights, inference, job.data.classes, training=training, device=str(job.device))
+            found.append((share, classifier, self._judge(classifier, job.data.validation)))
+        return max(found, key=lambda each: self._score(each[2]))  # of equal ones the first
+
+    def _score(self, logits: Logits) -> float:
+        validation = self.job.data.validation
+        assert validation is not None
+        return score(logits, validation, len(self.job.data.classes), balanced=self.job.recipe.balance)
+
+    def _judge(self, classifier: Classifier, split: Split) -> Logits:
         """Return the logits of a split's pictures (N, K)."""
         parts = []
         for begin in range(0, len(split), _JUDGED):
@@ -367,9 +390,20 @@ class TuningLoop(Loop):
         return np.concatenate(parts)
 
 
-def score(
-    logits: np.ndarray[Any, np.dtype[np.float32]], split: Split, classes: int, *, balanced: bool = False
-) -> float:
+def between(first: Arrays, last: Arrays, share: float) -> Arrays:
+    """Return the weights that lie a share of the way from the first to the last.
+
+    >>> between({"w": np.array([1.0, 2.0])}, {"w": np.array([3.0, 2.0])}, 0.5)["w"].tolist()
+    [2.0, 2.0]
+    """
+    moved = {name: last[name] - value for name, value in first.items() if value.dtype.kind == "f"}
+    return {
+        name: (value + np.asarray(share, value.dtype) * moved[name]) if name in moved else value
+        for name, value in first.items()
+    }
+
+
+def score(logits: Logits, split: Split, classes: int, *, balanced: bool = False) -> float:
     """Return the accuracy of logits (N, K) on a split; the mean over its classes where it is to be balanced."""
     predicted = logits.argmax(axis=1)
     if not balanced:

@@ -156,7 +156,7 @@ def recommend_tuning(backbone: str) -> dict[str, Any]:
         "flip": True,
         "batch_size": 32,
         "optimizer": "adamw",
-        "lr": 5e-4,
+        "lr": 2e-4,
         "weight_decay": 0.02,
         "label_smoothing": 0.1,
         "clip_norm": 5.0,
