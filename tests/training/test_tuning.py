@@ -24,6 +24,7 @@ from eyesight.models.tunable import tunable
 from eyesight.training import probe as probe_module
 from eyesight.training import tuning as tuning_module
 from eyesight.training.clock import BudgetClock, read_progress
+from eyesight.training.comparison import score
 from eyesight.training.events import (
     Compared,
     Decoding,
@@ -38,7 +39,6 @@ from eyesight.training.events import (
 from eyesight.training.head import Head
 from eyesight.training.optim.layerwise import build_layerwise
 from eyesight.training.plan.recipe import Recipe, parse_config
-from eyesight.training.tuning import score
 
 QUICK = {"tune": True, "side": 64, "batch_size": 8, "strength": 0.01, "mirror": False, "threads": 1, "progress": False}
 

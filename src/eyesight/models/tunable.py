@@ -91,4 +91,6 @@ def _convolve(conv: nn.Conv2d, norm: nn.Module, x: torch.Tensor) -> torch.Tensor
     assert norm.running_mean is not None
     scale = norm.weight * (norm.running_var + norm.eps).rsqrt()  # (out,)
     mean = norm.running_mean if conv.bias is None else norm.running_mean - conv.bias
-    return conv._conv_forward(x, conv.weight * scale[:, None, None, None], norm.bias - mean * scale)
+    weight, bias = conv.weight * scale[:, None, None, None], norm.bias - mean * scale
+    found: torch.Tensor = conv._conv_forward(x, weight, bias)
+    return found
