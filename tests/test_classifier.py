@@ -16,12 +16,13 @@ from PIL import Image
 from torch import nn
 
 import eyesight
-from eyesight.classifier import Answer, Answers, Classifier, InferenceSpec, OpaqueSpec, Training
+from eyesight.classifier import Classifier, InferenceSpec, OpaqueSpec, Training
 from eyesight.errors import EyesightError, FormatError, PictureError, UsageError
 from eyesight.formats import pack_tensors, read_tensors
 from eyesight.metrics import softmax
 from eyesight.models import NETWORKS, network_spec
 from eyesight.pictures.preprocess import Preprocessing, fit
+from eyesight.predictor import Answer, Answers
 
 RNG = np.random.default_rng(0)
 
@@ -507,6 +508,21 @@ def test_an_instance_that_does_not_fit_is_refused(own, tmp_path, module):
         Classifier.load(tmp_path / "own.safetensors", module=module)
     assert isinstance(caught.value, UsageError | FormatError)
     assert "\n" not in str(caught.value)
+
+
+def test_torch_is_given_few_sizes_of_batches_and_answers_as_before(own):
+    """For every size torch keeps what it has prepared: with 256 sizes half a gigabyte of a small network."""
+    seen = set()
+    handle = own.network.register_forward_pre_hook(lambda module, inputs: seen.add(len(inputs[0])))
+    pictures = np.random.default_rng(0).integers(0, 256, (256, *own.inference.preprocessing.shape), dtype=np.uint8)
+    single = own.logits(pictures)
+    for count in range(1, 256):
+        logits = own.logits(pictures[:count])
+        assert logits.shape == (count, len(own.classes))
+        np.testing.assert_allclose(logits, single[:count], atol=1e-5)
+    handle.remove()
+    assert len(seen) <= 56
+    assert all(size in seen for size in range(1, 17))
 
 
 def test_logits_of_another_number_than_the_classes_are_refused():

@@ -10,9 +10,11 @@ from ..data.dataset import Dataset, from_arrays
 from ..evaluation.evaluate import Evaluation
 from ..models import network_spec
 from ..models.summary import Summary, summarise
+from .bulk import predict_files
 from .datasets import check_data, download, load_data
+from .exporting import Export, export_model
 from .features import Embedding, embed
-from .runs import Run, load_classifier, open_run
+from .runs import Run, load_classifier, load_model, open_run
 from .studies import study, tutorial
 from .training import resume, train
 
@@ -20,14 +22,18 @@ __all__ = [
     "Dataset",
     "Embedding",
     "Evaluation",
+    "Export",
     "Run",
     "check_data",
     "download",
     "embed",
+    "export_model",
     "from_arrays",
     "load_classifier",
     "load_data",
+    "load_model",
     "open_run",
+    "predict_files",
     "resume",
     "study",
     "summary",

@@ -5,18 +5,11 @@ In: an argument and its name. Out: nothing, or `UsageError`.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..data.dataset import Dataset
 from ..errors import UsageError
-
-
-def check_path(value: object, field: str) -> None:
-    """Refuse what is not a path."""
-    if not isinstance(value, str | os.PathLike):
-        raise UsageError(f"expected a path; received: {_kind(value)}", field=field)
 
 
 def check_dataset(data: object) -> None:

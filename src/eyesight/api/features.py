@@ -18,8 +18,8 @@ import numpy.typing as npt
 
 from ..backbones import BACKBONES, DEFAULT_BACKBONE
 from ..errors import DataError, UsageError
-from ..formats import atomic_path, write_bytes
-from ..pictures.sources import picture_files
+from ..formats import atomic_path, check_path, write_bytes
+from ..pictures.sources import picture_files, readable_name
 from .runs import open_run
 from .training import check_backbone
 
@@ -55,7 +55,7 @@ class Embedding:
         """
         path = Path(path)
         check_output(path)
-        names = [os.fsencode(name).decode("utf-8", "backslashreplace") for name in self.paths]
+        names = list(map(readable_name, self.paths))
         if path.suffix.lower() == ".parquet":
             with atomic_path(path) as temporary:
                 _write_parquet(temporary, names, self.features)
@@ -101,7 +101,12 @@ def embed(
         backbone, fit = _of_run(run)
     name = backbone or DEFAULT_BACKBONE
     check_backbone(name)
-    given = [pictures] if isinstance(pictures, str | os.PathLike) else list(pictures)
+    given = [pictures] if isinstance(pictures, str | os.PathLike) else pictures
+    if not isinstance(given, Iterable):
+        raise UsageError(f"expected files, folders or patterns; received: {type(given).__name__}", field="pictures")
+    given = list(given)
+    for item in given:
+        check_path(item, "pictures")
     paths = picture_files([os.fsdecode(item) for item in given])
     network = open_backbone(name, fit=fit, threads=threads)
     source = FilePictures(paths, network.preprocessing)

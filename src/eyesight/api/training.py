@@ -18,8 +18,9 @@ from ..classifier import class_path
 from ..data.dataset import Dataset
 from ..data.open import kind_of, open_wanted
 from ..errors import RunError, UnknownNameError, UsageError, concerns, naming
+from ..formats import check_path
 from ..run import RunFolder, read_config_file
-from .arguments import check_dataset, check_module, check_path, check_settings, check_watching
+from .arguments import check_dataset, check_module, check_settings, check_watching
 from .datasets import report_reading
 from .runs import Run, open_run
 

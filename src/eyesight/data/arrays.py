@@ -20,7 +20,7 @@ Ints = npt.NDArray[np.int64]
 def checked_pictures(given: Any, argument: str) -> Pixels:
     """Return pictures as uint8 (N, H, W, C), or say what is wrong with them."""
     pictures = _as_array(given, argument, "pictures")
-    if pictures.dtype == object:  # a ragged list that NumPy was told to take
+    if pictures.dtype == object and pictures.ndim:  # a ragged list that NumPy was told to take
         _refuse_sizes(list(given), argument)
     if pictures.ndim == 3:
         pictures = pictures[..., None]

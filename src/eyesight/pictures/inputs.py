@@ -6,7 +6,7 @@ In: what a user passes. Out: names, and what `decode` takes. It does not open an
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -32,7 +32,9 @@ def named_pictures(inputs: Any) -> Iterable[tuple[str, Any]]:
                 f"received: {inputs.dtype} of shape {inputs.shape}"
             )
         yield "array", Image.fromarray(inputs[..., 0] if inputs.ndim == 3 and inputs.shape[2] == 1 else inputs)
-    elif isinstance(inputs, Iterable) and getattr(inputs, "ndim", None) != 0:  # torch numbers claim to be iterable
+    elif (
+        isinstance(inputs, Iterable) and not isinstance(inputs, Mapping) and getattr(inputs, "ndim", None) != 0
+    ):  # torch numbers claim to be iterable
         for i, item in enumerate(inputs):
             for name, picture in named_pictures(item):
                 yield (name if isinstance(item, str | os.PathLike) else f"{name} {i}"), picture
