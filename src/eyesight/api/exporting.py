@@ -127,7 +127,7 @@ def export_model(
         if path is not None:
             check_path(path, name)
     origin, run = _origin(source, licence)
-    place = Path(output) if output else _place(source, origin, run, chosen.suffix(options))
+    place = Path(output) if output else _place(source, run, chosen.name(origin.name, options))
     check_free([place, *chosen.beside(place)], overwrite=overwrite)
     given = tuple(map(str, pictures))
     return chosen.write(Request(origin, run, place, given, Path(data_dir) if data_dir else None, options))
@@ -148,9 +148,8 @@ def _origin(source: str | Path | Run | Classifier, licence: str | None) -> tuple
     return Origin(source.classifier, source.path.resolve().name, run=source.folder, licence=licence), source
 
 
-def _place(source: object, origin: Origin, run: Run | None, suffix: str) -> Path:
+def _place(source: object, run: Run | None, name: str) -> Path:
     """Return where a file goes for which no place was named."""
-    name = origin.name + suffix
     if run is not None:
         return run.folder.export_folder / name
     return Path(source).with_name(name) if isinstance(source, str | Path) and Path(source).is_file() else Path(name)
@@ -176,13 +175,13 @@ class Format:
 
     Attributes:
         write: makes it.
-        suffix: of the file's name, for some options.
+        name: of the file, from the classifier's and the options.
         options: their names.
         beside: what else is written, given where the file goes.
     """
 
     write: Callable[[Request], Export]
-    suffix: Callable[[dict[str, Any]], str]
+    name: Callable[[str, dict[str, Any]], str]
     options: tuple[str, ...] = ()
     beside: Callable[[Path], list[Path]] = lambda path: [certificate_file(path)]
 
@@ -208,6 +207,37 @@ def keep(path: Path, made: Proven) -> Export:
     return Export((path, certificate_file(path)), made.certificate, made.quantized)
 
 
+def _write_labels(request: Request) -> Export:
+    from ..export.labels import label_files
+
+    contents = label_files(request.origin.classifier.classes)
+    files = tuple(zip([request.output, *_other_labels(request.output)], contents.values(), strict=True))
+    for path, data in files:
+        write_bytes(path, data)
+    return Export(tuple(path for path, _ in files))
+
+
+def _other_labels(path: Path) -> list[Path]:
+    from ..export.labels import FILES
+
+    return [path.with_name(name) for name in FILES[1:]]
+
+
+def _write_card(request: Request) -> Export:
+    from ..export.card import card
+
+    run, model = request.run, request.origin.classifier.checksum
+    reports = [report for report in run.reports() if report["model"] == model] if run else []
+    write_bytes(request.output, card(request.origin, reports, about=run.about() if run else None).encode())
+    return Export((request.output,))
+
+
+def _onnx_name(name: str, options: dict[str, Any]) -> str:
+    return f"{name}-int8.onnx" if options.get("int8") else f"{name}.onnx"
+
+
 FORMATS: Final = {
-    "onnx": Format(_write_onnx, lambda options: "-int8.onnx" if options.get("int8") else ".onnx", ("int8", "max_drop")),
+    "onnx": Format(_write_onnx, _onnx_name, options=("int8", "max_drop")),
+    "labels": Format(_write_labels, lambda *_: "labels.txt", beside=_other_labels),
+    "card": Format(_write_card, lambda *_: "README.md", beside=lambda _: []),
 }
