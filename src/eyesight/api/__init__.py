@@ -11,7 +11,7 @@ from ..evaluation.evaluate import Evaluation
 from ..models import network_spec
 from ..models.summary import Summary, summarise
 from .datasets import check_data, download, load_data
-from .exporting import Export, export_model
+from .exporting import Export, export_model, load_keras_weights
 from .features import Embedding, embed
 from .runs import Run, load_classifier, load_model, open_run
 from .studies import study, tutorial
@@ -30,6 +30,7 @@ __all__ = [
     "from_arrays",
     "load_classifier",
     "load_data",
+    "load_keras_weights",
     "load_model",
     "open_run",
     "resume",

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ..backbones import BACKBONES
-from ..classifier import Classifier
+from ..classifier import Classifier, InferenceSpec
 from ..data.dataset import Dataset
 from ..errors import DataError, RunError, UnknownNameError, UsageError
 from ..export import sample
@@ -20,6 +20,8 @@ from ..export.parity import Certificate, Sample
 from ..export.proven import Proven
 from ..export.quantize import Quantized
 from ..formats import check_path, write_bytes
+from ..models import network_spec
+from ..pictures.preprocess import Preprocessing
 from .runs import Run, load_classifier, open_run
 
 
@@ -232,12 +234,53 @@ def _write_card(request: Request) -> Export:
     return Export((request.output,))
 
 
+def _write_keras(request: Request) -> Export:
+    from ..export.keras_weights import pack_keras
+
+    write_bytes(request.output, pack_keras(request.origin.classifier.weights()))
+    return Export((request.output,))
+
+
+def load_keras_weights(
+    path: str | Path,
+    *,
+    model: str,
+    input: tuple[int, int, int],
+    classes: Sequence[str],
+    mean: float = 0.0,
+    std: float = 1.0,
+) -> Classifier:
+    """Return a classifier with weights that Keras saved: `model.save_weights("x.weights.h5")`.
+
+    Args:
+        path: of the file.
+        model: name of the network that has the same layers in the same order, such as "small-cnn".
+        input: (H, W, C) of the pictures.
+        classes: names, in the order of the last layer.
+        mean, std: of every channel; the network was trained on (pixel / 255 − mean) / std.
+
+    Raises:
+        FormatError: not such a file, or its weights do not fit the network.
+        UsageError: the network is not one that Keras has, or h5py is not installed.
+    """
+    from ..export.keras_weights import unpack_keras
+
+    check_path(path, "path")
+    spec = network_spec(model, shape=input, classes=len(classes))
+    height, width, channels = input
+    preprocessing = Preprocessing(
+        height=height, width=width, channels=channels, mean=(mean,) * channels, std=(std,) * channels
+    )
+    return Classifier(unpack_keras(Path(path), spec), InferenceSpec(preprocessing=preprocessing), list(classes))
+
+
 def _onnx_name(name: str, options: dict[str, Any]) -> str:
     return f"{name}-int8.onnx" if options.get("int8") else f"{name}.onnx"
 
 
 FORMATS: Final = {
     "onnx": Format(_write_onnx, _onnx_name, options=("int8", "max_drop")),
+    "keras": Format(_write_keras, lambda name, _: f"{name}.weights.h5", beside=lambda _: []),
     "labels": Format(_write_labels, lambda *_: "labels.txt", beside=_other_labels),
     "card": Format(_write_card, lambda *_: "README.md", beside=lambda _: []),
 }

@@ -34,7 +34,7 @@ def card(origin: Origin, reports: Reports, *, about: dict[str, Any] | None = Non
         _data(origin.provenance(), about or {}),
         _accuracy(origin, newest),
         _limits(origin, newest),
-        f"## Licence\n\n{origin.licences()}.",
+        f"## Licence\n\n{_sentence(origin.licences())}.",
         _provenance(origin.provenance()),
     )
     head = "---\nlibrary_name: eyesight\npipeline_tag: image-classification\n---\n"
@@ -106,7 +106,11 @@ def _limits(origin: Origin, reports: Reports) -> str:
         named = ", ".join(f"{_text(each['label'])} ({each['recall']:.2f} of {each['support']:,})" for each in weakest)
         lines.append(f"Found least often: {named}.")
         lines += [text for text in (report.get("overfitting"), *report.get("notes", ())) if text]
-    return "## Limits\n\n" + "\n".join(f"- {line}" for line in lines)
+    return "## Limits\n\n" + "\n".join(f"- {_sentence(line)}" for line in lines)
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _provenance(provenance: Provenance) -> str:
