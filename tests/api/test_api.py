@@ -20,7 +20,7 @@ from eyesight.formats import read_tensors
 
 PUBLIC = [
     "Answer", "Classifier", "Dataset", "Embedding", "Evaluation", "EyesightError", "Predictions", "Report", "Run",
-    "Split", "Study", "__version__", "check_data", "download", "embed", "from_arrays", "load_classifier", "load_data",
+    "Split", "Study", "__version__", "check_data", "diagram", "download", "embed", "from_arrays", "load_classifier", "load_data",
     "open_run", "resume", "study", "summary", "train", "tutorial",
 ]  # fmt: skip
 QUICK = {"epochs": 1, "threads": 1, "precision": "fp32", "progress": False}
