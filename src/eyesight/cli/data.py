@@ -161,7 +161,8 @@ def show_cache(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List the photos that were decoded or unpacked, and the disk that they take."""
-    from ..data.cache import cache_folder, clean_cache, list_cache
+    from ..data.cache import cache_folder
+    from ..data.inventory import clean_cache, list_cache
 
     folders = list_cache()
     if clean:

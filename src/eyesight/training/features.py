@@ -26,8 +26,9 @@ import numpy.typing as npt
 import PIL
 
 from ..backbones import body_weights, cached_file, describe_backbone
-from ..data.cache import PhotoStore, cache_folder
+from ..data.cache import cache_folder
 from ..data.dataset import Ints, Pixels, Split
+from ..data.photo_store import PhotoStore
 from ..engine.features import Features
 from ..engine.session import available_cores
 from ..errors import FormatError, PictureError
@@ -66,7 +67,7 @@ class SplitPictures:
         """Return digests of the files of photos, or of the pixels where there are no files."""
         store = self.split.store
         if isinstance(store, PhotoStore):
-            return [bytes.fromhex(store.digests[row]) for row in self.split.rows.tolist()]
+            return [digest.tobytes() for digest in store.digests[self.split.rows]]
         batches = self.split.batches(memory=_HASHED)
         return [hashlib.sha256(picture.tobytes()).digest() for batch in batches for picture in batch]
 
