@@ -27,7 +27,9 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The files that were decoded, in no particular order."""
     found: list[str] = []
     real = decoder.decode_file
-    monkeypatch.setattr(decoder, "decode_file", lambda path, *rest: (found.append(Path(path).name), real(path, *rest))[1])
+    monkeypatch.setattr(
+        decoder, "decode_file", lambda path, *rest: (found.append(Path(path).name), real(path, *rest))[1]
+    )
     return found
 
 

@@ -29,9 +29,12 @@ from ..errors import FormatError
 from ..formats import read_tensors, write_tensors
 from .dataset import Ints, Pixels
 from .decoder import CHANNELS, Read
+from .mapped import release
 
 FORMAT: Final = "eyesight-pictures"
 VERSION: Final = 2
+_RESIDENT = 256 << 20  # bytes of mapped pixels that may lie in memory
+_AROUND = 1 << 16  # bytes that a system maps together with those that are looked at
 PIXELS, ABOUT = ".u8", ".safetensors"  # what the names of the two files end with
 
 _KINDS = {  # of what is known of each picture
@@ -204,9 +207,21 @@ class Records:
         self.side = side
         self._parts = [shard.pixels() for shard in shards]
         self.starts = np.cumsum([0, *(shard.rows for shard in shards)])  # (shards + 1,)
+        self._large = sum(part.nbytes for part in self._parts) > _RESIDENT
+        self._used = 0  # bytes that were looked at and may still lie in memory
 
     def take(self, rows: Ints) -> Pixels:
         """Return the records in these rows, as a new array (N, H, W, 3)."""
+        found = self._take(rows)
+        if self._large:
+            self._used += len(rows) * max(self.side * self.side * CHANNELS, _AROUND)
+            if self._used > _RESIDENT:
+                self._used = 0
+                for part in self._parts:
+                    release(part)
+        return found
+
+    def _take(self, rows: Ints) -> Pixels:
         if len(self._parts) == 1:
             return self._parts[0].take(rows, axis=0)
         out = np.empty((len(rows), self.side, self.side, CHANNELS), np.uint8)
