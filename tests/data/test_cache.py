@@ -197,3 +197,30 @@ def test_decoding_says_how_much_disk_it_takes_and_where(photos):
     cache.decode_all(photos, paths, side=100, resize="crop", progress=lambda *event: told.append(event))
     assert [event[:2] for event in told] == [(16, 40), (32, 40), (40, 40)]
     assert told[0][2] == f"reading photos at 100x100 (1.2 MB in {folder()}); this is done once"
+
+
+def test_verify_finds_a_file_that_changed_without_a_sign_and_a_rotten_picture(photos, decoded, monkeypatch, capsys):
+    monkeypatch.setattr(cache, "_CHECKED", 0)  # as with so many pictures that they are not looked at every time
+    file = write(photos / "a/same.bmp", 5000)
+    first, about = load(photos), file.stat()
+    write(file, 5001)
+    os.utime(file, ns=(about.st_atime_ns, about.st_mtime_ns))
+    assert file.stat().st_size == about.st_size
+    decoded.clear()
+    assert not eyesight.load_data(photos).notes
+    assert not decoded
+    seen = eyesight.load_data(photos, validation=0, verify=True)
+    assert decoded == ["same.bmp"]
+    assert any("1 file has changed without another size or time: read again" in note for note in seen.notes)
+    assert (seen.train.gather(np.arange(20)) == first[:20]).all()
+    assert (seen.train.gather([20]) != first[20]).any()
+
+    pictures = max(folder().glob(f"*{shards.PIXELS}"), key=lambda path: path.stat().st_size)
+    data = bytearray(pictures.read_bytes())
+    data[7000] ^= 1
+    pictures.write_bytes(data)
+    assert not eyesight.load_data(photos).notes
+    assert main(["data", "cache", "--verify"]) == 1
+    assert "its pixels are not those that were written" in capsys.readouterr().err
+    assert main(["data", "cache", "--verify"]) == 0
+    assert (load(photos)[:20] == first[:20]).all()

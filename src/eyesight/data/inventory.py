@@ -15,7 +15,7 @@ from ..errors import FormatError
 from ..formats import read_json
 from .archive import UNPACKED_FILE, UNPACKED_FORMAT, UNPACKED_VERSION
 from .cache import cache_folder
-from .shards import open_shard, remove_shard, shard_paths
+from .shards import is_finished, open_shard, remove_shard, shard_paths
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,9 @@ def remove_damaged() -> tuple[int, list[str]]:
         How many pictures were looked at, and what was wrong.
     """
     pictures, problems = 0, list[str]()
-    for path in (shard for folder in sorted(cache_folder().glob("pictures/*")) for shard in shard_paths(folder)):
+    for path in (path for folder in sorted(cache_folder().glob("pictures/*")) for path in shard_paths(folder)):
+        if not is_finished(path):  # another process may be at it
+            continue
         try:
             shard = open_shard(path)
         except FormatError as error:
@@ -65,7 +67,7 @@ def _folders() -> Iterator[tuple[Path, str, str]]:
     damaged = "?", "damaged, or not finished"
     for path in sorted(cache_folder().glob("pictures/*")):
         try:
-            shards = [open_shard(shard) for shard in shard_paths(path)]
+            shards = [open_shard(shard) for shard in shard_paths(path) if is_finished(shard)]
             pictures = len({name for shard in shards for name in shard.known.paths})
             yield path, shards[0].root, f"{pictures:,} pictures at {shards[0].side}x{shards[0].side}"
         except (FormatError, IndexError):
