@@ -13,12 +13,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
+from PIL.JpegImagePlugin import JpegImageFile
 
 import eyesight
 from eyesight.cli import main
 from eyesight.data import cache, decoder, shards
 from eyesight.data.inventory import list_cache
 from eyesight.errors import DataError
+from eyesight.pictures.preprocess import Preprocessing, read_picture
 from photo_files import fill, write
 
 
@@ -224,3 +227,84 @@ def test_verify_finds_a_file_that_changed_without_a_sign_and_a_rotten_picture(ph
     assert "its pixels are not those that were written" in capsys.readouterr().err
     assert main(["data", "cache", "--verify"]) == 0
     assert (load(photos)[:20] == first[:20]).all()
+
+
+def test_processes_decode_what_threads_do(photos, monkeypatch):
+    (photos / "a/broken.png").write_bytes(b"\x89PNG\r\n\x1a\nnothing")
+    (photos / "a/pipe.png").unlink(missing_ok=True)
+    os.mkfifo(photos / "a/pipe.png")
+    paths = sorted(map(str, photos.rglob("*.png")))
+    found = []
+    for many in (1, 1000):
+        monkeypatch.setattr(decoder, "_MANY", many)
+        monkeypatch.setenv("EYESIGHT_CACHE", str(photos.parent / f"cache-{many}"))
+        found.append(cache.decode_all(photos, paths, side=20, resize="crop"))
+    apart, here = found
+    assert apart.reasons == here.reasons
+    assert apart.reasons[str(photos / "a/pipe.png")] == "not a file"
+    assert len(apart.known.paths) == 40
+    assert apart.known.paths == here.known.paths
+    assert (apart.known.digests == here.known.digests).all()
+    assert (apart.records.take(apart.known.rows) == here.records.take(here.known.rows)).all()
+
+
+def test_a_file_that_a_decoder_crashes_on_is_named_and_the_others_are_read(photos, monkeypatch):
+    real = decoder._Process.ask
+
+    def ask(self: decoder._Process, job: decoder.Job) -> list[decoder.Result]:
+        if any(path.endswith("a/7.png") for path in job.paths):
+            self._process.kill()  # as the system does with a process that takes all memory
+        return real(self, job)
+
+    monkeypatch.setattr(decoder, "_MANY", 1)
+    monkeypatch.setattr(decoder._Process, "ask", ask)
+    data = eyesight.load_data(photos, validation=0)
+    assert data.left_out == {"a/7.png": "the decoder crashed on it"}
+    assert len(data.train) == 39
+
+
+def test_where_no_process_can_be_started_threads_decode(photos, decoded, monkeypatch):
+    monkeypatch.setattr(decoder, "_MANY", 1)
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    load(photos)
+    assert len(decoded) == 40
+
+
+def test_a_jpeg_so_large_that_its_decoder_shrinks_it_is_stored_as_prediction_sees_it(photos, monkeypatch):
+    drafts = []
+    draft = JpegImageFile.draft
+    monkeypatch.setattr(JpegImageFile, "draft", lambda self, *args: (drafts.append(args), draft(self, *args))[1])
+    spots = np.random.default_rng(0).integers(0, 256, (42, 50, 3), dtype=np.uint8)
+    Image.fromarray(spots).resize((5000, 4200)).save(photos / "a/0000.jpg")
+    data = eyesight.load_data(photos, validation=0, img_size=24)
+    assert data.train.example_ids[1] == "a/0000.jpg"
+    as_predicted = Preprocessing(height=24, width=24, channels=3, mean=(0, 0, 0), std=(1, 1, 1))
+    seen = read_picture(photos / "a/0000.jpg", as_predicted)
+    assert (data.train.gather([1])[0] == seen).all()
+    assert len(drafts) == 2
+
+
+@pytest.mark.parametrize("many", [1, 1000])
+def test_ctrl_c_while_decoding_keeps_what_was_decoded(photos, many):
+    program = (
+        "import signal, eyesight\nfrom eyesight.data import decoder\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        f"decoder._MANY, decoder._TOGETHER = {many}, (4, 4)\n"
+        "from eyesight.data import cache\n"
+        "def tell(done, total, doing):\n    print(done, flush=True)\n    import time; time.sleep(0.3)\n"
+        f"cache.decode_all(__import__('pathlib').Path({str(photos)!r}), sorted(map(str, "
+        f"__import__('pathlib').Path({str(photos)!r}).rglob('*.png'))), side=20, resize='crop', progress=tell)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as process:
+        assert process.stdout is not None
+        told = [int(process.stdout.readline()) for _ in range(2)]
+        process.send_signal(signal.SIGINT)
+        process.wait(30)
+    left: list[tuple[int, int, str]] = []
+    paths = sorted(map(str, photos.rglob("*.png")))
+    found = cache.decode_all(photos, paths, side=20, resize="crop", progress=lambda *event: left.append(event))
+    assert told == [4, 8]
+    assert len(found.known.paths) == 40
+    assert left[0][1] <= 32

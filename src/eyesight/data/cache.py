@@ -45,7 +45,7 @@ Progress = Callable[[int, int, str], None]  # pictures done, of how many, and wh
 
 _SHARD = 128 << 20  # bytes of pixels: what a killed process loses at most
 _SHARD_SECONDS = 15.0  # or as many as are decoded in this time
-_JOB = 4 << 20  # bytes of pixels that a worker is given at a time
+_JOB = 1 << 20  # bytes of pixels that a worker is given at a time
 _CHECKED = 1 << 30  # bytes of pixels whose checksums are looked at whenever they are opened, which takes a moment
 _SPARE = 200 << 20  # bytes that stay free on the disk
 

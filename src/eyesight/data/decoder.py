@@ -16,7 +16,6 @@ import errno
 import hashlib
 import json
 import os
-import signal
 import stat
 import subprocess
 import sys
@@ -40,6 +39,7 @@ KINDS = ("", "PNG", "JPEG", "GIF", "BMP", "WEBP")  # of files that are often nam
 
 _HELD = 64 << 20  # bytes; a larger file is hashed piece by piece
 _READING = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK  # a named pipe would wait for somebody to write to it
+_READY = b"ready\n"
 _TOGETHER = (16, 128)  # files that are worth asking for at a time; of a process
 _MANY = 2_000  # files, from which on processes are worth the half a second that they take to start
 
@@ -143,25 +143,39 @@ class Decoder:
         self._running.clear()
 
     def _work(self, job: Job) -> list[Result]:
-        if not self._apart:
-            return decode_job(job, self._preprocessing, self._stopped)
-        process: _Process | None = getattr(self._own, "process", None)
+        process = self._process() if self._apart else None
         if process is None:
-            process = self._own.process = _Process(self.side, self.resize)
-            self._processes.append(process)
+            return decode_job(job, self._preprocessing, self._stopped)
         try:
             return process.ask(job)
         except (EOFError, BrokenPipeError):  # a decoder that crashed, or a system that is out of memory
-            process.close()
             self._own.process = None
+            self._processes.remove(process)
+            process.close()
             if len(job.paths) == 1:
                 return ["the decoder crashed on it"]
             parts = (Job(job.file, job.row + i, [path]) for i, path in enumerate(job.paths))
             return [result for part in parts if not self._stopped.is_set() for result in self._work(part)]
 
+    def _process(self) -> _Process | None:
+        """Return the process of this thread; None where none can be started."""
+        process: _Process | None = getattr(self._own, "process", None)
+        if process is None:
+            try:
+                process = self._own.process = _Process(self.side, self.resize)
+            except OSError:
+                self._apart = False
+                return None
+            self._processes.append(process)
+        return process
+
 
 class _Process:
-    """A worker of its own, asked in lines of JSON."""
+    """A worker of its own, asked in lines of JSON.
+
+    Raises:
+        OSError: it does not start.
+    """
 
     def __init__(self, side: int, resize: Resize) -> None:
         package = str(Path(__file__).parents[2])
@@ -170,8 +184,14 @@ class _Process:
             [sys.executable, "-P", "-m", __name__, str(side), resize],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
             env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
+            start_new_session=True,  # Ctrl-C is for the process that asks
         )
+        assert self._process.stdout is not None
+        if self._process.stdout.readline() != _READY:
+            self.close()
+            raise OSError(errno.ECHILD, "no decoder could be started")
 
     def ask(self, job: Job) -> list[Result]:
         """Have a job done."""
@@ -307,7 +327,8 @@ def _write(handle: int, pixels: Pixels, place: int) -> None:
 
 def serve() -> None:
     """Do the jobs that come in lines of JSON, until there are no more."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that asks
+    sys.stdout.buffer.write(_READY)
+    sys.stdout.buffer.flush()
     preprocessing = preprocessing_for(int(sys.argv[1]), sys.argv[2])  # type: ignore[arg-type]
     for line in sys.stdin.buffer:
         answer: object
