@@ -2,11 +2,10 @@
 
     python benchmarks/photos_memory.py [--photos 50000] [--side 96] [--most 1.0] [--json FILE]
 
-Writes pictures of CIFAR-10, scaled up, as JPEG files into class folders of a temporary folder, and trains on all of them
-and on half of them, each in a process of its own with an empty cache: decoded at 224 pixels, their features computed, a
-head fitted. Prints the peak of the memory of the process and its workers together as the system counts it, mapped files
-included, and the parts that it went through. The features alone of 50,000 photos are 256 MB; decoded they take 7.5 GB of
-disk.
+Writes pictures of CIFAR-10, scaled up, as JPEG files into class folders of a temporary folder, and trains on all of
+them and on half of them, each in a process of its own with an empty cache: decoded at 224 pixels, their features
+computed, a head fitted. Prints the peak of the memory of the process and its workers together as the system counts it,
+mapped files included. The features alone of 50,000 photos are 256 MB; decoded they take 7.5 GB of disk.
 
 Exit code 1 where the peak is above --most GB.
 """
@@ -24,9 +23,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-import machine
 import numpy as np
 from PIL import Image
+
+import machine
 
 
 def write_photos(folder: Path, count: int, side: int) -> None:

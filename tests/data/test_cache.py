@@ -20,6 +20,7 @@ import eyesight
 from eyesight.cli import main
 from eyesight.data import cache, decoder, shards
 from eyesight.data.inventory import list_cache
+from eyesight.data.mapped import release
 from eyesight.errors import DataError
 from eyesight.pictures.preprocess import Preprocessing, read_picture
 from photo_files import fill, write
@@ -308,3 +309,15 @@ def test_ctrl_c_while_decoding_keeps_what_was_decoded(photos, many):
     assert told == [4, 8]
     assert len(found.known.paths) == 40
     assert left[0][1] <= 32
+
+
+def test_pictures_of_a_large_set_leave_memory_again(photos, monkeypatch):
+    first, released = load(photos), []
+    monkeypatch.setattr(shards, "_SMALL", 0)
+    monkeypatch.setattr(shards, "_RESIDENT", 10 << 16)
+    monkeypatch.setattr(shards, "release", lambda part: released.append(release(part)))
+    data = eyesight.load_data(photos, validation=0)
+    for start in range(0, 40, 8):
+        rows = np.arange(start, start + 8)
+        assert (data.train.gather(rows) == first[rows]).all()
+    assert len(released) >= 2

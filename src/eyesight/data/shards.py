@@ -33,7 +33,8 @@ from .mapped import release
 
 FORMAT: Final = "eyesight-pictures"
 VERSION: Final = 2
-_RESIDENT = 256 << 20  # bytes of mapped pixels that may lie in memory
+_SMALL = 256 << 20  # bytes of pixels that may all lie in memory
+_RESIDENT = 64 << 20  # bytes of others that may
 _AROUND = 1 << 16  # bytes that a system maps together with those that are looked at
 PIXELS, ABOUT = ".u8", ".safetensors"  # what the names of the two files end with
 
@@ -207,7 +208,7 @@ class Records:
         self.side = side
         self._parts = [shard.pixels() for shard in shards]
         self.starts = np.cumsum([0, *(shard.rows for shard in shards)])  # (shards + 1,)
-        self._large = sum(part.nbytes for part in self._parts) > _RESIDENT
+        self._large = sum(part.nbytes for part in self._parts) > _SMALL
         self._used = 0  # bytes that were looked at and may still lie in memory
 
     def take(self, rows: Ints) -> Pixels:
