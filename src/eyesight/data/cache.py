@@ -246,7 +246,7 @@ class _Builder:
 
     def jobs(self, paths: Sequence[str]) -> Iterator[Job]:
         """Yield the work to be done, and make the files that its pixels go to."""
-        row, file, until = self.most, "", 0.0
+        row, file, until = self.most, Path(), 0.0
         number = max((int(shard.path.name[:5]) for shard in self.cache.shards), default=-1)
         for start in range(0, len(paths), self.together):
             part = paths[start : start + self.together]
