@@ -62,7 +62,11 @@ def measure(folder: Path, count: int) -> dict[str, Any]:
         command = [sys.executable, "-m", "eyesight", "train", str(folder), "--output", f"{name}/run"]
         began, peak = time.perf_counter(), 0
         with subprocess.Popen(
-            command, env=os.environ | {"EYESIGHT_CACHE": f"{name}/cache"}, stderr=subprocess.PIPE, text=True
+            command,
+            env=os.environ | {"EYESIGHT_CACHE": f"{name}/cache"},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
         ) as process:
             told = list[str]()
             assert process.stderr is not None

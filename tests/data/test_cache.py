@@ -199,7 +199,7 @@ def test_decoding_says_how_much_disk_it_takes_and_where(photos):
     told: list[tuple[int, int, str]] = []
     paths = sorted(map(str, photos.rglob("*.png")))
     cache.decode_all(photos, paths, side=100, resize="crop", progress=lambda *event: told.append(event))
-    assert [event[:2] for event in told] == [(16, 40), (32, 40), (40, 40)]
+    assert [event[:2] for event in told] == [(0, 40), (16, 40), (32, 40), (40, 40)]
     assert told[0][2] == f"reading photos at 100x100 (1.2 MB in {folder()}); this is done once"
 
 
@@ -300,13 +300,13 @@ def test_ctrl_c_while_decoding_keeps_what_was_decoded(photos, many):
         [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     ) as process:
         assert process.stdout is not None
-        told = [int(process.stdout.readline()) for _ in range(2)]
+        told = [int(process.stdout.readline()) for _ in range(3)]
         process.send_signal(signal.SIGINT)
         process.wait(30)
     left: list[tuple[int, int, str]] = []
     paths = sorted(map(str, photos.rglob("*.png")))
     found = cache.decode_all(photos, paths, side=20, resize="crop", progress=lambda *event: left.append(event))
-    assert told == [4, 8]
+    assert told == [0, 4, 8]
     assert len(found.known.paths) == 40
     assert left[0][1] <= 32
 

@@ -197,6 +197,8 @@ class _Cache:
         """Decode files, and add their pictures in the order of the files; whatever ends this, what was done is kept."""
         size = f"{self.side}x{self.side} ({_bytes(len(wanted) * self.record)} in {self.folder})"
         doing, done = f"reading photos at {size}; this is done once", 0
+        if progress is not None:
+            progress(0, len(wanted), doing)
         with (
             Decoder(self.side, self.settings["resize"], files=len(wanted)) as decoder,
             _Builder(self, reasons, together=decoder.together) as builder,
