@@ -6,7 +6,8 @@ Writes CIFAR-10 as PNG files into class folders of a temporary folder, and takes
 one run, by turns, for each folder:
 
     pillow    every file opened, decoded to RGB and made an array, by as many processes as there are cores
-    build     the same files into an empty cache: decoded, cropped, hashed, checked, written and synced
+    build     the same files into an empty cache: decoded, brought to one size (32 pixels, which CIFAR-10 has already;
+              other photos to 224), hashed, checked, written and synced
     load      `load_data` in a new process with an empty cache: also listing, classes and copies
     restart   `load_data` in a new process with a full one, the imports of Python apart
 
