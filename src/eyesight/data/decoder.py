@@ -29,8 +29,8 @@ from typing import Final, Literal, NamedTuple
 import numpy as np
 from zlib_ng import zlib_ng
 
-from ..errors import PictureError
-from ..pictures.preprocess import Pixels, Preprocessing, read_picture
+from ..pictures.ahead import read_or_reason
+from ..pictures.preprocess import Pixels, Preprocessing
 
 Resize = Literal["crop", "pad", "stretch"]
 
@@ -257,11 +257,11 @@ def decode_file(path: str, preprocessing: Preprocessing, out: Pixels) -> Result:
             data, digest = _contents(handle, about.st_size)
         finally:
             os.close(handle)
-        pixels = read_picture(data if len(data) == about.st_size else path, preprocessing, name="-")
-    except PictureError as error:
-        return str(error).removeprefix("-: ")
     except OSError as error:
         return reason_of(error, path)
+    pixels = read_or_reason(data if len(data) == about.st_size else path, preprocessing)
+    if isinstance(pixels, str):
+        return pixels
     out[...] = pixels
     return Read(about.st_size, about.st_mtime_ns, digest, zlib_ng.crc32(out), _is_grey(out), _kind(data))
 

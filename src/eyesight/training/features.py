@@ -32,10 +32,11 @@ from ..data.mapped import new_matrix, release
 from ..data.photo_store import PhotoStore
 from ..engine.features import Features
 from ..engine.session import available_cores
-from ..errors import FormatError, PictureError
+from ..errors import FormatError
 from ..formats import Arrays, read_tensors, write_tensors
 from ..models.network import NetworkWeights
-from ..pictures.preprocess import Preprocessing, read_picture
+from ..pictures.ahead import read_or_reason
+from ..pictures.preprocess import Preprocessing
 
 Floats = npt.NDArray[np.float32]
 Progress = Callable[[int, int], None]  # pictures done, of how many whose features are not known yet
@@ -114,13 +115,11 @@ class FilePictures:
             return hashlib.sha256(f"unreadable {path}".encode("utf-8", "surrogateescape")).digest()
 
     def _read(self, path: Path) -> Pixels | None:
-        try:
-            return read_picture(path, self.preprocessing, name="-")
-        except PictureError as error:
-            self.reasons[path] = str(error).removeprefix("-: ")
-        except OSError as error:
-            self.reasons[path] = (error.strerror or str(error)).lower()
-        return None
+        found = read_or_reason(path, self.preprocessing)
+        if isinstance(found, str):
+            self.reasons[path] = found
+            return None
+        return found
 
 
 @dataclass(frozen=True)
