@@ -259,7 +259,7 @@ def decode_file(path: str, preprocessing: Preprocessing, out: Pixels) -> Result:
             os.close(handle)
     except OSError as error:
         return reason_of(error, path)
-    pixels = read_or_reason(data if len(data) == about.st_size else path, preprocessing)
+    pixels = read_or_reason(data if len(data) == about.st_size else Path(path), preprocessing)
     if isinstance(pixels, str):
         return pixels
     out[...] = pixels
