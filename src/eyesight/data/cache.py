@@ -26,8 +26,9 @@ import PIL
 import platformdirs
 
 from .. import locks
+from ..environment import available_cores
 from ..errors import DataError, FormatError
-from .decoder import CHANNELS, Decoder, Job, Read, Resize, Result, available_cores, digest_of
+from .decoder import CHANNELS, Decoder, Job, Read, Resize, Result, digest_of
 from .listing import some
 from .shards import (
     Known,

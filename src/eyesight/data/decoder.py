@@ -29,6 +29,7 @@ from typing import Final, Literal, NamedTuple
 import numpy as np
 from zlib_ng import zlib_ng
 
+from ..environment import available_cores
 from ..pictures.ahead import read_or_reason
 from ..pictures.preprocess import Pixels, Preprocessing
 
@@ -212,11 +213,6 @@ class _Process:
         self._process.kill()  # it has nothing to lose, and what it is still at is not wanted
         with contextlib.suppress(OSError):
             self._process.communicate()
-
-
-def available_cores() -> int:
-    """Return how many processor cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def preprocessing_for(side: int, resize: Resize) -> Preprocessing:

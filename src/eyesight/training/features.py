@@ -31,7 +31,7 @@ from ..data.dataset import Ints, Pixels, Split
 from ..data.mapped import new_matrix, release
 from ..data.photo_store import PhotoStore
 from ..engine.features import Features
-from ..engine.session import available_cores
+from ..environment import available_cores
 from ..errors import FormatError
 from ..formats import Arrays, read_tensors, write_tensors
 from ..models.network import NetworkWeights
