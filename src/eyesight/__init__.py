@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from .api import load_model as load_model
     from .api import open_run as open_run
     from .api import resume as resume
+    from .api import serve as serve
     from .api import study as study
     from .api import summary as summary
     from .api import train as train
@@ -71,6 +72,7 @@ _HOMES = {
     "load_model": "api",
     "open_run": "api",
     "resume": "api",
+    "serve": "api",
     "study": "api",
     "summary": "api",
     "train": "api",

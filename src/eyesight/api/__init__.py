@@ -14,6 +14,7 @@ from .datasets import check_data, download, load_data
 from .exporting import Export, export_model
 from .features import Embedding, embed
 from .runs import Run, load_classifier, load_model, open_run
+from .serving import serve
 from .studies import study, tutorial
 from .training import resume, train
 
@@ -33,6 +34,7 @@ __all__ = [
     "load_model",
     "open_run",
     "resume",
+    "serve",
     "study",
     "summary",
     "train",
