@@ -30,12 +30,15 @@ if TYPE_CHECKING:
     from .api import load_data as load_data
     from .api import load_model as load_model
     from .api import open_run as open_run
+    from .api import predict_files as predict_files
     from .api import resume as resume
     from .api import serve as serve
     from .api import study as study
     from .api import summary as summary
     from .api import train as train
     from .api import tutorial as tutorial
+    from .api.estimator import ImageClassifier as ImageClassifier
+    from .api.estimator import PhotoFeatures as PhotoFeatures
     from .classifier import Classifier as Classifier
     from .data.dataset import Dataset as Dataset
     from .data.dataset import Split as Split
@@ -57,6 +60,8 @@ _HOMES = {
     "ExportedModel": "export.exported",
     "EyesightError": "errors",
     "Answer": "predictor",
+    "ImageClassifier": "api.estimator",
+    "PhotoFeatures": "api.estimator",
     "Predictions": "predictions",
     "Report": "evaluation.judge",
     "Run": "api",
@@ -71,6 +76,7 @@ _HOMES = {
     "load_data": "api",
     "load_model": "api",
     "open_run": "api",
+    "predict_files": "api",
     "resume": "api",
     "serve": "api",
     "study": "api",

@@ -68,7 +68,7 @@ def write_bytes(path: Path, data: bytes) -> None:
         FormatError: other bytes came back than were written.
     """
     with _replacing(path) as (handle, temporary):
-        _write_all(handle, data)
+        write_all(handle, data)
         _sync(handle)
         if temporary.read_bytes() != data:
             raise _failing_disk(path)
@@ -85,7 +85,7 @@ def append_line(path: Path, line: bytes) -> None:
             end = os.fstat(handle).st_size
             if end and os.pread(handle, 1, end - 1) != b"\n":
                 os.ftruncate(handle, path.read_bytes().rfind(b"\n") + 1)
-            _write_all(handle, line + b"\n")
+            write_all(handle, line + b"\n")
         finally:
             os.close(handle)
 
@@ -161,7 +161,7 @@ def _naming(path: Path) -> Iterator[None]:
         raise
 
 
-def _write_all(handle: int, data: bytes | memoryview) -> None:
+def write_all(handle: int, data: bytes | memoryview) -> None:
     """Write all of `data`: the system may take less at a time, as with more than 2 GiB or the last bytes of a disk."""
     rest = memoryview(data)
     while rest:
@@ -283,14 +283,14 @@ def write_tensors(path: Path, arrays: Mapping[str, Storable], description: Mappi
     header, names = _header(arrays, description)
     with _replacing(path) as (handle, temporary):
         digest = hashlib.sha256(header)
-        _write_all(handle, header)
+        write_all(handle, header)
         for name in names:
             part = _little_endian(arrays[name])
             digest.update(part)
-            _write_all(handle, part)
+            write_all(handle, part)
         checksum = digest.hexdigest()
         os.lseek(handle, 0, os.SEEK_SET)  # the checksum is known only now
-        _write_all(handle, _with_checksum(header, _BLANK, checksum))
+        write_all(handle, _with_checksum(header, _BLANK, checksum))
         _sync(handle)
         with temporary.open("rb") as file:
             found = hashlib.sha256(_with_checksum(file.read(len(header)), checksum, _BLANK))

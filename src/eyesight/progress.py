@@ -164,18 +164,22 @@ class DownloadReport(Report):
             self.close_bar()
 
 
-class FeatureReport(Report):
-    """Shows how far a pretrained network is with pictures; called with how many are done, and of how many."""
+class PictureReport(Report):
+    """Shows how far a network is with pictures; called with how many are done, of how many, and how many before."""
 
     def __init__(self, stream: IO[str] | None = None) -> None:
         super().__init__(stream)
-        self.began = time.monotonic()
+        self.began, self.opened = time.monotonic(), False
 
-    def __call__(self, done: int, total: int) -> None:
+    def __call__(self, done: int, total: int, before: int = 0) -> None:
         """Show some more pictures."""
-        if self.bar is None:
+        if not self.opened:  # without a terminal there is never a bar, and opening it again would put off the next line
             self.open_bar()
-        rate = done / max(time.monotonic() - self.began, 1e-3)
+            self.opened = True
+        if done == before:
+            self.say(f"going on after {done:,} of {total:,} pictures")
+            return
+        rate = (done - before) / max(time.monotonic() - self.began, 1e-3)
         text = f"{done:,} of {total:,} pictures, {rate:,.0f} a second, {duration((total - done) / rate)} left"
         self.move_bar(done / total, status=text, line=text)
 

@@ -10,6 +10,7 @@ from ..data.dataset import Dataset, from_arrays
 from ..evaluation.evaluate import Evaluation
 from ..models import network_spec
 from ..models.summary import Summary, summarise
+from .bulk import predict_files
 from .datasets import check_data, download, load_data
 from .exporting import Export, export_model
 from .features import Embedding, embed
@@ -33,6 +34,7 @@ __all__ = [
     "load_data",
     "load_model",
     "open_run",
+    "predict_files",
     "resume",
     "serve",
     "study",

@@ -113,7 +113,7 @@ def _readers() -> dict[str, dict[str, tuple[str, Callable[[Any], Any]]]]:
 
     picture = {"input": ("picture", reading.matrix)}
     kernel = {"kernel": ("kernel", reading.kernel)}
-    network = {"model": ("model", Path), "picture": ("picture", Path)}
+    network: dict[str, tuple[str, Callable[[Any], Any]]] = {"model": ("model", Path), "picture": ("picture", Path)}
     stride, size = {"stride": ("stride", int)}, {"size": ("size", int)}
     return {
         "picture": {"input": ("planes", reading.planes)},
