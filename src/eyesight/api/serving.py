@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..server.app import Service, Settings
     from ..server.running import Running
 
-_NEEDED = ("fastapi", "uvicorn", "python_multipart", "prometheus_client")
+_NEEDED = ("fastapi", "uvicorn", "httptools", "python_multipart", "prometheus_client")
 
 
 def serve(

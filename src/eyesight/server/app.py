@@ -30,10 +30,11 @@ from ..errors import EyesightError
 from .batching import Batcher
 from .bodies import Held, Pictures, read_pictures
 from .describe import describe
-from .limits import Limits, LostClientError, RequestError, status_of
+from .limits import Limits, LostClientError, RequestError, busy, status_of
 from .log import Log
 from .metrics import CONTENT_TYPE, Metrics
 from .model import Load, Model, Probabilities
+from .protocol import plain_answer
 
 _PAGES = Path(__file__).parent / "page"
 _SECURITY = {
@@ -74,6 +75,7 @@ class Service:
         self.settings, self.log = settings, log
         self.metrics, self.held = Metrics(), Held(settings.limits.held)
         self.stopping = False
+        self._refusals: dict[int, bytes] = {}
         self._load, self._reloading = load, threading.Lock()
         self.model = Model(load())
         self._batcher: Batcher | None = None
@@ -86,6 +88,7 @@ class Service:
 
     async def run(self) -> AsyncIterator[None]:
         """Start the queue, and end it when the application ends."""
+        self.log.start()
         self._batcher = Batcher(self.model, self.settings.limits, observe=self.metrics.batches.observe)
         expiring = asyncio.create_task(self._expire())
         try:
@@ -94,6 +97,7 @@ class Service:
             self.stopping = True
             await asyncio.to_thread(self.batcher.close)
             expiring.cancel()
+            self.log.close()
 
     async def _expire(self) -> None:
         while True:
@@ -106,7 +110,7 @@ class Service:
         with self._reloading:
             try:
                 model = Model(self._load())
-            except (EyesightError, OSError) as error:
+            except Exception as error:  # whatever is wrong with it, the one at work is not
                 self.metrics.reloads.labels("refused").inc()
                 self.log.write("reload", error=str(error), note="the model at work goes on")
                 return False
@@ -114,6 +118,18 @@ class Service:
             self.metrics.reloads.labels("done").inc()
             self.log.write("reload", model=model.checksum)
             return True
+
+    def refuse(self) -> bytes | None:
+        """Return the answer to every new picture where too many wait, and count it; None where there is room."""
+        if self._batcher is None or self.settings.cors or not self._batcher.full():  # pages want headers of their own
+            return None
+        seconds = self._batcher.retry_after()
+        if seconds not in self._refusals:
+            said = busy(seconds)
+            self._refusals = {seconds: plain_answer(429, said.text, field=None, headers=f"retry-after: {seconds}\r\n")}
+        self.metrics.refused.inc()
+        self.log.refused()
+        return self._refusals[seconds]
 
     def ready(self) -> bool:
         """Tell whether pictures are answered now."""
@@ -131,8 +147,9 @@ def build_app(service: Service) -> ASGIApp:
     key = service.settings.key
     app = FastAPI(title="eyesight", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
     guard = functools.partial(_guard, key)
+    predict = guard(functools.partial(_predict, service))
     for path, handler, methods in (
-        ("/predict", guard(functools.partial(_predict, service)), ["POST"]),
+        ("/predict", predict, ["POST"]),
         ("/classes", guard(functools.partial(_classes, service)), ["GET"]),
         ("/metrics", guard(functools.partial(_metrics, service)), ["GET"]),
         ("/health", functools.partial(_health, service), ["GET"]),
@@ -143,17 +160,33 @@ def build_app(service: Service) -> ASGIApp:
     ):
         app.add_route(path, handler, methods=methods, include_in_schema=False)
     app.add_exception_handler(HTTPException, _http_error)
+    entrance: ASGIApp = _Entrance(app, predict)
     if service.settings.cors:
-        app.add_middleware(
-            CORSMiddleware,
+        entrance = CORSMiddleware(
+            entrance,
             allow_origins=list(service.settings.cors),
             allow_methods=["GET", "POST"],
             allow_headers=["content-type", "x-api-key", "authorization", "x-filename"],
         )
-    return Watched(app, service)
+    return Watched(entrance, service)
 
 
 Handler = Callable[[Request], Awaitable[Response]]
+
+
+class _Entrance:
+    """Brings pictures straight to where they are answered: the way through the routes takes as long as the answer."""
+
+    def __init__(self, app: ASGIApp, predict: Handler) -> None:
+        self._app, self._predict = app, predict
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if scope["type"] == "http" and scope["path"] == "/predict" and scope["method"] == "POST":
+            response = await self._predict(Request(scope, receive))
+            await response(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
 
 
 def _guard(key: str | None, handler: Handler) -> Handler:
@@ -177,11 +210,7 @@ async def _predict(service: Service, request: Request) -> Response:
     try:
         top = _top(request)
         if service.batcher.full():
-            raise RequestError(
-                "too many pictures are waiting; send it again later",
-                status=429,
-                retry_after=service.batcher.retry_after(),
-            )
+            raise busy(service.batcher.retry_after())
         pictures = await read_pictures(request, service.settings.limits, service.held)
         taken = sum(len(body) for _, body in pictures)
         service.held.bytes += taken
@@ -265,8 +294,9 @@ async def _metrics(service: Service, _: Request) -> Response:
     return Response(service.metrics.text(), media_type=CONTENT_TYPE)
 
 
-async def _health(_service: Service, _: Request) -> Response:
-    return JsonAnswer({"status": "alive"})
+async def _health(service: Service, _: Request) -> Response:
+    stuck = service.batcher.stuck()
+    return JsonAnswer({"status": "stuck" if stuck else "alive"}, status_code=503 if stuck else 200)
 
 
 async def _ready(service: Service, _: Request) -> Response:

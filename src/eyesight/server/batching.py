@@ -197,8 +197,8 @@ class Batcher:
 
     def _decode_apart(self, ticket: Ticket) -> None:
         with self._changed:
-            self._decoding += 1
-        self._pool.submit(self._decode_large, ticket)
+            self._pool.submit(self._decode_large, ticket)
+            self._decoding += 1  # before the pool takes it off again, which needs the lock
 
     def _decode_large(self, ticket: Ticket) -> None:
         try:

@@ -60,7 +60,7 @@ def describe(limits: Limits, *, key: bool) -> dict[str, Any]:
         "paths": {
             "/predict": {"post": _predict(limits)},
             "/classes": {"get": _get("Class names, and the size of pictures that the network sees.", "Classes")},
-            "/health": {"get": _get("Whether the process answers.", "Health", open_to_all=True)},
+            "/health": {"get": _get("Whether the process is alive.", "Health", others=(503,), open_to_all=True)},
             "/ready": {"get": _get("Whether pictures are answered now.", "Health", others=(503,), open_to_all=True)},
             "/metrics": {"get": _metrics()},
         },

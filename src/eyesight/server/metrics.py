@@ -22,6 +22,7 @@ class Metrics:
     def __init__(self) -> None:
         registry = self._registry = CollectorRegistry()
         self.requests = Counter("eyesight_requests", "Requests answered.", ("path", "status"), registry=registry)
+        self.refused = self.requests.labels("/predict", "429")
         self.pictures = Counter("eyesight_pictures", "Pictures answered, or refused.", ("outcome",), registry=registry)
         self.seconds = Histogram(
             "eyesight_request_seconds", "From the headers to the answer.", buckets=_SECONDS, registry=registry

@@ -1,7 +1,7 @@
 """Several processes behind one port.
 
 In: how to make a service in a child process, a socket. Out: workers that share it; one that dies is replaced, a signal
-to end ends all of them after what they took is answered, and SIGHUP replaces one after the other by a new one.
+to end ends all of them after what they took is answered, and at SIGHUP each reads the model again.
 """
 
 from __future__ import annotations
@@ -51,43 +51,35 @@ class _Supervisor:
     def __init__(self, make: Make, listening: socket.socket, count: int) -> None:
         self._arguments = (make, listening)
         self._context = multiprocessing.get_context("spawn")
-        self._ending = self._renewing = False
+        self._ending = False
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._end)
-        signal.signal(signal.SIGHUP, self._renew)
+        signal.signal(signal.SIGHUP, self._reload)
         self._workers = [self._start() for _ in range(count)]
 
     def _end(self, *_: Any) -> None:
         self._ending = True
 
-    def _renew(self, *_: Any) -> None:
-        self._renewing = True
+    def _reload(self, *_: Any) -> None:
+        for process, _started in self._workers:
+            if process.pid is not None and process.is_alive():
+                os.kill(process.pid, signal.SIGHUP)
 
     def _start(self) -> tuple[BaseProcess, float]:
         process = self._context.Process(target=_work, args=self._arguments)
+        before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # which it inherits, until it can read a model again
         process.start()
+        signal.signal(signal.SIGHUP, before)
         return process, time.monotonic()
 
     def run(self) -> None:
         """Watch over the workers until the end."""
         while not self._ending:
             time.sleep(_LOOK)
-            if self._renewing:
-                self._renewing = False
-                self._replace_all()
             for k, (process, started) in enumerate(self._workers):
                 if not process.is_alive() and time.monotonic() - started > _FASTEST_DEATH:
                     self._workers[k] = self._start()
         for process, _ in self._workers:
             process.terminate()
         for process, _ in self._workers:
-            process.join()
-
-    def _replace_all(self) -> None:
-        """Put a new worker in the place of each, so that there is always one that answers."""
-        for k, (process, _) in enumerate(self._workers):
-            if self._ending:
-                return
-            self._workers[k] = self._start()
-            process.terminate()
             process.join()
