@@ -31,7 +31,7 @@ BATCH = 64  # pictures computed at once; more would make the first of them wait
 WINDOW = 0.002  # seconds that decoded pictures wait for those that are being decoded
 _SMALL_FILE = 32 << 10  # bytes, and
 _SMALL_PICTURE = 256 * 256  # pixels: so many decode in less than a thread takes to be woken, or little more
-_MEMORY = 0.1  # share of the newest batch in what a picture is said to take
+_FEW = 32  # pictures that may always wait: what one takes is not known better than that
 
 Answered = tuple["Ticket", Probabilities | EyesightError]
 
@@ -114,7 +114,8 @@ class Batcher:
         waiting = self.waiting
         if not waiting:
             return False  # whatever they take, nobody is served sooner by refusing them
-        return waiting + count > self._limits.queue or waiting * self._seconds > self._limits.wait
+        long = waiting > _FEW and waiting * self._seconds > self._limits.wait
+        return long or waiting + count > self._limits.queue
 
     def retry_after(self) -> int:
         """Return the seconds after which those that wait now will have been answered."""
@@ -190,7 +191,7 @@ class Batcher:
     def _note_speed(self, count: int) -> None:
         now = time.monotonic()
         took = (now - self._busy_since) / count
-        self._seconds += (took - self._seconds) * (_MEMORY if self._seconds else 1)
+        self._seconds += (took - self._seconds) * min(1, count / _FEW)  # the mean of about the last ones
         self._busy_since, self.waiting = now, self.waiting - count
 
     # In other threads.

@@ -6,7 +6,7 @@ In: a request. Out: names and bytes, at most as many as the limits allow, all re
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from urllib.parse import unquote
 
 from starlette.datastructures import UploadFile
@@ -92,7 +92,7 @@ def _name(request: Request) -> str:
 async def _files(request: Request, body: bytes, limits: Limits) -> Pictures:
     """Return the files of a form, in order."""
 
-    async def stream() -> AsyncIterator[bytes]:
+    async def stream() -> AsyncGenerator[bytes, None]:
         yield body
 
     class InMemory(MultiPartParser):  # a body of that size is in memory anyway; nothing goes to the disk

@@ -1,8 +1,8 @@
 """Connections that do not wait for their clients for ever, and that refuse cheaply when too many ask.
 
-In: bytes of connections. Out: uvicorn's own handling of HTTP, and the end of connections whose requests do not come, are
-too long, or are too many. Each is in one phase: idle, head (headers are not whole), body (the body is not whole), or
-whole.
+In: bytes of connections. Out: uvicorn's own handling of HTTP, and the end of connections whose requests do not come,
+are too long, or are too many. Each is in one phase: idle, head (headers are not whole), body (the body is not whole),
+or whole.
 """
 
 from __future__ import annotations
