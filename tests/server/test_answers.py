@@ -1,4 +1,4 @@
-"""A server that runs as a program: its answers are the classifier's own, and everything else is refused with a reason."""
+"""A server that runs as a program: its answers are those of the classifier, and the rest is refused with a reason."""
 
 from __future__ import annotations
 
@@ -70,6 +70,7 @@ def test_many_clients_at_once_get_their_own_answers(url: str, digits_run: eyesig
         if body.startswith(b"broken"):
             assert reply.status_code == 400
         else:
+            assert reply.status_code == 200, reply.text
             same(reply.json()["predictions"][0], digits_run.classifier.predict(body, top=10)[0])
 
 

@@ -186,7 +186,7 @@ def test_a_thousand_cut_uploads_leave_memory_and_warnings_as_they_were(digits_ru
     def cut(k: int) -> None:
         body = whole[k % 8]
         with connect(server.url) as connection:
-            end = k % len(body)
+            end = 1 + k % (len(body) // 2)
             connection.sendall(head(len(body) if k % 2 else end) + body[:end])
             if not k % 2:
                 assert b"HTTP/1.1 400" in connection.recv(4096)
@@ -235,7 +235,7 @@ if child == 0:
     answered = works(inside) and works(before)
     os.write(w, b"y" if answered else b"n")
     inside.stop()
-    os.read(r2 if False else 0, 1)
+    os.read(0, 1)
     os._exit(0)
 assert os.read(r, 1) == b"y"
 port = int(before.url.rsplit(":", 1)[1])
@@ -243,7 +243,7 @@ before.stop()
 again = eyesight.serve(path, port=port)  # which the child does not hold
 assert works(again)
 again.stop()
-assert "torch" not in sys.modules and "eyesight.training" not in sys.modules
+assert "torch" not in sys.modules
 print("all answered")
 """
 
@@ -251,7 +251,7 @@ print("all answered")
 def test_it_starts_in_a_thread_before_and_after_a_fork_without_torch(digits_run: eyesight.Run, tmp_path: Path) -> None:
     (tmp_path / "digit.png").write_bytes(digit())
     program_file = tmp_path / "forks.py"
-    program_file.write_text(FORKS.replace("r2 if False else 0", "0"), encoding="utf-8")
+    program_file.write_text(FORKS, encoding="utf-8")
     command = [sys.executable, "-W", "ignore::DeprecationWarning", str(program_file)]
     done = subprocess.run(
         [*command, str(digits_run.path), str(tmp_path / "digit.png")],

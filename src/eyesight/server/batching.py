@@ -94,8 +94,8 @@ class Batcher:
         self.model, self.waiting = model, 0
         self._limits, self._observe = limits, observe
         self._tickets: set[Ticket] = set()
-        self._seconds = 0.0  # that a picture takes, by the last ones
-        self._busy_since = 0.0  # since when there has always been one waiting, or the last one was answered
+        self._seconds = 0.0  # that the engine thread takes for a picture, by the last ones
+        self._seconds_apart = 0.0  # that the pool takes to decode a large one
         self._computing_since: float | None = None
         self._small: deque[Ticket] = deque()
         self._decoded: deque[Ticket] = deque()
@@ -103,7 +103,8 @@ class Batcher:
         self._closed = False
         self._changed = threading.Condition()
         self._loop = asyncio.get_running_loop()
-        self._pool = ThreadPoolExecutor(max(2, available_cores()), thread_name_prefix="eyesight-decode")
+        self._workers = max(2, available_cores())
+        self._pool = ThreadPoolExecutor(self._workers, thread_name_prefix="eyesight-decode")
         self._thread = threading.Thread(target=self._work, name="eyesight-engine", daemon=True)
         self._thread.start()
 
@@ -119,7 +120,11 @@ class Batcher:
 
     def retry_after(self) -> int:
         """Return the seconds after which those that wait now will have been answered."""
-        return max(1, math.ceil(self.waiting * self._seconds))
+        return max(1, math.ceil(self.waiting * self._seconds), math.ceil(self._wait_apart()))
+
+    def _wait_apart(self) -> float:
+        """Return the seconds that a large picture would wait to be decoded."""
+        return self._decoding * self._seconds_apart / self._workers
 
     def submit(
         self, pictures: Iterable[tuple[str, bytes]], *, lost: Callable[[], bool]
@@ -132,14 +137,13 @@ class Batcher:
         pictures = list(pictures)
         if self._closed:
             raise _stopping()
-        if self.full(len(pictures)):
+        large = any(len(body) > _SMALL_FILE for _, body in pictures)
+        if self.full(len(pictures)) or (large and self._decoding and self._wait_apart() > self._limits.wait):
             raise busy(self.retry_after())
         now = time.monotonic()
         tickets = [
             Ticket(body, name, self._loop.create_future(), now + self._limits.timeout, lost) for name, body in pictures
         ]
-        if not self.waiting:
-            self._busy_since = now
         self.waiting += len(tickets)
         self._tickets.update(tickets)
         small = [ticket for ticket in tickets if len(ticket.body) <= _SMALL_FILE]
@@ -185,14 +189,7 @@ class Batcher:
             else:
                 assert ticket.model is not None  # it has been computed
                 ticket.future.set_result((ticket.model, answer))
-        if count:
-            self._note_speed(count)
-
-    def _note_speed(self, count: int) -> None:
-        now = time.monotonic()
-        took = (now - self._busy_since) / count
-        self._seconds += (took - self._seconds) * min(1, count / _FEW)  # the mean of about the last ones
-        self._busy_since, self.waiting = now, self.waiting - count
+        self.waiting -= count
 
     # In other threads.
 
@@ -202,6 +199,7 @@ class Batcher:
             self._decoding += 1  # before the pool takes it off again, which needs the lock
 
     def _decode_large(self, ticket: Ticket) -> None:
+        begun = time.monotonic()
         try:
             ticket.decode(self.model, self._limits.pixels)
         except Exception as error:
@@ -209,6 +207,7 @@ class Batcher:
         finally:
             with self._changed:
                 self._decoding -= 1
+                self._seconds_apart = _mean(self._seconds_apart, time.monotonic() - begun, 1)
                 if ticket.pixels is not None:
                     self._decoded.append(ticket)
                 self._changed.notify()
@@ -220,12 +219,17 @@ class Batcher:
                 if not self._small and not self._decoded:
                     return
                 small = [self._small.popleft() for _ in range(min(BATCH, len(self._small)))]
-            self._computing_since = time.monotonic()
+            begun = self._computing_since = time.monotonic()
             self._decode_small(small)
+            decoded = time.monotonic()
             with self._changed:
                 self._changed.wait_for(lambda: not self._decoding or len(self._decoded) >= BATCH, WINDOW)
                 batch = [self._decoded.popleft() for _ in range(min(BATCH, len(self._decoded)))]
+            window = time.monotonic()
             self._compute(batch)
+            if batch:
+                took = decoded - begun + time.monotonic() - window
+                self._seconds = _mean(self._seconds, took / len(batch), len(batch))
             self._computing_since = None
 
     def _decode_small(self, tickets: list[Ticket]) -> None:
@@ -267,6 +271,11 @@ class Batcher:
             self._loop.call_soon_threadsafe(self._deliver, answers)
         except RuntimeError:  # the loop has ended: nobody waits
             return
+
+
+def _mean(before: float, seconds: float, count: int) -> float:
+    """Return the mean of about the last pictures, of which the newest took so long."""
+    return before + (seconds - before) * min(1, count / _FEW)
 
 
 def _domain_error(error: Exception) -> EyesightError:
