@@ -255,7 +255,8 @@ def test_it_starts_in_a_thread_before_and_after_a_fork_without_torch(digits_run:
     command = [sys.executable, "-W", "ignore::DeprecationWarning", str(program_file)]
     done = subprocess.run(
         [*command, str(digits_run.path), str(tmp_path / "digit.png")],
-        stdin=subprocess.PIPE, capture_output=True, text=True, timeout=60, check=False, env={**os.environ, "PYTHONPATH": str(SOURCE)},
+        stdin=subprocess.PIPE, capture_output=True, text=True, timeout=60, check=False,
+        env={**os.environ, "PYTHONPATH": str(SOURCE)},
     )  # fmt: skip
     assert done.stdout == "all answered\n", done.stderr
 
@@ -263,7 +264,7 @@ def test_it_starts_in_a_thread_before_and_after_a_fork_without_torch(digits_run:
 def test_what_cannot_be_served_is_told_in_one_line(digits_run: eyesight.Run, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(UsageError, match="port: .* cannot be used"):
+        with pytest.raises(UsageError, match=r"port: .* cannot be used"):
             eyesight.serve(digits_run.path, port=port)
     (tmp_path / "broken.safetensors").write_bytes(b"broken")
     with pytest.raises(FormatError):
