@@ -30,7 +30,8 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:
     profile = tmp_path_factory.mktemp("profile")
     for option in (
         "headless", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "disable-background-networking",
-        "disable-component-update", "disable-sync", "disable-dev-shm-usage", f"user-data-dir={profile}", "window-size=900,800",
+        "disable-component-update", "disable-sync", "disable-dev-shm-usage",
+        f"user-data-dir={profile}", "window-size=900,800",
     ):  # fmt: skip
         options.add_argument(f"--{option}")
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
