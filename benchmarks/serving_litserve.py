@@ -2,8 +2,10 @@
 
     PYTHON_WITH_LITSERVE benchmarks/serving_litserve.py MODEL.onnx PORT
 
-It decodes the picture with Pillow, batches as the server of eyesight does, and answers with the class and the probability.
+It decodes the picture with Pillow, batches as the server of eyesight does, and answers with class and probability.
 """
+
+# ruff: noqa: ANN001, ANN201, D102, ARG002 # the methods are LitServe's
 
 from __future__ import annotations
 

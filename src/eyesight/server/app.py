@@ -119,9 +119,15 @@ class Service:
             self.log.write("reload", model=model.checksum)
             return True
 
-    def refuse(self) -> bytes | None:
-        """Return the answer to every new picture where too many wait, and count it; None where there is room."""
-        if self._batcher is None or self.settings.cors or not self._batcher.full():  # pages want headers of their own
+    def refuse(self, taken: int) -> bytes | None:
+        """Return the answer to a new picture where too many wait, and count it; None where there is room.
+
+        Args:
+            taken: requests that are not answered, those among them that have not come as far as the queue.
+        """
+        if self._batcher is None or self.settings.cors:  # pages want headers of their own
+            return None
+        if taken < self.settings.limits.queue and not self._batcher.full():
             return None
         seconds = self._batcher.retry_after()
         if seconds not in self._refusals:

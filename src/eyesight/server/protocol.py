@@ -18,7 +18,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from .limits import Limits
 
 Phase = Literal["idle", "head", "body", "whole"]
-Refuse = Callable[[], bytes | None]
+Refuse = Callable[[int], bytes | None]
 
 _LONGEST_HEADERS = 64 << 10  # bytes
 _PREDICT = (b"POST /predict ", b"POST /predict?")
@@ -29,9 +29,10 @@ def guarded_protocol(limits: Limits, refuse: Refuse) -> type[asyncio.Protocol]:
 
     Args:
         limits: of time and of connections.
-        refuse: returns the answer to every new picture where too many wait, else None.
+        refuse: takes the number of whole requests that are not answered; returns the answer to a new picture where
+            too many wait, else None.
     """
-    return type("Guarded", (GuardedProtocol,), {"limits": limits, "refuse": staticmethod(refuse)})
+    return type("Guarded", (GuardedProtocol,), {"limits": limits, "refuse": staticmethod(refuse), "taken": set()})
 
 
 class GuardedProtocol(HttpToolsProtocol):
@@ -40,6 +41,7 @@ class GuardedProtocol(HttpToolsProtocol):
     limits: Limits
     refuse: Refuse
     ending = False  # whether every answer is the last of its connection
+    taken: set[GuardedProtocol]  # those with a whole picture that is not answered
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -57,9 +59,11 @@ class GuardedProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Hand the bytes on; a whole request that would have to be refused is refused here, for a tenth of the time."""
         if self.is_waiting() and self.phase != "head":
-            if data.startswith(_PREDICT) and _is_whole(data) and (answer := self.refuse()) is not None:
-                self._answer_now(answer)
-                return
+            if data.startswith(_PREDICT) and _is_whole(data):
+                if (answer := self.refuse(len(self.taken))) is not None:
+                    self._answer_now(answer)
+                    return
+                self.taken.add(self)
             self._enter("head")
         super().data_received(data)
         if self.phase == "head":
@@ -77,6 +81,16 @@ class GuardedProtocol(HttpToolsProtocol):
             self._refuse(408, f"expected whole headers within {self.limits.timeout:g} seconds")
         elif self.cycle is None or (self.phase == "body" and self.cycle.response_complete):
             self.transport.close()
+
+    def on_response_complete(self) -> None:
+        """Note that it is answered."""
+        self.taken.discard(self)
+        super().on_response_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection."""
+        self.taken.discard(self)
+        super().connection_lost(exc)
 
     def is_waiting(self) -> bool:
         """Tell whether the connection waits for its client to send a request, or the rest of its headers."""
