@@ -69,6 +69,11 @@ def load(url: str, request: bytes, *, rate: float, seconds: float, most: int) ->
     busy: dict[int, Connection] = {}
     took: dict[int, list[float]] = {}
     asked, total, opened, in_time = 0, int(rate * seconds), len(free), 0
+
+    def drop(connection: Connection) -> None:
+        poll.unregister(connection.socket)
+        connection.socket.close()
+
     begun = time.perf_counter()
     while (asked < total or busy) and time.perf_counter() - begun < seconds + 5:
         now = time.perf_counter() - begun
@@ -85,7 +90,11 @@ def load(url: str, request: bytes, *, rate: float, seconds: float, most: int) ->
             busy[connection.socket.fileno()] = connection
             asked += 1
         for number, event in poll.poll(max(0.0, asked / rate - now) if asked < total and free else 0.001):
-            if number not in busy:
+            if number not in busy:  # a connection that was not used was closed
+                for connection in [c for c in free if c.socket.fileno() == number]:
+                    drop(connection)
+                    free.remove(connection)
+                    opened -= 1
                 continue
             connection = busy[number]
             if event & select.EPOLLOUT:
@@ -96,8 +105,7 @@ def load(url: str, request: bytes, *, rate: float, seconds: float, most: int) ->
                 in_time += status == 200 and time.perf_counter() - begun <= seconds
                 del busy[number]
                 if status == -1:
-                    poll.unregister(connection.socket)
-                    connection.socket.close()
+                    drop(connection)
                     opened -= 1
                 else:
                     free.append(connection)
