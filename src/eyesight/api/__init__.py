@@ -14,6 +14,7 @@ from .exporting import Export, export_model, load_keras_weights
 from .features import Embedding, embed
 from .networks import diagram, summary
 from .runs import Run, load_classifier, load_model, open_run
+from .serving import serve
 from .studies import study, tutorial
 from .training import resume, train
 
@@ -36,6 +37,7 @@ __all__ = [
     "open_run",
     "predict_files",
     "resume",
+    "serve",
     "study",
     "summary",
     "train",
