@@ -18,10 +18,12 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from .api import Bundle as Bundle
     from .api import Embedding as Embedding
     from .api import Evaluation as Evaluation
     from .api import Export as Export
     from .api import Run as Run
+    from .api import bundle as bundle
     from .api import check_data as check_data
     from .api import diagram as diagram
     from .api import download as download
@@ -54,6 +56,7 @@ if TYPE_CHECKING:
 
 # Dataset and from_arrays come by way of api, which gives datasets their pictures in a notebook.
 _HOMES = {
+    "Bundle": "api",
     "Classifier": "classifier",
     "Dataset": "api",
     "Embedding": "api",
@@ -69,6 +72,7 @@ _HOMES = {
     "Run": "api",
     "Split": "data.dataset",
     "Study": "studies.study",
+    "bundle": "api",
     "check_data": "api",
     "diagram": "api",
     "download": "api",

@@ -9,6 +9,7 @@ from __future__ import annotations
 from ..data.dataset import Dataset, from_arrays
 from ..evaluation.evaluate import Evaluation
 from .bulk import predict_files
+from .bundling import Bundle, bundle
 from .datasets import check_data, download, load_data
 from .exporting import Export, export_model, load_keras_weights
 from .features import Embedding, embed
@@ -19,11 +20,13 @@ from .studies import study, tutorial
 from .training import resume, train
 
 __all__ = [
+    "Bundle",
     "Dataset",
     "Embedding",
     "Evaluation",
     "Export",
     "Run",
+    "bundle",
     "check_data",
     "diagram",
     "download",

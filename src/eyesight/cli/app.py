@@ -19,6 +19,7 @@ from .. import __version__
 from ..errors import EyesightError, InterruptedRun
 from . import (
     bench,
+    bundle,
     convolve,
     data,
     embed,
@@ -52,6 +53,7 @@ app.command("evaluate", cls=Command)(evaluate.evaluate)
 app.command("predict", cls=Command)(predict.predict)
 app.command("embed", cls=Command)(embed.embed)
 app.command("export", cls=Command)(export.export)
+app.command("bundle", cls=Command)(bundle.bundle)
 app.command("serve", cls=Command)(serve.serve)
 app.command("runs", cls=Command)(runs.runs)
 app.command("summary", cls=Command)(summary.summary)
