@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from ..data.published import is_offline
 from ..errors import EyesightError, RunError
 from ..export.bundle.packages import closure, roots
 from ..export.bundle.pages import texts
-from ..export.bundle.wheels import fetch_wheels, pack_own_wheel
+from ..export.bundle.wheels import fetch_wheels, installed_size, pack_own_wheel
 from ..export.exported import ExportedModel
 from ..export.labels import label_files
 from ..export.onnx_file import is_exported
@@ -36,7 +35,7 @@ class Bundle:
         path: the folder.
         wheels: how many there are.
         size: bytes of the whole folder.
-        installed: bytes that the wheels become, unpacked.
+        installed: about how many bytes the wheels become.
     """
 
     path: Path
@@ -99,20 +98,15 @@ def _put_model(source: str | Path | Run | Classifier, folder: Path) -> ExportedM
 
 
 def _measure(folder: Path, place: Path) -> Bundle:
-    wheels = list((folder / "wheels").iterdir())
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    installed = sum(_unpacked(path) for path in wheels if not path.name.startswith("pip-"))
-    return Bundle(place, len(wheels), size, installed)
-
-
-def _unpacked(wheel: Path) -> int:
-    with zipfile.ZipFile(wheel) as file:
-        return sum(entry.file_size for entry in file.infolist())
+    return Bundle(place, len(list((folder / "wheels").iterdir())), size, installed_size(folder / "wheels"))
 
 
 def _put_texts(folder: Path, model: ExportedModel, made: Bundle) -> None:
-    facts = {"model": made.path.name, "classes": str(len(model.classes)), "count": str(made.wheels)}
-    facts["installed"] = f"{made.installed / 1e6:.0f} MB"
+    origin = model.description.provenance
+    name = " on ".join(filter(None, (origin.network, origin.data)))
+    facts = {"model": name, "classes": str(len(model.classes)), "count": str(made.wheels)}
+    facts["installed"] = f"about {made.installed / 1e6:.0f} MB"
     for name, text in texts(facts).items():
         (folder / name).write_text(text, encoding="utf-8")
     (folder / "labels.txt").write_bytes(label_files(model.classes)["labels.txt"])

