@@ -27,14 +27,14 @@ _ONE_NUMBER = r"(?=.*\d)[-+−\d./e]+|[-+−]?(nan|inf|infinity)"
 # As a network applies them: not turned round.
 _FIXED: dict[str, tuple[str, str]] = {
     "identity": ("0 0 0; 0 1 0; 0 0 0", "the picture itself"),
-    "edge": ("-1 -1 -1; -1 8 -1; -1 -1 -1", "what differs from its neighbours"),
     "sharpen": ("0 -1 0; -1 5 -1; 0 -1 0", "the picture with its edges added"),
     "emboss": ("-2 -1 0; -1 1 1; 0 1 2", "light from the top left, as on a relief"),
     "sobel-x": ("-1 0 1; -2 0 2; -1 0 1", "upright edges that get brighter to the right"),
     "sobel-y": ("-1 -2 -1; 0 0 0; 1 2 1", "level edges that get brighter downwards"),
     "laplacian": ("0 1 0; 1 -4 1; 0 1 0", "the curvature of the brightness"),
 }
-_SIZED = {
+SIZED = {  # made in any odd size: blur7
+    "edge": "what differs from its neighbours",
     "blur": "the mean of the window",
     "gaussian": "a mean in which near pixels count more",
     "random": "what an untrained layer starts from",
@@ -84,7 +84,7 @@ def parse_kernel(text: str, *, seed: int = 0, draw: int = 0) -> Kernel:
            [0.25, 0.25]])
     """
     name = text.strip().lower()
-    if re.fullmatch(f"({'|'.join([*_FIXED, *_SIZED])})[0-9]*", name):
+    if re.fullmatch(f"({'|'.join([*_FIXED, *SIZED])})[0-9]*", name):
         return _named(name, seed, draw)
     if name and os.path.exists(text):  # noqa: PTH110 # Path's raises where a name is too long
         return read_kernel(Path(text))
@@ -92,19 +92,19 @@ def parse_kernel(text: str, *, seed: int = 0, draw: int = 0) -> Kernel:
         return Kernel("numbers", parse_numbers(text, source="--kernel"))
     if Path(text).suffix or "/" in text:
         raise DataError(f"{text}: no such file")
-    raise UnknownNameError("kernel", text, [*_FIXED, *_SIZED, "blur7", "gaussian7"])
+    raise UnknownNameError("kernel", text, [*_FIXED, *SIZED, "blur7", "gaussian7"])
 
 
 def all_kernels(*, seed: int = 0) -> list[Kernel]:
     """Return every kernel that has a name, in its smallest useful size."""
-    return [parse_kernel(name, seed=seed) for name in (*_FIXED, *_SIZED)]
+    return [parse_kernel(name, seed=seed) for name in (*_FIXED, *SIZED)]
 
 
 def _named(name: str, seed: int, draw: int) -> Kernel:
     base = name.rstrip("0123456789")
     if base in _FIXED:
         if name != base:
-            raise UsageError(f"kernel {name!r}: {base} is 3×3 and takes no size; {', '.join(_SIZED)} do")
+            raise UsageError(f"kernel {name!r}: {base} is 3×3 and takes no size; {', '.join(SIZED)} do")
         numbers, about = _FIXED[base]
         return Kernel(base, parse_numbers(numbers, source=base), about)
     digits = name.removeprefix(base) or "3"
@@ -112,7 +112,9 @@ def _named(name: str, seed: int, draw: int) -> Kernel:
     if not size % 2 or not 1 <= size <= LARGEST_SIDE:
         expected = f"an odd size, so that it has a middle, from 1 to {LARGEST_SIDE}"
         raise UsageError(f"kernel {name!r}: expected {expected}; received: {digits[:40]}")
-    about, called = _SIZED[base], f"{base}{size}"
+    about, called = SIZED[base], f"{base}{size}"
+    if base == "edge":
+        return Kernel("edge" if size == 3 else called, _edge(size), about)
     if base == "blur":
         return Kernel(called, np.full((size, size), 1 / size**2), about)
     if base == "gaussian":
@@ -120,6 +122,13 @@ def _named(name: str, seed: int, draw: int) -> Kernel:
     # Glorot-uniform, where Keras' Conv2D with one input and one output channel starts
     values = np.random.default_rng((seed, draw)).uniform(-1, 1, (size, size)) * np.sqrt(3) / size
     return Kernel("random" if size == 3 else called, values, about)
+
+
+def _edge(size: int) -> Numbers:
+    """Return −1 everywhere and in the middle what brings the sum to 0: 8 for a side of 3, 24 for 5."""
+    values = np.full((size, size), -1.0)
+    values[size // 2, size // 2] = size**2 - 1
+    return values
 
 
 def _gaussian(size: int) -> Numbers:

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..convolution import by
 from ..convolve import convolve
-from .figures import line_plot
+from .figures import TEST, TRAINING, line_plot
 from .story import FinishedRun, Story, pixel_range
 
 _PHOTO_KERNELS = (
@@ -45,13 +45,13 @@ class QuickStart(Story):
 
     def results(self, finished: FinishedRun) -> None:
         """Accuracy curves with the tutorial's axis, accuracy, and what to try next."""
-        lines = [("accuracy", "training"), ("val_accuracy", "test")]
-        curve = line_plot(finished.rows, lines, title="CIFAR-10 quick start", y="accuracy", limits=(0.5, 1))
+        title = "CIFAR-10 quick start"
+        curve = line_plot(finished.rows, [TRAINING, TEST], title=title, y="accuracy", limits=(0.5, 1))
         self.account.figure(
             "accuracy", curve, "accuracy after each epoch; the tutorial's axis, from 0.5 to 1, leaves out what is lower"
         )
         self.account.show(f"Test accuracy: {finished.report.accuracy:.4f}", "")
-        self.overfitting(finished)
+        self.gap(finished)
         self.account.say(
             f"What may help: more epochs ({self.tutorial.command} --epochs 20), or other dense layers on top of the "
             "convolutions: wider than 64, or two of them. Watch the gap between the curves: with more parameters and "
@@ -103,8 +103,7 @@ class Dense(Story):
     def results(self, finished: FinishedRun) -> None:
         """Accuracy against guessing, and the photo sheets."""
         report, last = finished.report, finished.rows[-1]
-        lines = [("accuracy", "training")]
-        curve = line_plot(finished.rows, lines, title="CIFAR-10 dense baseline", y="training accuracy")
+        curve = line_plot(finished.rows, [TRAINING], title="CIFAR-10 dense baseline", y="training accuracy")
         self.account.figure("accuracy", curve, "training accuracy after each epoch")
         self.account.show(
             f"Train accuracy: {last['accuracy']:.4f}",
