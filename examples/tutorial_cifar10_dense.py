@@ -107,7 +107,7 @@ print(f"Test loss {report.loss:.4f}, accuracy {report.accuracy:.4f}; by guessing
 # %%
 for kernel, scale, about in PHOTO_KERNELS:
     print(about)
-    print(eyesight.convolve(kernel=kernel, scale=scale, output=run.path / f"photo-{kernel}-{scale}.png"))
+    print(eyesight.convolve(kernel=kernel, scale=scale))
 
 # %%
 eyesight.convolve(kernel=["random", "edge", "blur7"], scale="min-max")

@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from .api import Evaluation as Evaluation
     from .api import Run as Run
     from .api import check_data as check_data
+    from .api import convolve as convolve
     from .api import download as download
     from .api import embed as embed
+    from .api import lesson as lesson
     from .api import load_classifier as load_classifier
     from .api import load_data as load_data
     from .api import open_run as open_run
@@ -56,9 +58,11 @@ _HOMES = {
     "Split": "data.dataset",
     "Study": "studies.study",
     "check_data": "api",
+    "convolve": "api",
     "download": "api",
     "embed": "api",
     "from_arrays": "api",
+    "lesson": "api",
     "load_classifier": "api",
     "load_data": "api",
     "open_run": "api",

@@ -12,6 +12,7 @@ from ..models import network_spec
 from ..models.summary import Summary, summarise
 from .datasets import check_data, download, load_data
 from .features import Embedding, embed
+from .lessons import LessonSheet, convolve, lesson
 from .runs import Run, load_classifier, open_run
 from .studies import study, tutorial
 from .training import resume, train
@@ -20,11 +21,14 @@ __all__ = [
     "Dataset",
     "Embedding",
     "Evaluation",
+    "LessonSheet",
     "Run",
     "check_data",
+    "convolve",
     "download",
     "embed",
     "from_arrays",
+    "lesson",
     "load_classifier",
     "load_data",
     "open_run",

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from ..errors import InterruptedRun, UnknownNameError, UsageError
-from .arguments import parse_size
+from ..errors import UnknownNameError, UsageError
 
 if TYPE_CHECKING:
-    from ..classifier import Classifier
-    from ..pictures.preprocess import Pixels
-    from ..report.document import Lesson
+    from ..api.lessons import LessonSheet
 
 Option = typer.Option
 
-_EPOCHS = 3  # of the network that `layers` trains where it is given none
+_OF_LAYERS = ("model", "picture")  # options that `all` takes
 _NARROW, _WIDE = 60, 120  # columns of text
 
 
@@ -44,24 +40,24 @@ def lesson(
 
     if topic is None:
         if given:
-            option = next(iter(given))
-            raise UsageError(f"--{option}: name the topic that it is for, such as: eyesight lesson convolution")
+            raise UsageError(
+                "name the topic that it is for, such as: eyesight lesson convolution", field=next(iter(given))
+            )
         show_topics()
         return
     if topic != "all" and topic not in LESSONS:
         raise UnknownNameError("lesson", topic, [*LESSONS, "all"])
     several = topic == "all"
-    topics = list(LESSONS) if several else [topic]
-    if several and (foreign := [name for name in given if name not in ("model", "picture")]):
-        raise UsageError(f"--{foreign[0]}: all takes only --model and --picture, for layers")
-    # all are read before anything is told or trained
-    arguments = {name: read(name, given if name in (topic, "layers") else {}) for name in topics}
+    if several and (foreign := [name for name in given if name not in _OF_LAYERS]):
+        raise UsageError("all takes only --model and --picture, for layers", field=foreign[0])
+    from .. import api
+
     single = output.suffix.lower() == ".png" and not several
-    for name in topics:
+    for name in LESSONS if several else (topic,):
         if several:
             typer.echo()
-        values = follow(**arguments[name]) if name == "layers" else arguments[name]
-        show(LESSONS.load(name)(**values), output if single else output / f"lesson-{name}.png")
+        options = given if name in (topic, "layers") else {}
+        show(api.lesson(name, output=output if single else output / f"lesson-{name}.png", **options))
 
 
 def show_topics() -> None:
@@ -73,102 +69,14 @@ def show_topics() -> None:
     typer.echo("next: eyesight lesson convolution, or: eyesight lesson all -o lessons")
 
 
-def show(made: Lesson, path: Path) -> None:
-    """Print a lesson, and save its sheet."""
+def show(made: LessonSheet) -> None:
+    """Print a lesson, in colour where the terminal has it, and where its sheet is."""
     from rich.console import Console
 
-    from ..report.drawing import save
-    from ..report.sheet import sheet
     from ..report.terminal import text_lines
 
     console = Console(highlight=False)
     width = min(max(console.width, _NARROW), _WIDE)
-    for line in text_lines(made, width):
+    for line in text_lines(made.lesson, width):
         console.print(line, no_wrap=True, overflow="ignore", crop=False)
-    save(sheet(made), path)
-    typer.echo(f"\nsheet: {path}")
-
-
-def read(topic: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments that a topic's options stand for.
-
-    Args:
-        topic: a lesson's name.
-        given: options and their text.
-
-    Raises:
-        UsageError: an option that belongs to another topic, or a value that is none.
-    """
-    readers = _readers()[topic]
-    if others := [option for option in given if option not in readers]:
-        takes = ", ".join(f"--{option}" for option in readers)
-        raise UsageError(f"--{others[0]}: does not belong to the lesson {topic}, which takes {takes}")
-    return {readers[option][0]: readers[option][1](value) for option, value in given.items()}
-
-
-def _readers() -> dict[str, dict[str, tuple[str, Callable[[Any], Any]]]]:
-    """Return for each topic its options: the argument that each stands for, and what reads it."""
-    from ..lessons import reading
-
-    picture = {"input": ("picture", reading.matrix)}
-    kernel = {"kernel": ("kernel", reading.kernel)}
-    stride, size = {"stride": ("stride", int)}, {"size": ("size", int)}
-    return {
-        "picture": {"input": ("planes", reading.planes)},
-        "parameters": {"input": ("shape", parse_size), "units": ("units", int), "filters": ("filters", int), **size},
-        "convolution": {**picture, **kernel, **stride, "padding": ("padding", str)},
-        "output-size": {"input": ("picture", lambda text: parse_size(text)[:2]), **size, **stride},
-        "relu": {"input": ("values", reading.matrix)},
-        "pooling": {**picture, **size, **stride},
-        "shift": {**picture, **kernel, **size},
-        "flatten": {"input": ("planes", reading.planes)},
-        "softmax": {"input": ("logits", reading.row)},
-        "channels": {
-            "input": ("planes", reading.planes),
-            "kernel": ("kernels", reading.kernels),
-            "weights": ("weights", lambda text: reading.matrix(text, option="--weights")),
-        },
-        "layers": {"model": ("model", Path), "picture": ("picture", Path)},
-    }
-
-
-def follow(*, model: Path | None = None, picture: Path | None = None) -> dict[str, Any]:
-    """Return a classifier and a picture for it: the user's, or a small network trained now on the embedded digits."""
-    from .. import api
-
-    classifier = _train_small_network() if model is None else api.load_classifier(model)
-    pixels, source = _pick_picture(classifier, model, picture)
-    return {"classifier": classifier, "picture": pixels, "source": source}
-
-
-def _train_small_network() -> Classifier:
-    import tempfile
-
-    from .. import api
-
-    typer.echo(f"training a small network on the embedded digits for {_EPOCHS} epochs; --model takes yours", err=True)
-    with tempfile.TemporaryDirectory() as folder:
-        output = Path(folder) / "run"
-        try:
-            return api.train("digits", model="small-cnn-1pool", epochs=_EPOCHS, seed=0, output=output).classifier
-        except InterruptedRun as error:
-            raise InterruptedRun("interrupted", error.exit_code - 128) from None  # there is nothing to resume
-
-
-def _pick_picture(classifier: Classifier, model: Path | None, picture: Path | None) -> tuple[Pixels, str]:
-    """Return the picture to follow, and what it is."""
-    from .. import api
-    from ..errors import DataError
-    from ..pictures.preprocess import read_picture
-
-    if picture is not None:
-        return read_picture(picture, classifier.inference.preprocessing), picture.name
-    try:
-        if model is not None and model.is_dir():
-            data = api.open_run(model).data()
-        else:
-            data = api.load_data(classifier.training.data if classifier.training else "")
-    except (DataError, UsageError) as error:
-        raise UsageError(f"--picture: name one, as those that it was trained on are not found ({error})") from None
-    split = data.test or data.validation or data.train
-    return split.gather([0])[0], f"{split.name} picture 0 of {data.name}, a {data.classes[split.labels[0]]}"
+    typer.echo(f"\nsheet: {made.path}")

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ..errors import UsageError
-from .arguments import parse_size
+from ..pictures.size import parse_size
 
 
 def summary(

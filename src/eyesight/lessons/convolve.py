@@ -28,11 +28,11 @@ from .kernels import Kernel, make_names_unique, parse_kernel
 Shown = Literal["clip", "min-max", "signed"]
 Scale = Literal["auto", Shown]
 
-DEFAULT_KERNEL = "edge"
 _DEFAULT_PHOTO = "china.jpg"
 _DEFAULT_CORNER = (20, 5)  # row and column: the pagoda stands in the middle
 _MOST_KERNELS = 64  # on one sheet
 _ROUNDING = 1e-6  # of results, far below one grey level
+_SAMPLE = 1_000_000  # numbers that tell how large they are
 _ROWS = 256  # worked on at a time, as the raw numbers of a large photo may fill most of the memory
 _SHOWN_SIDE = 1000  # pixels; the sheet shows fewer, so that larger results are made smaller before
 
@@ -90,7 +90,7 @@ class Result:
         """How the numbers became grey levels, in words."""
         low, high = number(self.black), number(self.white)
         if self.scale == "signed":
-            return f"shown signed: 0 white, above it orange, below it blue, at ±{high} in full"
+            return f"shown signed: 0 white, above it orange, below it blue, from ±{high} in full"
         if self.scale == "min-max":
             return f"shown scaled: {self.numbers[0]} black, {self.numbers[1]} white"
         below, above = self.minimum < self.black - _ROUNDING, self.maximum > self.white + _ROUNDING
@@ -152,7 +152,7 @@ class Convolved:
 
 def convolve(
     photo: PictureSource | None = None,
-    kernels: Sequence[str] = (DEFAULT_KERNEL,),
+    kernels: Sequence[str] = ("edge",),
     *,
     color: bool = False,
     padding: Padding = "valid",
@@ -201,7 +201,7 @@ def convolve(
 
 def _parse_all(texts: Sequence[str], seed: int) -> list[Kernel]:
     if not 1 <= len(texts) <= _MOST_KERNELS:
-        raise UsageError(f"expected 1 to {_MOST_KERNELS}; received: {len(texts)}", field="kernels")
+        raise UsageError(f"expected 1 to {_MOST_KERNELS} kernels; received: {len(texts)}", field="kernel")
     kernels: list[Kernel] = []
     for text in texts:
         draws = sum(kernel.name.startswith("random") for kernel in kernels)  # a second random one is another one
@@ -254,12 +254,18 @@ def _apply(photo: Photo, kernel: Kernel, padding: Padding, stride: int, scale: S
     low, high, mean = float(raw.min()), float(raw.max()), float(raw.mean())
     used = _choose_scale(kernel, scale) if low < high else "clip"
     if used == "signed":
-        most = max(-low, high)
-        black, white, colors = -most, most, _paint(raw, most)
+        full = _usual_most(raw)
+        black, white, colors = -full, full, _paint(raw, full)
     else:
         black, white = (low, high) if used == "min-max" else (0.0, _white(kernel))
         colors = grey_levels(np.atleast_3d(raw), black, white)
     return Result(kernel, (raw.shape[0], raw.shape[1]), low, high, mean, black, white, used, shrink(colors), file)
+
+
+def _usual_most(raw: Numbers) -> float:
+    """Return the size that one number in a hundred exceeds; those that stand out would leave the others pale."""
+    some = np.abs(raw.ravel()[:: max(1, raw.size // _SAMPLE)])
+    return float(np.percentile(some, 99)) or float(np.abs(raw).max())
 
 
 def _paint(raw: Numbers, full: float) -> Pixels:

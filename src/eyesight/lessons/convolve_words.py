@@ -45,7 +45,7 @@ def brightness(kernel: Kernel) -> str:
     if not kernel.values.any():
         return "all black"
     if total == 0:
-        return "dark except at edges"
+        return "0 except at edges"
     if total < 0:
         return f"light and dark change places, times {number(-total)}"
     return "keeps the brightness" if total == 1 else f"{number(total)} times as bright"
@@ -56,7 +56,7 @@ def larger_kernel_hint(photo: tuple[int, int], kernels: Sequence[Kernel]) -> str
 
     >>> from eyesight.lessons.kernels import parse_kernel
     >>> hint = larger_kernel_hint((3000, 4000), [parse_kernel("edge")])
-    >>> hint[:56], hint[-31:]
+    >>> hint[:56], hint[-30:]
     ('3×3 is small for 3000×4000: it takes 29×29 to cover the ', 'try edge29, or a smaller photo')
     """
     side = 3 * math.sqrt(math.prod(photo) / math.prod(TUTORIAL_SIZE))

@@ -19,7 +19,7 @@ from ..errors import DataError, UnknownNameError, UsageError
 from .convolution import Numbers, by
 
 LARGEST_SIDE = 999  # of a kernel made by name or read: as large, on a 100-megapixel photo, as 11×11 on 302×403
-_LARGEST_NUMBER = 1e9  # in size; far above any filter, and far below where sums would overflow
+LARGEST_NUMBER = 1e9  # in size; far above any filter, and far below where sums would overflow
 _LARGEST_FILE = 32 << 20  # bytes; 999×999 numbers written out in full
 
 _ONE_NUMBER = r"(?=.*\d)[-+−\d./e]+|[-+−]?(nan|inf|infinity)"
@@ -89,7 +89,7 @@ def parse_kernel(text: str, *, seed: int = 0, draw: int = 0) -> Kernel:
     if name and os.path.exists(text):  # noqa: PTH110 # Path's raises where a name is too long
         return read_kernel(Path(text))
     if not name or re.search(r"[\s,;\[\]]", name) or re.fullmatch(_ONE_NUMBER, name):
-        return Kernel("numbers", parse_numbers(text, source="--kernel"))
+        return Kernel("numbers", parse_numbers(text, source="kernel"))
     if Path(text).suffix or "/" in text:
         raise DataError(f"{text}: no such file")
     raise UnknownNameError("kernel", text, [*_FIXED, *SIZED, "blur7", "gaussian7"])
@@ -149,12 +149,12 @@ def parse_numbers(text: str, *, source: str) -> Numbers:
 
     Args:
         text: for example "1 0 -1; 2 0 -2; 1 0 -1" or "[[1, 0], [0, 1]]".
-        source: the option or file, for messages.
+        source: the argument or file, for messages.
 
     Raises:
         UsageError: nothing there, rows of different length, or a cell that is not a finite number of at most 1e9.
 
-    >>> parse_numbers("[[1, 0, −1], [0.5, 1/2, 0]]", source="--kernel")
+    >>> parse_numbers("[[1, 0, −1], [0.5, 1/2, 0]]", source="kernel")
     array([[ 1. ,  0. , -1. ],
            [ 0.5,  0.5,  0. ]])
     """
@@ -165,10 +165,10 @@ def parse_numbers(text: str, *, source: str) -> Numbers:
         lines = [line.strip() for line in lines[0].split(";")]
     cells = [re.split(r"\s*[,;]\s*|\s+", line) for line in lines]
     if not any(map(any, cells)):
-        raise UsageError(f"{source}: expected rows of numbers such as '1 0 -1; 2 0 -2; 1 0 -1'; received nothing")
+        raise UsageError("expected rows of numbers such as '1 0 -1; 2 0 -2; 1 0 -1'; received nothing", field=source)
     if odd := next((i for i, row in enumerate(cells) if len(row) != len(cells[0])), None):
         received = f"{len(cells[0])} numbers in row 1, {len(cells[odd])} in row {odd + 1}"
-        raise UsageError(f"{source}: expected rows of equal length; received: {received}")
+        raise UsageError(f"expected rows of equal length; received: {received}", field=source)
     _check_side((len(cells), len(cells[0])), source)
     return np.array([[_read_cell(cell, source) for cell in row] for row in cells])
 
@@ -176,7 +176,7 @@ def parse_numbers(text: str, *, source: str) -> Numbers:
 def _check_side(shape: tuple[int, ...], source: str) -> None:
     if max(shape) > LARGEST_SIDE:
         expected = f"a kernel of at most {LARGEST_SIDE}×{LARGEST_SIDE}"
-        raise UsageError(f"{source}: expected {expected}; received: {by(shape)}")
+        raise UsageError(f"expected {expected}; received: {by(shape)}", field=source)
 
 
 def _read_cell(cell: str, source: str) -> float:
@@ -186,8 +186,8 @@ def _read_cell(cell: str, source: str) -> float:
         value = float(numerator) / float(below) if slash else float(cell)
     except (ValueError, ZeroDivisionError):
         value = np.nan
-    if not abs(value) <= _LARGEST_NUMBER:
-        raise UsageError(f"{source}: expected finite numbers of at most 1e9 in size; received: {cell[:40]!r}")
+    if not abs(value) <= LARGEST_NUMBER:
+        raise UsageError(f"expected finite numbers of at most 1e9 in size; received: {cell[:40]!r}", field=source)
     return value
 
 
@@ -228,7 +228,7 @@ def _array(data: bytes, source: str) -> Numbers:
     with np.errstate(over="ignore"):  # a number too large for float64 is too large anyway
         values: Numbers = array.astype(np.float64)
     _check_side(values.shape, source)
-    if not (np.abs(values) <= _LARGEST_NUMBER).all():
+    if not (np.abs(values) <= LARGEST_NUMBER).all():
         raise DataError(f"{source}: expected finite numbers of at most 1e9 in size")
     return values
 

@@ -67,13 +67,13 @@ def signed_colors(
 
     Args:
         values: any numbers.
-        full: the size of the number that gets the full colour; of the largest where not given.
+        full: the size from which numbers get the full colour; that of the largest where not given.
         pale: less than half of it, so that black text is read on it.
     """
     from matplotlib.colors import to_rgb
 
     size = np.abs(values)
-    strength = size / ((size.max() if full is None else full) or 1.0) * (0.45 if pale else 1.0)
+    strength = np.minimum(size / ((size.max() if full is None else full) or 1.0), 1) * (0.45 if pale else 1.0)
     ends = np.where((values > 0)[..., None], to_rgb(ORANGE), to_rgb(BLUE))
     return np.asarray(1 + strength[..., None] * (ends - 1))
 
