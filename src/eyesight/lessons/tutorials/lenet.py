@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...evaluation.figures import picture_grid
+from ...models.summary import summarise
 from .figures import line_plot
 from .story import FinishedRun, MetricsRow, Story
 
@@ -44,6 +45,11 @@ class LeNet5(Story):
             "and S4 halve the maps (max pooling; the paper took a mean), flatten makes 5×5×16 = 400 numbers, and F5, "
             "F6 and OUTPUT are dense. ReLU takes the place of the paper's tanh."
         )
+
+    def layers(self) -> None:
+        """Print the table by the names of the paper."""
+        self.our_layers()
+        self.account.show(f"Total params: {summarise(self.spec()).parameters:,}", "")
 
     def training(self) -> None:
         """Batches at random, and what the tutorial calls an epoch."""

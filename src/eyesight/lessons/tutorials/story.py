@@ -23,6 +23,7 @@ from ...evaluation.figures import confusion, curves, picture_grid
 from ...evaluation.judge import Report
 from ...evaluation.overfitting import Overfitting
 from ...models import network_spec
+from ...models.network import NetworkSpec
 from ...models.summary import summarise
 from ...predictions import Predictions
 from ...report.document import count
@@ -223,15 +224,19 @@ class Story(Part, ABC):
         self.account.show(f"Pixels: {low} to {high}; divided by 255: {low / 255} to {high / 255}", "")
 
     def layers(self) -> None:
-        """Print the layer table as Keras has it, and ours, whose names are those of the run."""
-        spec = network_spec(self.config.model.name, shape=self.data.shape, classes=len(self.data.classes))
-        summary = summarise(spec)
-        self.account.show("As Keras' model.summary() prints it:", "", *layer_table(spec), "")
-        self.account.say(
-            "None stands for the number of pictures in a batch. The same layers by eyesight's names (eyesight summary):"
-        )
-        rows = [(row.layer, row.kind, row.output, f"{row.parameters:,}") for row in summary.rows]
+        """Print the layer table as Keras has it, and as eyesight has it."""
+        self.account.show("As Keras' model.summary() prints it:", "", *layer_table(self.spec()), "")
+        self.account.say("None stands for the number of pictures in a batch. The same layers by eyesight's names:")
+        self.our_layers()
+
+    def our_layers(self) -> None:
+        """Print eyesight's own layer table."""
+        rows = [(row.layer, row.kind, row.output, f"{row.parameters:,}") for row in summarise(self.spec()).rows]
         self.account.table(("layer", "kind", "output shape", "parameters"), rows, numbers=("parameters",))
+
+    def spec(self) -> NetworkSpec:
+        """Return the tree of the network."""
+        return network_spec(self.config.model.name, shape=self.data.shape, classes=len(self.data.classes))
 
     def test_is_validation(self) -> None:
         """Say that the test set is looked at in every epoch, and what that means."""
@@ -246,7 +251,8 @@ class Story(Part, ABC):
     def curves(self, finished: FinishedRun) -> None:
         """Draw accuracy and loss over the epochs."""
         about = "accuracy and loss after each epoch, on training and test pictures"
-        self.account.figure("curves", curves(finished.rows, validation="test"), about)
+        epochs = [row["epoch"] for row in finished.rows]
+        self.account.figure("curves", curves(finished.rows, trained=epochs, validation="test"), about)
 
     def confusion(self, report: Report) -> None:
         """Draw the confusion matrix, and name the pair of classes that is confused most."""
