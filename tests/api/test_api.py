@@ -20,8 +20,8 @@ from eyesight.formats import read_tensors
 
 PUBLIC = [
     "Answer", "Classifier", "Dataset", "Embedding", "Evaluation", "EyesightError", "Predictions", "Report", "Run",
-    "Split", "Study", "__version__", "check_data", "download", "embed", "from_arrays", "load_classifier", "load_data",
-    "open_run", "resume", "study", "summary", "train", "tutorial",
+    "Split", "Study", "__version__", "check_data", "convolve", "download", "embed", "from_arrays", "lesson",
+    "load_classifier", "load_data", "open_run", "resume", "study", "summary", "train", "tutorial",
 ]  # fmt: skip
 QUICK = {"epochs": 1, "threads": 1, "precision": "fp32", "progress": False}
 

@@ -227,8 +227,9 @@ PRINTED = {
     "fashion-same-padding": (
         "Shape before: (128, 28, 28)", "Shape after:  (128, 28, 28, 1)", "Total params: 257,162", "Test loss: ",
         "Test accuracy: ", "The tutorial says that dropout would reduce the overfitting; here there is none",
-        "filters ", "kernel_size", "strides", "padding", "data_format", "dilation_rate", "groups", "activation", "use_bias", "kernel_initializer", "bias_initializer",
-        "input_shape", "The tutorial names the test set as its validation data",
+        "filters ", "kernel_size", "strides", "padding", "data_format", "dilation_rate", "groups", "activation",
+        "use_bias", "kernel_initializer", "bias_initializer", "input_shape",
+        "The tutorial names the test set as its validation data",
     ),
     "cifar10-dense": (
         "First ten labels: [", "Training data: (128, 32, 32, 3), labels (128, 1)", "Pixels: min 0, max 255",
