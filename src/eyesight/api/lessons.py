@@ -6,29 +6,20 @@ In: a topic, a photo, numbers. Out: objects that hold text and pictures, and wri
 from __future__ import annotations
 
 import sys
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from ..errors import DataError, InterruptedRun, UnknownNameError, UsageError
-from .datasets import load_data
-from .runs import load_classifier, open_run
-from .training import train
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from ..classifier import Classifier
     from ..lessons.convolution import Padding
     from ..lessons.convolve import Convolved, Scale
     from ..pictures.decode import PictureSource
-    from ..pictures.preprocess import Pixels
     from ..report.document import Lesson
 
-_EPOCHS = 3  # of the network that `layers` trains where it is given none
 _COLUMNS = 80
 
 
@@ -86,6 +77,7 @@ def lesson(
     units: int | None = None,
     filters: int | None = None,
     weights: str | npt.ArrayLike | None = None,
+    rate: float | None = None,
     model: str | Path | None = None,
     picture: str | Path | None = None,
     output: str | Path | None = None,
@@ -94,13 +86,13 @@ def lesson(
     """Explain a topic step by step with real numbers, such as your own.
 
     Args:
-        topic: "convolution", "pooling", …; `eyesight lesson` lists them.
+        topic: "convolution", "pooling", …, or another name for it; `eyesight lesson` lists them.
         input: numbers as an array (H, W) or (C, H, W), or as text: rows parted by ;, channels by |. The topics
             "parameters" and "output-size" take a size: (200, 200, 3).
         kernel: an array, text, or a name such as "edge".
-        stride, padding, size, units, filters, weights: what the topic has of them.
-        model, picture: of the topic "layers": a run's folder or a model file, and a picture to follow through it. Where
-            no model is named, a small network is trained on the embedded digits first.
+        stride, padding, size, units, filters, weights, rate: what the topic has of them.
+        model, picture: of the topics on networks: a run's folder or a model file, and a picture to follow through it.
+            Where no model is named, a small network is trained on the embedded digits first.
         output: PNG to write, in place of an older one.
         progress: report such a training on stderr.
 
@@ -112,15 +104,16 @@ def lesson(
     Softmax makes probabilities, argmax the answer
     """
     from ..lessons.reading import read
-    from ..lessons.topics import LESSONS
+    from ..lessons.topics import LESSONS, find_topic
+    from .lesson_subjects import ON_NETWORKS, subject
 
-    if topic not in LESSONS:
-        raise UnknownNameError("lesson", topic, LESSONS)
+    topic = find_topic(topic)
     asked = {"input": input, "kernel": kernel, "stride": stride, "padding": padding, "size": size, "units": units,
-             "filters": filters, "weights": weights, "model": model, "picture": picture}  # fmt: skip
+             "filters": filters, "weights": weights, "rate": rate, "model": model, "picture": picture}  # fmt: skip
     arguments = read(topic, {name: value for name, value in asked.items() if value is not None})
-    if topic == "layers":
-        arguments = _follow(**arguments, progress=progress)
+    if topic in ON_NETWORKS:
+        named = {name: arguments.pop(name, None) for name in ("model", "picture", "rate")}
+        arguments |= subject(topic, **named, say=_say if progress else _be_quiet)
     made = LessonSheet(LESSONS.load(topic)(**arguments))
     return made if output is None else replace(made, path=made.save(output))
 
@@ -172,40 +165,9 @@ def convolve(
     )  # fmt: skip
 
 
-def _follow(*, model: Path | None = None, picture: Path | None = None, progress: bool = True) -> dict[str, Any]:
-    """Return a classifier and a picture for it: the user's, or a small network trained now on the embedded digits."""
-    classifier = _train_small_network(progress=progress) if model is None else load_classifier(model)
-    pixels, source = _pick_picture(classifier, model, picture)
-    return {"classifier": classifier, "picture": pixels, "source": source}
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)
 
 
-def _train_small_network(*, progress: bool) -> Classifier:
-    if progress:
-        print(f"training a small network on the embedded digits for {_EPOCHS} epochs, as no model is named",
-              file=sys.stderr)  # fmt: skip
-    with tempfile.TemporaryDirectory() as folder:
-        output = Path(folder) / "run"
-        try:
-            run = train("digits", model="small-cnn-1pool", epochs=_EPOCHS, seed=0, output=output, progress=progress)
-            return run.classifier
-        except InterruptedRun as error:
-            raise InterruptedRun("interrupted", error.exit_code - 128) from None  # there is nothing to resume
-
-
-def _pick_picture(classifier: Classifier, model: Path | None, picture: Path | None) -> tuple[Pixels, str]:
-    """Return the picture to follow, and what it is."""
-    from ..pictures.preprocess import read_picture
-
-    if picture is not None:
-        return read_picture(picture, classifier.inference.preprocessing), picture.name
-    try:
-        if model is not None and model.is_dir():
-            data = open_run(model).data()
-        else:
-            data = load_data(classifier.training.data if classifier.training else "")
-    except (DataError, UsageError) as error:
-        raise UsageError(
-            f"name one, as those that it was trained on are not found ({error})", field="picture"
-        ) from None
-    split = data.test or data.validation or data.train
-    return split.gather([0])[0], f"{split.name} picture 0 of {data.name}, a {data.classes[split.labels[0]]}"
+def _be_quiet(text: str) -> None:
+    """Say nothing."""

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from ..errors import UnknownNameError, UsageError
+from ..errors import UsageError
 
 if TYPE_CHECKING:
     from ..api.lessons import LessonSheet
 
 Option = typer.Option
 
-_OF_LAYERS = ("model", "picture")  # options that `all` takes
 _NARROW, _WIDE = 60, 120  # columns of text
 
 
@@ -28,16 +27,15 @@ def lesson(
     units: Annotated[int | None, Option(min=1, max=1 << 20, help="parameters: neurons of the dense layer.", show_default="64")] = None,
     filters: Annotated[int | None, Option(min=1, max=1 << 20, help="parameters: filters of the convolutional layer.", show_default="32")] = None,
     weights: Annotated[str | None, Option(metavar="NUMBERS", help="channels: two rows for the dense layer, dog and no dog.")] = None,
-    model: Annotated[Path | None, Option(help="layers: a run's folder or a model file.", show_default="trains a small one")] = None,
-    picture: Annotated[Path | None, Option(help="layers: a picture to follow through the network.", show_default="the first test picture")] = None,
+    rate: Annotated[float | None, Option(min=0, max=0.99, help="dropout: share that is left out.", show_default="0.5")] = None,
+    model: Annotated[Path | None, Option(help="layers, filters, position: a run's folder or a model file.", show_default="trains a small one")] = None,
+    picture: Annotated[Path | None, Option(help="layers, filters, position: a picture to follow through the network.", show_default="the first test picture")] = None,
     output: Annotated[Path, Option("--output", "-o", help="Folder for the sheets, or a .png for one.", show_default="./lesson-TOPIC.png")] = Path(),
 ) -> None:  # fmt: skip
     """Explain a topic step by step with real numbers, in the terminal and on a sheet (PNG); without a topic, list them."""
     asked = {"input": numbers, "kernel": kernel, "stride": stride, "padding": padding, "size": size, "units": units,
-             "filters": filters, "weights": weights, "model": model, "picture": picture}  # fmt: skip
+             "filters": filters, "weights": weights, "rate": rate, "model": model, "picture": picture}  # fmt: skip
     given = {name: value for name, value in asked.items() if value is not None}
-    from ..lessons.topics import LESSONS
-
     if topic is None:
         if given:
             raise UsageError(
@@ -45,19 +43,20 @@ def lesson(
             )
         show_topics()
         return
-    if topic != "all" and topic not in LESSONS:
-        raise UnknownNameError("lesson", topic, [*LESSONS, "all"])
-    several = topic == "all"
-    if several and (foreign := [name for name in given if name not in _OF_LAYERS]):
-        raise UsageError("all takes only --model and --picture, for layers", field=foreign[0])
     from .. import api
+    from ..lessons.reading import options_of
+    from ..lessons.topics import LESSONS, find_topic
 
-    single = output.suffix.lower() == ".png" and not several
-    for name in LESSONS if several else (topic,):
-        if several:
-            typer.echo()
-        options = given if name in (topic, "layers") else {}
-        show(api.lesson(name, output=output if single else output / f"lesson-{name}.png", **options))
+    if topic != "all":
+        path = output if output.suffix.lower() == ".png" else output / f"lesson-{find_topic(topic, 'all')}.png"
+        show(api.lesson(topic, output=path, **given))
+        return
+    if foreign := [name for name in given if name not in ("model", "picture")]:
+        raise UsageError("all takes only --model and --picture, for the lessons on networks", field=foreign[0])
+    for name in LESSONS:
+        typer.echo()
+        options = {option: value for option, value in given.items() if option in options_of(name)}
+        show(api.lesson(name, output=output / f"lesson-{name}.png", **options))
 
 
 def show_topics() -> None:

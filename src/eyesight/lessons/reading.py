@@ -22,6 +22,7 @@ from .kernels import LARGEST_NUMBER, parse_kernel, parse_numbers
 Given = str | npt.ArrayLike
 
 _LARGEST_KERNEL = 7  # rows and columns; the sum of a cell has as many products as the kernel has numbers
+_LARGEST_RATE = 0.99  # of dropout
 _MOST = {"stride": 4096, "size": 255, "units": 1 << 20, "filters": 1 << 20}
 
 
@@ -42,9 +43,15 @@ def read(topic: str, given: Mapping[str, Any]) -> dict[str, Any]:
     return {readers[option][0]: readers[option][1](value) for option, value in given.items()}
 
 
+def options_of(topic: str) -> tuple[str, ...]:
+    """Return the options that a topic takes."""
+    return tuple(_readers()[topic])
+
+
 def _readers() -> dict[str, dict[str, tuple[str, Callable[[Any], Any]]]]:
     """Return for each topic its options: the argument that each stands for, and what reads it."""
     picture, one_kernel = {"input": ("picture", matrix)}, {"kernel": ("kernel", kernel)}
+    network = {"model": ("model", Path), "picture": ("picture", Path)}
     stride, size, units, filters = ({name: (name, _whole(name))} for name in _MOST)
     return {
         "picture": {"input": ("planes", planes)},
@@ -61,7 +68,12 @@ def _readers() -> dict[str, dict[str, tuple[str, Callable[[Any], Any]]]]:
             "kernel": ("kernels", kernels),
             "weights": ("weights", lambda value: matrix(value, field="weights")),
         },
-        "layers": {"model": ("model", Path), "picture": ("picture", Path)},
+        "padding": {**picture, **one_kernel},
+        "batch": {"input": ("pictures", planes)},
+        "dropout": {"input": ("values", row), "rate": ("rate", _rate)},
+        "filters": network,
+        "position": network,
+        "layers": network,
     }
 
 
@@ -124,6 +136,12 @@ def _whole(field: str) -> Callable[[Any], int]:
         return value
 
     return read_number
+
+
+def _rate(value: Any) -> float:
+    if not isinstance(value, int | float) or not 0 <= value <= _LARGEST_RATE:
+        raise UsageError(f"expected a share from 0 to {_LARGEST_RATE}; received: {value!r}", field="rate")
+    return float(value)
 
 
 def _padding(value: Any) -> str:

@@ -5,6 +5,7 @@ In: a topic's name. Out: its line in the list, and its function. Nothing is load
 
 from __future__ import annotations
 
+from ..errors import UnknownNameError
 from ..registry import Registry
 
 _TOPICS = {
@@ -12,13 +13,69 @@ _TOPICS = {
     "parameters": ("pictures:parameters", "what a dense and a convolutional layer need for a picture, counted"),
     "convolution": ("step_by_step:convolution", "a kernel slides over a picture: the feature map, cell by cell"),
     "output-size": ("step_by_step:output_size", "how large the feature map is: kernel, padding, stride"),
+    "padding": ("padding:padding", "what stands around a picture, and what that does to its edges"),
     "relu": ("outputs:relu", "what is below zero becomes zero"),
     "pooling": ("pooling:pooling", "max and average pooling, cell by cell"),
     "shift": ("pooling:shift", "pooling makes small movements matter less: a picture moves"),
     "flatten": ("outputs:flatten", "from feature maps to a row of numbers"),
+    "batch": ("batch:batch", "the fourth dimension: several pictures at once"),
     "softmax": ("outputs:softmax", "logits become probabilities, and argmax the answer"),
     "channels": ("channels:channels", 'the whole way with numbers, from three channels to "dog" or "no dog"'),
+    "dropout": ("dropout:dropout", "learning by heart, and neurons left out against it"),
+    "filters": ("filters:filters", "the first filters before and after training"),
+    "position": ("position:position", "an object moved, turned, cropped, with noise: what is it taken for?"),
     "layers": ("layers:layers", "what the layers of a trained network learn: filters, feature maps, shapes"),
+}
+SYNONYMS = {
+    "activation": "relu",
+    "argmax": "softmax",
+    "average-pooling": "pooling",
+    "cnn": "channels",
+    "colour": "picture",
+    "convolve": "convolution",
+    "crop": "position",
+    "dense": "parameters",
+    "dimensions": "batch",
+    "edges": "padding",
+    "feature-maps": "layers",
+    "features": "layers",
+    "grey": "picture",
+    "invariance": "position",
+    "kernel": "convolution",
+    "learning": "filters",
+    "logits": "softmax",
+    "max-pooling": "pooling",
+    "minibatch": "batch",
+    "noise": "position",
+    "overfitting": "dropout",
+    "pixels": "picture",
+    "probabilities": "softmax",
+    "regularisation": "dropout",
+    "regularization": "dropout",
+    "rgb": "channels",
+    "rotation": "position",
+    "same": "padding",
+    "shape": "output-size",
+    "size": "output-size",
+    "stride": "output-size",
+    "translation": "shift",
+    "valid": "padding",
+    "visualization": "layers",
+    "weights": "filters",
+    "zero-padding": "padding",
 }
 LESSONS = Registry("lesson", {name: f"eyesight.lessons.{target}" for name, (target, _) in _TOPICS.items()})
 LINES = {name: line for name, (_, line) in _TOPICS.items()}
+
+
+def find_topic(name: str, *others: str) -> str:
+    """Return the topic of a name or of one of its synonyms; an unknown one is refused with the nearest.
+
+    Args:
+        name: what was asked for.
+        others: what could have been asked for too.
+    """
+    topic = SYNONYMS.get(name, name)
+    if topic not in LESSONS:
+        raise UnknownNameError("lesson", name, [*LESSONS, *SYNONYMS, *others])
+    return topic

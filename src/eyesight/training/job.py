@@ -195,6 +195,11 @@ def _network(data: Dataset, config: Config, preprocessing: Preprocessing, module
             raise UsageError("only for registered networks", field="recipe.resolution")
         check_user_module(module, shape=data.shape, classes=len(data.classes))
         return module
+    return first_network(data, config, preprocessing)
+
+
+def first_network(data: Dataset, config: Config, preprocessing: Preprocessing) -> Network:
+    """Return a registered network with the weights that its training begins with; the same for the same seed."""
     spec = network_spec(config.model.name, shape=data.shape, classes=len(data.classes))
     if config.model.dense is not None:
         spec = with_dense(spec, config.model.dense)
