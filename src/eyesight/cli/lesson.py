@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -35,7 +35,7 @@ def lesson(
     """Explain a topic step by step with real numbers, in the terminal and on a sheet (PNG); without a topic, list them."""
     asked = {"input": numbers, "kernel": kernel, "stride": stride, "padding": padding, "size": size, "units": units,
              "filters": filters, "weights": weights, "rate": rate, "model": model, "picture": picture}  # fmt: skip
-    given = {name: value for name, value in asked.items() if value is not None}
+    given: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
     if topic is None:
         if given:
             raise UsageError(

@@ -51,7 +51,7 @@ def options_of(topic: str) -> tuple[str, ...]:
 def _readers() -> dict[str, dict[str, tuple[str, Callable[[Any], Any]]]]:
     """Return for each topic its options: the argument that each stands for, and what reads it."""
     picture, one_kernel = {"input": ("picture", matrix)}, {"kernel": ("kernel", kernel)}
-    network = {"model": ("model", Path), "picture": ("picture", Path)}
+    network: dict[str, tuple[str, Callable[[Any], Any]]] = {"model": ("model", Path), "picture": ("picture", Path)}
     stride, size, units, filters = ({name: (name, _whole(name))} for name in _MOST)
     return {
         "picture": {"input": ("planes", planes)},

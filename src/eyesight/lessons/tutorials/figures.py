@@ -6,7 +6,7 @@ In: rows of metrics, pictures, labels. Out: matplotlib figures.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from ...pictures.preprocess import Pixels
 from ...report.drawing import show_picture
@@ -29,7 +29,7 @@ def line_plot(
     x: Axis = ("epoch", "epoch"),
     y: str,
     limits: tuple[float, float] | None = None,
-    legend: str = "best",
+    legend: Literal["best", "lower right"] = "best",
 ) -> Figure:
     """Draw one or two figures of the rows as lines.
 
