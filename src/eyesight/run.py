@@ -10,13 +10,15 @@ configuration and the checkpoints contain only as plain data.
     clock.jsonl         of a training by the clock: its progress before each update
     threads.jsonl       of a training that chose its CPU threads: every choice, before the update it was made for
     events.jsonl        a line for everything that happened
-    model.safetensors   the classifier; last.safetensors beside it where the best weights are not the last
+    model.safetensors   the classifier; last.safetensors beside it where the best weights are not the last, and where a
+                        network was tuned but its probe is kept
     checkpoints/        the state of the training, the last two
     figures/            PNG files: curves and predictions of the training, and those of every evaluation
     evaluation/         one folder for each split and model: predictions, report
     out-of-fold.safetensors  of a probe: what each training picture was taken for by a layer that had not seen it
     overfitting.json    right answers on training pictures and on others, with the kept weights
     tutorial/           of a run of `eyesight tutorial`: the figures that the tutorial draws
+    export/             what `eyesight export` made of the classifier, where it was not told another place
 """
 
 from __future__ import annotations
@@ -177,6 +179,11 @@ class RunFolder:
     def tutorial_folder(self) -> Path:
         """Where the figures of a tutorial lie."""
         return self.path / "tutorial"
+
+    @property
+    def export_folder(self) -> Path:
+        """Where exported files lie."""
+        return self.path / "export"
 
     @property
     def figures_folder(self) -> Path:

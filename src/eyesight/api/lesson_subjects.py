@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..classifier import Classifier
-from ..data.dataset import Dataset, from_arrays
-from ..data.split import Split
+from ..data.dataset import Dataset, Split, from_arrays
 from ..errors import DataError, InterruptedRun, UsageError
 from ..pictures.preprocess import Pixels, read_picture
 from .datasets import load_data
@@ -162,9 +161,9 @@ def _history(data: Dataset, rate: float) -> History:
     settings = {"model.dropout": rate, "recipe.schedule": "constant", "recipe.keep": "last"}
     with _training(data, settings=settings, **_BY_HEART) as run:
         rows, classifier = run.metrics(), run.classifier
-        losses = [np.array([row[name] for row in rows], np.float64) for name in ("loss", "val_loss")]
+        train, validation = (np.array([row[name] for row in rows], np.float64) for name in ("loss", "val_loss"))
         held_out = data.test or data.train
-        return History(*losses, (_right(classifier, data.train), _right(classifier, held_out)))
+        return History(train, validation, (_right(classifier, data.train), _right(classifier, held_out)))
 
 
 def _right(classifier: Classifier, split: Split) -> float:

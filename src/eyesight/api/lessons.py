@@ -88,11 +88,12 @@ def lesson(
     Args:
         topic: "convolution", "pooling", …, or another name for it; `eyesight lesson` lists them.
         input: numbers as an array (H, W) or (C, H, W), or as text: rows parted by ;, channels by |. The topics
-            "parameters" and "output-size" take a size: (200, 200, 3).
+            "parameters", "output-size" and "network" take a size: (200, 200, 3).
         kernel: an array, text, or a name such as "edge".
         stride, padding, size, units, filters, weights, rate: what the topic has of them.
         model, picture: of the topics on networks: a run's folder or a model file, and a picture to follow through it.
-            Where no model is named, a small network is trained on the embedded digits first.
+            Where no model is named, a small network is trained on the embedded digits first. The topic "network" takes
+            a network's name too, and trains nothing.
         output: PNG to write, in place of an older one.
         progress: report such a training on stderr.
 
@@ -106,12 +107,16 @@ def lesson(
     from ..lessons.reading import read
     from ..lessons.topics import LESSONS, find_topic
     from .lesson_subjects import ON_NETWORKS, subject
+    from .networks import find_network
 
     topic = find_topic(topic)
     asked = {"input": input, "kernel": kernel, "stride": stride, "padding": padding, "size": size, "units": units,
              "filters": filters, "weights": weights, "rate": rate, "model": model, "picture": picture}  # fmt: skip
     arguments = read(topic, {name: value for name, value in asked.items() if value is not None})
-    if topic in ON_NETWORKS:
+    if topic == "network":
+        spec, classes = find_network(arguments.get("model", "lenet5"), input=arguments.get("input"))
+        arguments = {"spec": spec, "classes": classes}
+    elif topic in ON_NETWORKS:
         named = {name: arguments.pop(name, None) for name in ("model", "picture", "rate")}
         arguments |= subject(topic, **named, say=_say if progress else _be_quiet)
     made = LessonSheet(LESSONS.load(topic)(**arguments))

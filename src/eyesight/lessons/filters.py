@@ -94,7 +94,7 @@ def correlations(before: Floats, after: Floats) -> Floats:
     """
     a, b = before.reshape(len(before), -1), after.reshape(len(after), -1)
     lengths = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
-    return (a * b).sum(axis=1) / np.where(lengths > 0, lengths, 1.0)
+    return np.asarray((a * b).sum(axis=1) / np.where(lengths > 0, lengths, 1.0), np.float64)
 
 
 def _pair(before: Floats, after: Floats, index: int, alike: float) -> Block:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..classifier import Classifier
-from ..data.split import Split
+from ..data.dataset import Split
 from ..pictures.preprocess import Pixels
 from ..report.document import Block, Grid, Lesson, Line, Table, Words, card, count
 from .layers import shrink
@@ -97,7 +97,7 @@ def _groups(names: dict[str, Pixels]) -> list[tuple[str, list[str]]]:
 def background(picture: Pixels) -> Pixels:
     """Return the colour (C,) that fills what a change uncovers: the median of the picture's edge."""
     edge = np.concatenate([picture[0], picture[-1], picture[:, 0], picture[:, -1]])
-    return np.median(edge, axis=0).astype(np.uint8)
+    return np.asarray(np.median(edge, axis=0), np.uint8)
 
 
 def move(picture: Pixels, *, right: int = 0, down: int = 0) -> Pixels:

@@ -38,7 +38,7 @@ def read(topic: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """
     readers = _readers()[topic]
     if others := [option for option in given if option not in readers]:
-        takes = ", ".join(readers)
+        takes = ", ".join(readers) or "none"
         raise UsageError(f"does not belong to the lesson {topic}, which takes {takes}", field=others[0])
     return {readers[option][0]: readers[option][1](value) for option, value in given.items()}
 
@@ -74,6 +74,8 @@ def _readers() -> dict[str, dict[str, tuple[str, Callable[[Any], Any]]]]:
         "filters": network,
         "position": network,
         "layers": network,
+        "network": {"model": ("model", str), "input": ("input", shape)},
+        "architectures": {},
     }
 
 
