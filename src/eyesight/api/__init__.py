@@ -10,7 +10,7 @@ from ..data.dataset import Dataset, from_arrays
 from ..evaluation.evaluate import Evaluation
 from .bulk import predict_files
 from .datasets import check_data, download, load_data
-from .exporting import Export, export_model
+from .exporting import Export, export_model, load_keras_weights
 from .features import Embedding, embed
 from .lessons import LessonSheet, convolve, lesson
 from .networks import diagram, summary
@@ -35,6 +35,7 @@ __all__ = [
     "lesson",
     "load_classifier",
     "load_data",
+    "load_keras_weights",
     "load_model",
     "open_run",
     "predict_files",
