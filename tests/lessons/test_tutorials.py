@@ -562,7 +562,7 @@ def test_the_notebook_is_what_make_notebooks_makes_of_the_program(path: Path) ->
     assert sum("image/png" in output.get("data", {}) for output in outputs) >= 2
     assert re.search(r"^ours +\d", code[-1].outputs[0].text, re.MULTILINE)
     name = name_of(path)
-    assert f"eyesight tutorial {name}" in source.cells[0].source
+    assert f"eyesight tutorial {name}" in " ".join(source.cells[0].source.split())
     unit, length = ("updates", 300) if name == "lenet5-mnist" else ("epochs", find(name).config["recipe"]["epochs"])
     assert code[0].source.startswith(f"{unit} = {length} ")
 
