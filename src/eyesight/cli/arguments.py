@@ -19,7 +19,10 @@ from ..errors import EyesightError, InterruptedRun, UsageError, concerns, naming
 _PARAMETERS = {
     "early_stopping": "patience",
     "early_stopping.patience": "patience",
-    **{f"data.{name}": name for name in ("img_size", "resize", "group_by", "strict", "image_column", "label_column")},
+    **{
+        f"data.{name}": name
+        for name in ("img_size", "resize", "group_by", "strict", "verify", "image_column", "label_column")
+    },
 }  # of arguments that go by another name
 
 
@@ -109,6 +112,7 @@ def photo_settings(
     label_column: str | None,
     *,
     strict: bool,
+    verify: bool,
 ) -> dict[str, Any]:
     """Return the entries of a configuration for how photos are read; only those that were asked for."""
     options = {
@@ -116,6 +120,7 @@ def photo_settings(
         "resize": resize,
         "group_by": group_by,
         "strict": strict or None,
+        "verify": verify or None,
         "image_column": image_column,
         "label_column": label_column,
     }
