@@ -12,6 +12,7 @@ from typing import IO, Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
+from .report.visible import visible
 from .studies.events import RunBegun, RunFinished
 from .training.events import (
     Compared,
@@ -44,7 +45,7 @@ class Report:
 
     def say(self, text: str) -> None:
         """Print a line."""
-        self.console.print(text)
+        self.console.print(visible(text))
         self.spoke = time.monotonic()
 
     def open_bar(self, status: str = "") -> None:

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from ..errors import UsageError
+from .say import say
 
 
 def convolve(
@@ -34,7 +35,7 @@ def convolve(
 
     done = api.convolve(photo, kernels or "edge", color=color, padding=padding, stride=stride, seed=seed, scale=scale,
                         output=output, npy=npy)  # fmt: skip
-    typer.echo(json.dumps(done.to_json(), indent=2, ensure_ascii=False) if as_json else done.text)
+    say(json.dumps(done.to_json(), indent=2, ensure_ascii=False) if as_json else done.text)
 
 
 def show_kernels(seed: int, as_json: bool) -> None:
@@ -46,13 +47,11 @@ def show_kernels(seed: int, as_json: bool) -> None:
     kernels = all_kernels(seed=seed)
     if as_json:
         values = [{"name": k.name, "values": k.values.tolist(), "sum": k.sum, "about": k.about} for k in kernels]
-        typer.echo(json.dumps(values, indent=2))
+        say(json.dumps(values, indent=2))
         return
     rows = []
     for kernel in kernels:
         rows.append((kernel.name, number(kernel.sum), f"{kernel.about}; {brightness(kernel)}"))
         rows.append(("", "", spell(kernel.values)))
-    typer.echo(
-        "\n".join(align_columns(("kernel", "sum", "what it shows, and its numbers"), rows, numbers=("sum",), width=80))
-    )
-    typer.echo("edge, blur, gaussian and random take any odd size: edge5, blur7, gaussian15")
+    say("\n".join(align_columns(("kernel", "sum", "what it shows, and its numbers"), rows, numbers=("sum",), width=80)))
+    say("edge, blur, gaussian and random take any odd size: edge5, blur7, gaussian15")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from ..errors import UsageError
+from .say import say
 
 if TYPE_CHECKING:
     from ..api.lessons import LessonSheet
@@ -54,7 +55,7 @@ def lesson(
     if foreign := [name for name in given if name not in ("model", "picture")]:
         raise UsageError("all takes only --model and --picture, for the lessons on networks", field=foreign[0])
     for name in LESSONS:
-        typer.echo()
+        say()
         options = {option: value for option, value in given.items() if option in options_of(name)}
         show(api.lesson(name, output=output / f"lesson-{name}.png", **options))
 
@@ -65,7 +66,7 @@ def show_topics() -> None:
     from .tables import print_table
 
     print_table(("topic", "what it shows"), LINES.items(), whole=True)
-    typer.echo("next: eyesight lesson convolution, or: eyesight lesson all -o lessons")
+    say("next: eyesight lesson convolution, or: eyesight lesson all -o lessons")
 
 
 def show(made: LessonSheet) -> None:
@@ -78,4 +79,4 @@ def show(made: LessonSheet) -> None:
     width = min(max(console.width, _NARROW), _WIDE)
     for line in text_lines(made.lesson, width):
         console.print(line, no_wrap=True, overflow="ignore", crop=False)
-    typer.echo(f"\nsheet: {made.path}")
+    say(f"\nsheet: {made.path}")
