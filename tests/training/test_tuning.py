@@ -40,6 +40,7 @@ from eyesight.training.events import (
 from eyesight.training.head import Head
 from eyesight.training.optim.layerwise import build_layerwise
 from eyesight.training.plan.recipe import Recipe, parse_config
+from eyesight.training.plan.resolve import read_request, resolve
 
 QUICK = {"tune": True, "side": 64, "batch_size": 8, "strength": 0.01, "mirror": False, "threads": 1, "progress": False}
 
@@ -305,6 +306,13 @@ def test_what_does_not_go_together_is_one_line(
     error = capsys.readouterr().err.strip().splitlines()[-1]
     assert message in error
     assert not Path("run").exists()
+
+
+def test_a_study_says_that_it_does_not_tune() -> None:
+    data = eyesight.from_arrays((np.zeros((4, 8, 8), np.uint8), np.arange(4) % 2), validation=0)
+    with pytest.raises(UsageError, match=r"expected gradient here; received: tune") as error:
+        resolve(read_request({"recipe": {"method": "tune"}}), data)
+    assert error.value.field == "recipe.method"
 
 
 def test_a_test_set_decides_nothing(tmp_path: Path) -> None:
