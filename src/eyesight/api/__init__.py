@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from ..data.dataset import Dataset, from_arrays
 from ..evaluation.evaluate import Evaluation
-from ..models import network_spec
-from ..models.summary import Summary, summarise
 from .bulk import predict_files
 from .datasets import check_data, download, load_data
-from .exporting import Export, export_model
+from .exporting import Export, export_model, load_keras_weights
 from .features import Embedding, embed
+from .lessons import LessonSheet, convolve, lesson
+from .networks import diagram, summary
 from .runs import Run, load_classifier, load_model, open_run
 from .studies import study, tutorial
 from .training import resume, train
@@ -23,14 +23,19 @@ __all__ = [
     "Embedding",
     "Evaluation",
     "Export",
+    "LessonSheet",
     "Run",
     "check_data",
+    "convolve",
+    "diagram",
     "download",
     "embed",
     "export_model",
     "from_arrays",
+    "lesson",
     "load_classifier",
     "load_data",
+    "load_keras_weights",
     "load_model",
     "open_run",
     "predict_files",
@@ -40,17 +45,3 @@ __all__ = [
     "train",
     "tutorial",
 ]
-
-
-def summary(model: str, *, input: tuple[int, int, int], classes: int) -> Summary:
-    """Return the layer table of a network.
-
-    Args:
-        model: a network's name.
-        input: (H, W, C) of the pictures.
-        classes: number of classes.
-
-    >>> summary("lenet5", input=(32, 32, 1), classes=10).parameters
-    61706
-    """
-    return summarise(network_spec(model, shape=input, classes=classes))

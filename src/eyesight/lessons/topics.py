@@ -5,6 +5,7 @@ In: a topic's name. Out: its line in the list, and its function. Nothing is load
 
 from __future__ import annotations
 
+from ..errors import UnknownNameError
 from ..registry import Registry
 
 _TOPICS = {
@@ -20,6 +21,8 @@ _TOPICS = {
     "batch": ("batch:batch", "the fourth dimension: several pictures at once"),
     "softmax": ("outputs:softmax", "logits become probabilities, and argmax the answer"),
     "channels": ("channels:channels", 'the whole way with numbers, from three channels to "dog" or "no dog"'),
+    "network": ("network:network", "a whole network as a picture: its layers, sizes and parameters"),
+    "architectures": ("architectures:architectures", "what LeNet, AlexNet, VGG, ResNet and their heirs brought"),
     "dropout": ("dropout:dropout", "learning by heart, and neurons left out against it"),
     "filters": ("filters:filters", "the first filters before and after training"),
     "position": ("position:position", "an object moved, turned, cropped, with noise: what is it taken for?"),
@@ -27,14 +30,18 @@ _TOPICS = {
 }
 SYNONYMS = {
     "activation": "relu",
+    "alexnet": "architectures",
+    "architecture": "architectures",
     "argmax": "softmax",
     "average-pooling": "pooling",
-    "cnn": "channels",
+    "cnn": "network",
     "colour": "picture",
     "convolve": "convolution",
     "crop": "position",
     "dense": "parameters",
+    "diagram": "network",
     "dimensions": "batch",
+    "efficientnet": "architectures",
     "edges": "padding",
     "feature-maps": "layers",
     "features": "layers",
@@ -42,15 +49,19 @@ SYNONYMS = {
     "invariance": "position",
     "kernel": "convolution",
     "learning": "filters",
+    "lenet": "architectures",
     "logits": "softmax",
     "max-pooling": "pooling",
     "minibatch": "batch",
+    "mobilenet": "architectures",
     "noise": "position",
     "overfitting": "dropout",
     "pixels": "picture",
     "probabilities": "softmax",
     "regularisation": "dropout",
     "regularization": "dropout",
+    "residual": "architectures",
+    "resnet": "architectures",
     "rgb": "channels",
     "rotation": "position",
     "same": "padding",
@@ -59,9 +70,23 @@ SYNONYMS = {
     "stride": "output-size",
     "translation": "shift",
     "valid": "padding",
+    "vgg": "architectures",
     "visualization": "layers",
     "weights": "filters",
     "zero-padding": "padding",
 }
 LESSONS = Registry("lesson", {name: f"eyesight.lessons.{target}" for name, (target, _) in _TOPICS.items()})
 LINES = {name: line for name, (_, line) in _TOPICS.items()}
+
+
+def find_topic(name: str, *others: str) -> str:
+    """Return the topic of a name or of one of its synonyms; an unknown one is refused with the nearest.
+
+    Args:
+        name: what was asked for.
+        others: what could have been asked for too.
+    """
+    topic = SYNONYMS.get(name, name)
+    if topic not in LESSONS:
+        raise UnknownNameError("lesson", name, [*LESSONS, *SYNONYMS, *others])
+    return topic
