@@ -304,7 +304,7 @@ def epochs_text(event: EpochTimed) -> str:
     many = f"{event.epochs:,.0f}" if event.epochs >= 10 else f"{round(event.epochs, 1):g}"
     return (
         f"tuning: an epoch takes about {duration(event.upper)} while the upper layers learn, then "
-        f"{duration(event.whole)}; {many} epochs in {duration(event.seconds)}"
+        f"{duration(event.whole)}; {many} epoch{'' if many == '1' else 's'} in {duration(event.seconds)}"
     )
 
 
