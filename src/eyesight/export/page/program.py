@@ -3,7 +3,7 @@
 In: the steps of a network. Out: the shapes of everything that is computed, the operations in order, and the products
 whose weights they need. It knows neither JavaScript nor how weights are stored.
 
-Letters: H height, W width, C channels, K classes. Shapes are (H, W, C), as the page holds them; (1, 1, F) after flatten.
+Letters: H height, W width, C channels. Shapes are (H, W, C), as the page holds them; (1, 1, F) after flatten.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ...engine.steps import Affine, Plain, Product, Step, Sum
 from ...errors import UsageError
 from ...models.elementwise import Activation
 from ...models.layer import Shape
-from ...models.layers import Conv, Flatten, Linear, Pad
+from ...models.layers import Flatten, Linear, Pad
 from ...models.pooling import AdaptiveAveragePool, GlobalAveragePool, GlobalMaxPool, MaxPool
 
 Operation = dict[str, Any]

@@ -3,8 +3,8 @@
 In: products (convolutions and dense layers). Out: text that the page makes the same numbers of, and those numbers
 rounded in the same way, so that what the page will answer is known before it is written.
 
-A weight is a whole number of 16, 20 or 24 bits times one scale for each filter, which is nearer to it than a float of as
-many bits; or a float of 32 bits. The first byte of every number lies beside the first bytes of the others, which
+A weight is a whole number of 16, 20 or 24 bits times one scale for each filter, which is nearer to it than a float of
+as many bits; or a float of 32 bits. The first byte of every number lies beside the first bytes of the others, which
 makes them shorter when they are packed. Letters: O filters, B bits.
 """
 

@@ -55,7 +55,7 @@ function tellWindows(account, channel, choose) {
     ...tellFunction(account)];
 }
 
-const strongest = (groups) => [...groups].sort((a, b) => Math.abs(b.sum) - Math.abs(a.sum));
+const strongest = (groups) => [...groups].sort((a, b) => Math.abs(b.sum) - Math.abs(a.sum) || a.channel - b.channel);
 
 /** Write the sums of all channels; of many, the strongest, and the others together. */
 function writeSum(groups) {
@@ -102,8 +102,11 @@ class Inspector {
     this.told = element("p", { class: "cell", role: "status" });
     this.account = element("div", { class: "account" });
     const close = element("button", { type: "button", click: () => this.close() }, "Close");
-    this.panel = element("div", { class: "inspector", role: "group" }, close, this.canvas,
-      element("div", { class: "beside" }, this.told, this.account));
+    this.source = element("canvas", { class: "source", role: "img" });
+    this.before = element("figure", {}, this.source, element("figcaption", {}, "what comes in, and the window"));
+    this.panel = element("div", { class: "inspector", role: "group" }, element("header", {}, this.told, close),
+      element("div", { class: "sides" }, this.before,
+        element("figure", {}, this.canvas, element("figcaption", {}, "this map, and the number in it")), this.account));
   }
 
   /** Look at a cell of an operation's map, in a panel that is put after `after`. */
@@ -130,7 +133,8 @@ class Inspector {
     const { map, row, column } = place, [y, x, c] = placeOf(network, operation.out, map, row, column);
     const account = accountOf(network, operation, y, x, c), { count, flat } = mapsOf(network, operation.out);
     drawMap(this.canvas, network, operation.out, map);
-    this._mark(row, column);
+    frame(this.canvas, row, column, 1, 1);
+    this._showSource(account);
     const where = flat ? `number ${c + 1}` : `map ${c + 1} of ${count}, row ${y + 1}, column ${x + 1}`;
     this.told.textContent = `${where}: ${write(account.value)}`;
     this.told.dataset.value = account.value;
@@ -139,27 +143,18 @@ class Inspector {
       this.refresh();
       this.account.querySelector("select")?.focus();
     }));
-    if (account.corner && !flat) this.account.append(element("p", { class: "dim" }, this._where(account)));
   }
 
-  _where({ corner: [top, left], size: [rows, columns] }) {
-    return `It looks at rows ${top + 1} to ${top + rows} and columns ${left + 1} to ${left + columns} of what comes in.`
-      .replaceAll("-", "−");
-  }
-
-  /** Draw a frame around a cell, on a canvas with more pixels than cells. */
-  _mark(row, column) {
-    const { canvas } = this, { width, height } = canvas, scale = Math.max(1, Math.ceil(320 / Math.max(width, height)));
-    const copy = element("canvas");
-    Object.assign(copy, { width, height });
-    copy.getContext("2d").drawImage(canvas, 0, 0);
-    Object.assign(canvas, { width: width * scale, height: height * scale });
-    const context = canvas.getContext("2d");
-    context.imageSmoothingEnabled = false;
-    context.drawImage(copy, 0, 0, canvas.width, canvas.height);
-    const thick = Math.max(2, scale / 8);
-    Object.assign(context, { lineWidth: thick, strokeStyle: "#d4008f" });
-    context.strokeRect(column * scale - thick / 2, row * scale - thick / 2, scale + thick, scale + thick);
+  /** Draw the map that the account looks at, with the window in it. */
+  _showSource({ groups, corner: [top, left], size: [rows, columns] }) {
+    const { network, operation } = this, [value] = operation.in, { flat, width } = mapsOf(network, value);
+    const shown = groups?.find((group) => group.channel === this.channel) ?? strongest(groups ?? [])[0];
+    const channel = shown?.channel ?? placeOf(network, operation.out, this.place.map, this.place.row, this.place.column)[2];
+    drawMap(this.source, network, value, flat ? 0 : channel);
+    if (!flat) frame(this.source, top, left, rows, columns);
+    else if (operation.kind !== "dense") frame(this.source, Math.floor(channel / width), channel % width, 1, 1);
+    this.source.setAttribute("aria-label", flat || operation.kind === "dense" ? "what comes in"
+      : `channel ${channel + 1} of what comes in; the window is rows ${top + 1} to ${top + rows}, columns ${left + 1} to ${left + columns}`);
   }
 
   _move(row, column) {
@@ -187,4 +182,19 @@ function cellAt(event, canvas, { height, width }) {
   const box = canvas.getBoundingClientRect();
   const share = [(event.clientY - box.top) / box.height, (event.clientX - box.left) / box.width];
   return [[share[0], height], [share[1], width]].map(([part, side]) => Math.min(Math.max(Math.floor(part * side), 0), side - 1));
+}
+
+/** Draw a frame around cells of a map, after making a pixel of each cell larger. */
+function frame(canvas, row, column, rows, columns) {
+  const { width, height } = canvas, scale = Math.max(1, Math.ceil(320 / Math.max(width, height)));
+  const copy = element("canvas");
+  Object.assign(copy, { width, height });
+  copy.getContext("2d").drawImage(canvas, 0, 0);
+  Object.assign(canvas, { width: width * scale, height: height * scale });
+  const context = canvas.getContext("2d");
+  context.imageSmoothingEnabled = false;
+  context.drawImage(copy, 0, 0, canvas.width, canvas.height);
+  const thick = Math.max(3, scale / 8);
+  Object.assign(context, { lineWidth: thick, strokeStyle: "#e0009b" });
+  context.strokeRect(column * scale - thick / 2, row * scale - thick / 2, columns * scale + thick, rows * scale + thick);
 }

@@ -21,7 +21,11 @@ function factor(value) {
 /** Write the products of two lines of numbers as a sum, without its result: 10×1 + 2×(−1). */
 const writeProducts = (products) => products.map(([a, b]) => `${factor(a)}×${factor(b)}`).join(" + ");
 
-const percent = (share) => `${(share * 100).toFixed(share > 0.9995 || share < 0.0005 ? 0 : 1)} %`;
+/** Write a share: 93.1 %; never 100 where a little is missing. */
+function percent(share) {
+  if (share < 0.0005) return share === 0 ? "0 %" : "< 0.1 %";
+  return share > 0.9995 && share < 1 ? "> 99.9 %" : `${(share * 100).toFixed(share === 1 ? 0 : 1)} %`;
+}
 
 /** Return an element with attributes and children; functions are listeners. */
 function element(name, attributes = {}, ...children) {
