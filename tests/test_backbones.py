@@ -85,7 +85,7 @@ def test_features_are_what_the_last_layer_sees(cache, photos: list[Path]) -> Non
     np.testing.assert_allclose(logits, ours.logits(pictures), atol=1e-4)
     assert features.of(pictures[:0]).shape == (0, 1280)
     ours.network.get_submodule("head").output = torch.nn.Identity()
-    with pytest.raises(UsageError, match="has no known features"):
+    with pytest.raises(UsageError, match="layers are not known"):
         ours.features()
 
 

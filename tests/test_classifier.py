@@ -16,12 +16,13 @@ from PIL import Image
 from torch import nn
 
 import eyesight
-from eyesight.classifier import Answer, Answers, Classifier, InferenceSpec, OpaqueSpec, Training
+from eyesight.classifier import Classifier, InferenceSpec, OpaqueSpec, Training
 from eyesight.errors import EyesightError, FormatError, PictureError, UsageError
 from eyesight.formats import pack_tensors, read_tensors
 from eyesight.metrics import softmax
 from eyesight.models import NETWORKS, network_spec
 from eyesight.pictures.preprocess import Preprocessing, fit
+from eyesight.predictor import Answer, Answers
 
 RNG = np.random.default_rng(0)
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 import random
 import shutil
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -24,38 +21,9 @@ from eyesight.predictions import Predictions, predict_split
 from eyesight.run import read_config_file
 from eyesight.training import checkpoint
 from eyesight.training.events import CheckpointSaved, EpochEnded
+from watching import Bomb, nothing_executed
 
 # -- nothing is executed ---------------------------------------------------------------------------------------------
-
-_FORBIDDEN = ("pickle.", "marshal.", "exec", "compile", "os.system", "os.exec", "os.spawn", "os.fork", "subprocess.")
-_watched: list[str] | None = None
-
-
-def _watch(event: str, _: object) -> None:
-    if _watched is not None and event.startswith(_FORBIDDEN):
-        _watched.append(event)
-
-
-sys.addaudithook(_watch)  # Python tells it of everything it runs; it cannot be taken away again
-
-
-@contextmanager
-def nothing_executed() -> Iterator[None]:
-    """Fail if any code is compiled, unpickled or executed, or a process started, in here."""
-    global _watched  # noqa: PLW0603
-    _watched = seen = []
-    try:
-        yield
-    finally:
-        _watched = None
-    assert seen == []
-
-
-class Bomb:
-    """Unpickling it makes a file."""
-
-    def __reduce__(self) -> tuple[Callable[..., object], tuple[object, ...]]:
-        return os.mkdir, ("exploded",)
 
 
 def test_the_watch_sees_a_pickle_that_is_loaded():

@@ -20,7 +20,7 @@ ORDER = (
     ("calibration",),
     ("pictures", "device", "environment"),
     ("data", "models"),
-    ("engine",),
+    ("engine", "predictor"),
     ("classifier",),
     ("predictions", "backbones"),
     ("run",),

@@ -20,26 +20,30 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from .api import Embedding as Embedding
     from .api import Evaluation as Evaluation
+    from .api import Export as Export
     from .api import Run as Run
     from .api import check_data as check_data
     from .api import download as download
     from .api import embed as embed
+    from .api import export_model as export_model
     from .api import load_classifier as load_classifier
     from .api import load_data as load_data
+    from .api import load_model as load_model
     from .api import open_run as open_run
     from .api import resume as resume
     from .api import study as study
     from .api import summary as summary
     from .api import train as train
     from .api import tutorial as tutorial
-    from .classifier import Answer as Answer
     from .classifier import Classifier as Classifier
     from .data.dataset import Dataset as Dataset
     from .data.dataset import Split as Split
     from .data.dataset import from_arrays as from_arrays
     from .errors import EyesightError as EyesightError
     from .evaluation.judge import Report as Report
+    from .export.exported import ExportedModel as ExportedModel
     from .predictions import Predictions as Predictions
+    from .predictor import Answer as Answer
     from .studies.study import Study as Study
 
 # Dataset and from_arrays come by way of api, which gives datasets their pictures in a notebook.
@@ -48,8 +52,10 @@ _HOMES = {
     "Dataset": "api",
     "Embedding": "api",
     "Evaluation": "api",
+    "Export": "api",
+    "ExportedModel": "export.exported",
     "EyesightError": "errors",
-    "Answer": "classifier",
+    "Answer": "predictor",
     "Predictions": "predictions",
     "Report": "evaluation.judge",
     "Run": "api",
@@ -58,9 +64,11 @@ _HOMES = {
     "check_data": "api",
     "download": "api",
     "embed": "api",
+    "export_model": "api",
     "from_arrays": "api",
     "load_classifier": "api",
     "load_data": "api",
+    "load_model": "api",
     "open_run": "api",
     "resume": "api",
     "study": "api",

@@ -8,27 +8,23 @@ engine, without torch; on a GPU, and for a user's own module, by torch. It does 
 from __future__ import annotations
 
 import copy
-import math
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from html import escape
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from .errors import FormatError, PictureError, UsageError
+from .errors import FormatError, UsageError
 from .formats import Arrays, Upgrade, check_path, read_tensors, upgrade, write_tensors
-from .metrics import softmax
 from .models.layers import Combinator
 from .models.network import NetworkSpec, NetworkWeights
-from .pictures.inputs import named_pictures
-from .pictures.preprocess import Pixels, Preprocessing, adapt, plain_memory, read_picture
+from .pictures.preprocess import Pixels, Preprocessing, adapt, plain_memory
 from .pictures.views import Views, views_of
+from .predictor import Logits, PicturePredictor
 
 if TYPE_CHECKING:
+    import onnx
     from torch import nn
 
     from .engine.features import Features
@@ -39,20 +35,7 @@ MODEL_FORMAT: Final = "eyesight-model"
 MODEL_VERSION: Final = 2
 
 _MAX_LAYERS = 4096  # more than any network has; building what a file claims beyond that would only take time
-_MOST_PICTURES = 256  # at a time: large enough for full speed on two cores
-_MOST_BYTES = 64 << 20  # of such pictures, as they are stored
 _HELD = 32  # bytes that torch holds in a network for each byte of a stored picture, about
-
-Logits = npt.NDArray[np.float32]
-
-
-class Predictor(Protocol):
-    """Anything that turns stored pictures into logits; a classifier here, an exported file elsewhere."""
-
-    classes: tuple[str, ...]
-
-    def logits(self, pictures: Pixels) -> Logits:
-        """Return float32 logits (N, K) for uint8 pictures (N, H, W, C) of the stored size."""
 
 
 class InferenceSpec(BaseModel):
@@ -116,48 +99,7 @@ class ModelDescription(BaseModel):
     training: Training | None = None
 
 
-@dataclass(frozen=True)
-class Answer:
-    """What a classifier says of one picture.
-
-    Attributes:
-        source: file name, or the picture's place in the list.
-        top: (class name, probability), most probable first.
-    """
-
-    source: str
-    top: tuple[tuple[str, float], ...]
-
-    @property
-    def label(self) -> str:
-        """The most probable class."""
-        return self.top[0][0]
-
-    @property
-    def probability(self) -> float:
-        """The probability of `label`."""
-        return self.top[0][1]
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain data: source, label, probability, and the top classes in order."""
-        top = [{"label": name, "probability": value} for name, value in self.top]
-        return {"source": self.source, "label": self.label, "probability": self.probability, "top": top}
-
-
-class Answers(list[Answer]):
-    """Answers for several pictures; a table in a notebook."""
-
-    def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><td>{escape(p.source)}</td>"
-            + "".join(f"<td>{escape(name)}</td><td>{value:.1%}</td>" for name, value in p.top)
-            + "</tr>"
-            for p in self
-        )
-        return f"<table>{rows}</table>"
-
-
-class Classifier:
+class Classifier(PicturePredictor):
     """A network, its `InferenceSpec` and its class names.
 
     Attributes:
@@ -210,6 +152,11 @@ class Classifier:
         self._module, self._stored, self._engine = network.to(self.device).eval(), None, None
 
     @property
+    def preprocessing(self) -> Preprocessing:
+        """How a picture becomes the pixels that the network takes."""
+        return self.inference.preprocessing
+
+    @property
     def spec(self) -> NetworkSpec | OpaqueSpec:
         """The network as data; opaque for a user's own module."""
         if self._stored is not None:
@@ -226,14 +173,7 @@ class Classifier:
         Args:
             pictures: uint8 (N, H, W, C) of the stored size.
         """
-        shape = self.inference.preprocessing.shape
-        if not isinstance(pictures, np.ndarray):
-            raise UsageError(f"pictures: expected an array of uint8; received: {type(pictures).__name__}")
-        if pictures.dtype != np.uint8 or pictures.ndim != 4 or pictures.shape[1:] != shape:
-            raise UsageError(
-                f"pictures: expected uint8 of shape (N, {', '.join(map(str, shape))}); "
-                f"received: {pictures.dtype} of shape {pictures.shape}"
-            )
+        self.check_pictures(pictures)
         session = self._session()
         return session.run(pictures) if session else self._torch_logits(pictures)
 
@@ -254,19 +194,31 @@ class Classifier:
             weights, watch = network_weights(self.network), Watch(self.network)
             if weights is None:
                 return None
-        from .engine.graph import build_graph, bytes_per_picture
+        from .engine.graph import bytes_per_picture
         from .engine.session import Session
 
-        graph = build_graph(
+        held = bytes_per_picture(weights.spec, inference.views)
+        self._engine = Session(self._graph(weights), bytes_per_picture=held, threads=self.threads), watch, inference
+        return self._engine[0]
+
+    def _graph(self, weights: NetworkWeights) -> onnx.ModelProto:
+        from .engine.graph import build_graph
+
+        return build_graph(
             weights.spec,
             weights.arrays,
-            inference.preprocessing,
-            views=inference.views,
-            temperature=inference.temperature,
+            self.inference.preprocessing,
+            views=self.inference.views,
+            temperature=self.inference.temperature,
         )
-        held = bytes_per_picture(weights.spec, inference.views)
-        self._engine = Session(graph, bytes_per_picture=held, threads=self.threads), watch, inference
-        return self._engine[0]
+
+    def graph(self) -> onnx.ModelProto:
+        """Return what computes the logits on a CPU as ONNX: `pictures` uint8 (N, H, W, C) to `logits` float32 (N, K).
+
+        Raises:
+            UsageError: it is a user's own module, or a part of it was replaced.
+        """
+        return self._graph(self.weights())
 
     def features(self) -> Features:
         """Return the network as it is now without its last dense layer, to make features (N, F) of stored pictures.
@@ -292,7 +244,7 @@ class Classifier:
 
             weights = network_weights(self.network)
         if weights is None:
-            raise UsageError(f"{self.spec.name}: has no known features, as only its own code knows its layers")
+            raise UsageError(f"{self.spec.name}: its layers are not known, only its own code knows them")
         return weights
 
     def _torch_logits(self, pictures: Pixels) -> Logits:
@@ -303,7 +255,7 @@ class Classifier:
 
         preprocessing = self.inference.preprocessing
         out = np.empty((len(pictures), len(self.classes)), np.float32)
-        opaque, size = isinstance(self.spec, OpaqueSpec), self._at_once(_HELD)
+        opaque, size = isinstance(self.spec, OpaqueSpec), self.pictures_at_once(_HELD)
         with torch.inference_mode():
             for start in range(0, len(pictures), size):
                 # a copy, as torch takes neither read-only nor reversed views, and computes in another order with the
@@ -320,61 +272,6 @@ class Classifier:
                 logits = (result / self.inference.temperature).cpu().numpy()
                 out[start : start + size] = logits[: len(pictures) - start]
         return out
-
-    def _at_once(self, held: int = 1) -> int:
-        """Return how many pictures fit in `_MOST_BYTES`, each byte of them counted `held` times."""
-        return max(1, min(_MOST_PICTURES, _MOST_BYTES // (held * math.prod(self.inference.preprocessing.shape))))
-
-    def probabilities(self, pictures: Pixels) -> npt.NDArray[np.float64]:
-        """Return probabilities (N, K); see `logits`."""
-        return softmax(self.logits(pictures))
-
-    def predict(
-        self,
-        inputs: Any,
-        *,
-        top: int = 5,
-        on_error: Callable[[PictureError], None] | None = None,
-    ) -> Answers:
-        """Classify pictures of any size and kind.
-
-        Args:
-            inputs: a file, folder or pattern; the bytes of a file, or one opened for reading; a Pillow image; an array
-                (H, W) or (H, W, C) of uint8; or a list of these.
-            top: how many classes to give for each picture.
-            on_error: called with the error of every picture that cannot be read, which is then left out; without
-                it the first such error is raised.
-
-        Returns:
-            One `Answer` for each readable picture, in order.
-
-        Raises:
-            PictureError: a picture cannot be read and `on_error` is not given.
-            UsageError: `top` below 1, or an input of another type.
-        """
-        if isinstance(top, bool) or not isinstance(top, int | np.integer) or top < 1:
-            raise UsageError(f"expected a whole number, 1 or more; received: {top!r}", field="top")
-        if on_error is not None and not callable(on_error):
-            raise UsageError(f"expected a function of an error; received: {on_error!r}", field="on_error")
-        results = Answers()
-        for chunk in _chunks(named_pictures(inputs), self._at_once()):
-            names, pictures = [], []
-            for name, picture in chunk:
-                try:
-                    pictures.append(read_picture(picture, self.inference.preprocessing, name=name))
-                    names.append(name)
-                except PictureError as error:
-                    if on_error is None:
-                        raise
-                    on_error(error)
-            if pictures:
-                results += self._named(names, self.probabilities(np.stack(pictures)), top)
-        return results
-
-    def _named(self, names: list[str], probabilities: npt.NDArray[np.float64], top: int) -> Iterable[Answer]:
-        order = np.argsort(-probabilities, axis=1, kind="stable")[:, :top]
-        for name, row, best in zip(names, probabilities, order, strict=True):
-            yield Answer(name, tuple((self.classes[k], float(row[k])) for k in best))
 
     def save(self, path: str | Path) -> str:
         """Write the classifier to one `.safetensors` file, atomically; return the file's checksum."""
@@ -511,14 +408,3 @@ def _padded(pictures: Pixels) -> Pixels:
     step = 1 << max(0, (len(pictures) - 1).bit_length() - 4)
     more = -len(pictures) % step
     return np.concatenate([pictures, np.repeat(pictures[-1:], more, axis=0)]) if more else pictures
-
-
-def _chunks(items: Iterable[tuple[str, Any]], size: int) -> Iterable[list[tuple[str, Any]]]:
-    chunk: list[tuple[str, Any]] = []
-    for item in items:
-        chunk.append(item)
-        if len(chunk) == size:
-            yield chunk
-            chunk = []
-    if chunk:
-        yield chunk

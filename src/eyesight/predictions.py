@@ -14,11 +14,11 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from .classifier import Predictor
 from .data.dataset import Split, split_fingerprint
 from .errors import FormatError
 from .formats import Arrays, read_tensors, upgrade, write_tensors
 from .metrics import softmax
+from .predictor import Predictor
 
 PREDICTIONS_FORMAT, PREDICTIONS_VERSION = "eyesight-predictions", 1
 

@@ -17,6 +17,7 @@ configuration and the checkpoints contain only as plain data.
     out-of-fold.safetensors  of a probe: what each training picture was taken for by a layer that had not seen it
     overfitting.json    right answers on training pictures and on others, with the kept weights
     tutorial/           of a run of `eyesight tutorial`: the figures that the tutorial draws
+    export/             what `eyesight export` made of the classifier, where it was not told another place
 """
 
 from __future__ import annotations
@@ -177,6 +178,11 @@ class RunFolder:
     def tutorial_folder(self) -> Path:
         """Where the figures of a tutorial lie."""
         return self.path / "tutorial"
+
+    @property
+    def export_folder(self) -> Path:
+        """Where exported files lie."""
+        return self.path / "export"
 
     @property
     def figures_folder(self) -> Path:

@@ -11,8 +11,9 @@ from ..evaluation.evaluate import Evaluation
 from ..models import network_spec
 from ..models.summary import Summary, summarise
 from .datasets import check_data, download, load_data
+from .exporting import Export, export_model
 from .features import Embedding, embed
-from .runs import Run, load_classifier, open_run
+from .runs import Run, load_classifier, load_model, open_run
 from .studies import study, tutorial
 from .training import resume, train
 
@@ -20,13 +21,16 @@ __all__ = [
     "Dataset",
     "Embedding",
     "Evaluation",
+    "Export",
     "Run",
     "check_data",
     "download",
     "embed",
+    "export_model",
     "from_arrays",
     "load_classifier",
     "load_data",
+    "load_model",
     "open_run",
     "resume",
     "study",

@@ -17,6 +17,8 @@ from ..data.open import open_again
 from ..errors import FormatError, nearest_name
 from ..evaluation import evaluate as judging
 from ..evaluation.evaluate import Evaluation, LookBack, Weights
+from ..export.exported import ExportedModel
+from ..export.onnx_file import is_exported
 from ..formats import check_path
 from ..report.drawing import html_image, png
 from ..run import RunFolder, Status
@@ -176,3 +178,27 @@ def load_classifier(path: str | Path, *, module: nn.Module | None = None) -> Cla
     if not Path(path).exists() and (nearest := nearest_name(str(path), BACKBONES)):
         raise FormatError(f"{path}: no such file or folder; did you mean {nearest!r}?")
     return open_run(path, module=module).classifier if Path(path).is_dir() else Classifier.load(path, module=module)
+
+
+def load_model(
+    path: str | Path, *, module: nn.Module | None = None, threads: int | None = None
+) -> Classifier | ExportedModel:
+    """Load whatever answers: a run, a model file, an exported `.onnx` file, or a pretrained network by its name.
+
+    What comes back has `classes`, `preprocessing`, `predict(pictures)` and `probabilities(pixels)`, and needs neither
+    torch nor, of a file, the run that it came from. A file is told by its contents.
+
+    Args:
+        path: a run's folder, a `.safetensors` or `.onnx` file, or a name such as "efficientnet-lite0".
+        module: for a network of your own that is not exported: an instance of its class.
+        threads: of the CPU, that compute; None for as many as this process may use.
+
+    Raises:
+        FormatError, RunError: not a model, or a run that has none yet.
+    """
+    check_path(path, "path")
+    if is_exported(Path(path)) or Path(path).suffix.lower() == ".onnx":
+        return ExportedModel.load(path, threads=threads)
+    classifier = load_classifier(path, module=module)
+    classifier.threads = threads
+    return classifier

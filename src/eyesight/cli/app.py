@@ -17,7 +17,22 @@ import typer
 
 from .. import __version__
 from ..errors import EyesightError, InterruptedRun
-from . import bench, convolve, data, embed, evaluate, lesson, predict, presets, runs, study, summary, train, tutorial
+from . import (
+    bench,
+    convolve,
+    data,
+    embed,
+    evaluate,
+    export,
+    lesson,
+    predict,
+    presets,
+    runs,
+    study,
+    summary,
+    train,
+    tutorial,
+)
 from .arguments import Command
 from .streams import ClosedStdout, prepare_streams
 
@@ -35,6 +50,7 @@ app.command("presets", cls=Command)(presets.presets)
 app.command("evaluate", cls=Command)(evaluate.evaluate)
 app.command("predict", cls=Command)(predict.predict)
 app.command("embed", cls=Command)(embed.embed)
+app.command("export", cls=Command)(export.export)
 app.command("runs", cls=Command)(runs.runs)
 app.command("summary", cls=Command)(summary.summary)
 app.command("study", cls=Command)(study.study)

@@ -14,14 +14,14 @@ import typer
 from ..errors import PictureError, UsageError
 
 if TYPE_CHECKING:
-    from ..classifier import Answers
+    from ..predictor import Answers
 
 
 def predict(
     model: Annotated[
         Path,
         typer.Argument(
-            help="A run's folder, a model file, or efficientnet-lite0, -lite1, -lite2: the thousand classes of ImageNet."
+            help="A run's folder, a model file (.safetensors or .onnx), or efficientnet-lite0, -lite1, -lite2: the thousand classes of ImageNet."
         ),
     ],
     pictures: Annotated[list[str], typer.Argument(help="Files, folders, patterns; - reads one picture from stdin.")],
@@ -38,7 +38,7 @@ def predict(
     paths = [path for item in pictures for path in ([item] if item == "-" else picture_files([item]))]
     with warnings.catch_warnings(record=True) as notes:
         warnings.simplefilter("always")
-        classifier = api.load_classifier(model)
+        predictor = api.load_model(model)
     for note in notes:
         typer.echo(f"eyesight: {note.message}", err=True)
     inputs = [sys.stdin.buffer.read() if path == "-" else path for path in paths]  # stdin last: it may be a terminal
@@ -48,7 +48,7 @@ def predict(
         failed.append(error)
         typer.echo(f"eyesight: skipped: {error}", err=True)
 
-    results = classifier.predict(inputs, top=top, on_error=skip)
+    results = predictor.predict(inputs, top=top, on_error=skip)
     if as_json:
         typer.echo(json.dumps([result.to_json() for result in results], indent=2, ensure_ascii=False))
     elif as_csv:

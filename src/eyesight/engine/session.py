@@ -7,7 +7,7 @@ computes.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -29,7 +29,7 @@ class Session:
     """A graph that is ready to run.
 
     Args:
-        model: `pictures` uint8 (N, H, W, C) to one output float32 (N, width), such as logits.
+        model: `pictures` uint8 (N, H, W, C) to float32 (N, width), such as logits: its first output.
         bytes_per_picture: about how much the graph holds of one picture at a time.
         threads: that compute; None for as many as the process may use.
 
@@ -39,8 +39,17 @@ class Session:
     def __init__(self, model: onnx.ModelProto, *, bytes_per_picture: int, threads: int | None = None) -> None:
         self.batch_size = max(1, min(_MOST_PICTURES, _MOST_BYTES // max(1, bytes_per_picture)))
         self.threads = threads
-        self.width = model.graph.output[0].type.tensor_type.shape.dim[1].dim_value
+        output = model.graph.output[0]
+        self.width = output.type.tensor_type.shape.dim[1].dim_value
+        self._output = output.name
         self._model = model.SerializeToString()
+        self._session = self._start()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_session": None}  # it does not fit in a pickle
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__ |= state
         self._session = self._start()
 
     def _start(self) -> onnxruntime.InferenceSession:
@@ -67,7 +76,7 @@ class Session:
 
     def _compute(self, pictures: Pixels) -> npt.NDArray[np.float32]:
         found: npt.NDArray[np.float32]
-        (found,) = self._session.run(None, {"pictures": np.ascontiguousarray(pictures)})
+        (found,) = self._session.run([self._output], {"pictures": np.ascontiguousarray(pictures)})
         return found
 
 

@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ..classifier import Predictor
 from ..data.dataset import Dataset, Split
 from ..data.split import draw
 from ..intervals import wilson
 from ..predictions import predict_split
+from ..predictor import Predictor
 
 _MOST = 5_000  # pictures of each kind: with them an accuracy of 0.9 is known to 0.008
 _SMALLEST = 0.02  # gap that is worth a word, however sure it is

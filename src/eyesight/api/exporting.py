@@ -1,0 +1,204 @@
+"""Exports as a user asks for them: one file that answers as the classifier does, and proof of it.
+
+In: a run, a model file, a classifier. Out: files, and `Export`, which says what they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from ..backbones import BACKBONES
+from ..classifier import Classifier
+from ..data.dataset import Dataset
+from ..errors import DataError, RunError, UnknownNameError, UsageError
+from ..export import sample
+from ..export.origin import Origin
+from ..export.parity import Certificate, Sample
+from ..formats import check_path, write_bytes
+from .runs import Run, load_classifier, open_run
+
+
+@dataclass(frozen=True)
+class Export:
+    """What an export wrote.
+
+    Attributes:
+        files: their paths, the main one first.
+        certificate: how its answers compare with the classifier's; None of what gives no answers.
+        notes: what else is to be known, a line each.
+    """
+
+    files: tuple[Path, ...]
+    certificate: Certificate | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def path(self) -> Path:
+        """The file that was asked for."""
+        return self.files[0]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data."""
+        certificate = self.certificate.to_json() if self.certificate else None
+        return {"files": [str(path) for path in self.files], "certificate": certificate, "notes": list(self.notes)}
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked for, with all that a format may need; nothing is read before it is used.
+
+    Attributes:
+        origin: the classifier.
+        run: it is from, if from one.
+        output: where the file goes.
+        pictures: files and folders to prove it on.
+        data_dir: folder with the datasets.
+        options: of one format, by name.
+    """
+
+    origin: Origin
+    run: Run | None
+    output: Path
+    pictures: tuple[str, ...] = ()
+    data_dir: Path | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def data(self) -> Dataset:
+        """Return the dataset that the run was trained on; see `Run.data` for what is raised."""
+        if self.run is None:
+            raise UsageError("needs the data that it was trained on, and so a run", field="source")
+        return self.run.data(self.data_dir)
+
+    def sample(self) -> Sample:
+        """Return pictures to prove the export on: those given, else held-out ones of the data, else drawn ones."""
+        preprocessing = self.origin.classifier.preprocessing
+        if self.pictures:
+            return sample.of_files(self.pictures, preprocessing)
+        if self.run is not None:
+            try:
+                data = self.data()
+            except (DataError, UsageError):  # moved away, or arrays of a program that has ended
+                data = None
+            if data is not None and data.shape == preprocessing.shape:
+                return sample.of_data(data)
+        return sample.drawn(preprocessing)
+
+
+def export_model(
+    source: str | Path | Run | Classifier,
+    output: str | Path | None = None,
+    *,
+    format: str = "onnx",
+    pictures: Sequence[str | Path] = (),
+    data_dir: str | Path | None = None,
+    licence: str | None = None,
+    overwrite: bool = False,
+    **options: Any,
+) -> Export:
+    """Write a classifier as a file that answers as it does, and prove that before anything is written.
+
+    Args:
+        source: a run or its folder, a model file, a classifier, or a pretrained network's name.
+        output: the file; where not given, in the run's folder `export`, or beside the model file.
+        format: one of `FORMATS`.
+        pictures: files and folders to prove it on; held-out ones of the run's data where not given.
+        data_dir: folder with the datasets, where they are no longer where they were.
+        licence: of the classifier, as its owner wants it to be stated.
+        overwrite: replace files that exist.
+        **options: of the format; for onnx `int8` and `max_drop`.
+
+    Raises:
+        EyesightError: the file would answer otherwise; it is not written.
+        RunError: the run is not finished, or the file exists.
+        UsageError: a format, or an option of it, that there is not.
+    """
+    if format not in FORMATS:
+        raise UnknownNameError("format", format, FORMATS, field="format")
+    chosen = FORMATS[format]
+    if unknown := sorted(options.keys() - set(chosen.options)):
+        raise UsageError(f"{format} has no such option", field=unknown[0])
+    for name, path in {"output": output, "data_dir": data_dir}.items():
+        if path is not None:
+            check_path(path, name)
+    origin, run = _origin(source, licence)
+    place = Path(output) if output else _place(source, origin, run, chosen.suffix(options))
+    check_free([place, *chosen.beside(place)], overwrite=overwrite)
+    given = tuple(map(str, pictures))
+    return chosen.write(Request(origin, run, place, given, Path(data_dir) if data_dir else None, options))
+
+
+def _origin(source: str | Path | Run | Classifier, licence: str | None) -> tuple[Origin, Run | None]:
+    """Return what is to be exported, and its run where it is from one."""
+    if isinstance(source, Classifier):
+        return Origin(source, source.spec.name.rpartition(".")[2], licence=licence), None
+    if not isinstance(source, Run):
+        check_path(source, "source")
+        if not Path(source).is_dir():
+            name = str(source) if str(source) in BACKBONES else Path(source).stem
+            return Origin(load_classifier(source), name, licence=licence), None
+        source = open_run(source)
+    if source.status != "complete":
+        raise RunError(f"{source.path}: is not finished ({source.status}); only a complete run is exported")
+    return Origin(source.classifier, source.path.resolve().name, run=source.folder, licence=licence), source
+
+
+def _place(source: object, origin: Origin, run: Run | None, suffix: str) -> Path:
+    """Return where a file goes for which no place was named."""
+    name = origin.name + suffix
+    if run is not None:
+        return run.folder.export_folder / name
+    return Path(source).with_name(name) if isinstance(source, str | Path) and Path(source).is_file() else Path(name)
+
+
+def check_free(paths: Sequence[Path], *, overwrite: bool) -> None:
+    """Raise `RunError` where something lies in the place of a file that is to be written."""
+    for path in paths:
+        if path.is_dir():
+            raise RunError(f"{path}: a folder; choose another --output")
+        if path.exists() and not overwrite:
+            raise RunError(f"{path}: exists; choose another --output, or pass --overwrite")
+
+
+def certificate_file(path: Path) -> Path:
+    """Return where the certificate of an exported file lies."""
+    return path.with_name(f"{path.stem}.parity.json")
+
+
+@dataclass(frozen=True)
+class Format:
+    """A kind of file.
+
+    Attributes:
+        write: makes it.
+        suffix: of the file's name, for some options.
+        options: their names.
+        beside: what else is written, given where the file goes.
+    """
+
+    write: Callable[[Request], Export]
+    suffix: Callable[[dict[str, Any]], str]
+    options: tuple[str, ...] = ()
+    beside: Callable[[Path], list[Path]] = lambda path: [certificate_file(path)]
+
+
+def _write_onnx(request: Request) -> Export:
+    from ..export.onnx_export import make_onnx
+
+    made = make_onnx(request.origin, request.sample(), name=request.output.name)
+    return keep(request.output, made.data, made.certificate)
+
+
+def keep(path: Path, data: bytes, certificate: Certificate, notes: tuple[str, ...] = ()) -> Export:
+    """Write a proven file, and its certificate beside it."""
+    certificate.check()
+    write_bytes(path, data)
+    certificate.save(certificate_file(path))
+    return Export((path, certificate_file(path)), certificate, notes)
+
+
+FORMATS: Final = {
+    "onnx": Format(_write_onnx, lambda options: "-int8.onnx" if options.get("int8") else ".onnx", ("int8", "max_drop")),
+}
