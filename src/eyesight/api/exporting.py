@@ -20,6 +20,8 @@ from ..export.parity import Certificate, Sample
 from ..formats import check_path, write_bytes
 from .runs import Run, load_classifier, open_run
 
+MOST_EXAMPLES: Final = 12  # pictures in a page
+
 
 @dataclass(frozen=True)
 class Export:
@@ -108,7 +110,7 @@ def export_model(
         data_dir: folder with the datasets, where they are no longer where they were.
         licence: of the classifier, as its owner wants it to be stated.
         overwrite: replace files that exist.
-        **options: of the format; for onnx `int8` and `max_drop`.
+        **options: of the format; for onnx `int8` and `max_drop`, for web `threshold` and `examples`.
 
     Raises:
         EyesightError: the file would answer otherwise; it is not written.
@@ -191,6 +193,22 @@ def _write_onnx(request: Request) -> Export:
     return keep(request.output, made.data, made.certificate)
 
 
+def _write_web(request: Request) -> Export:
+    from ..export.page_export import make_page
+
+    threshold, examples = request.options.get("threshold"), request.options.get("examples", 0)
+    if threshold is not None and not 0 < threshold < 1:
+        raise UsageError(f"expected a probability between 0 and 1; received: {threshold}", field="threshold")
+    if not 0 <= examples <= MOST_EXAMPLES:
+        raise UsageError(f"expected 0 to {MOST_EXAMPLES}; received: {examples}", field="examples")
+    sample = request.sample()
+    made = make_page(request.origin, sample, name=request.output.name, threshold=threshold, examples=examples)
+    notes = (f"open {request.output} in a browser; it needs no server and no internet",)
+    if examples and not sample.real:
+        notes = (*notes, "the page offers no examples, as no real pictures were at hand; --pictures names some")
+    return keep(request.output, made.data, made.certificate, notes)
+
+
 def keep(path: Path, data: bytes, certificate: Certificate, notes: tuple[str, ...] = ()) -> Export:
     """Write a proven file, and its certificate beside it."""
     certificate.check()
@@ -201,4 +219,5 @@ def keep(path: Path, data: bytes, certificate: Certificate, notes: tuple[str, ..
 
 FORMATS: Final = {
     "onnx": Format(_write_onnx, lambda options: "-int8.onnx" if options.get("int8") else ".onnx", ("int8", "max_drop")),
+    "web": Format(_write_web, lambda _: ".html", ("threshold", "examples")),
 }

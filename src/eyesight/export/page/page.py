@@ -9,7 +9,9 @@ from __future__ import annotations
 import base64
 import io
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from html import escape
 from pathlib import Path
 from typing import Any, Final
@@ -46,12 +48,12 @@ class Page:
     Attributes:
         html: the whole file.
         bits: of each weight.
-        difference: largest of a probability from the classifier's own, on the pictures that it was measured on.
+        rounded: answers as the page does.
     """
 
     html: str
     bits: Bits
-    difference: float
+    rounded: RoundedClassifier
 
 
 def build_page(
@@ -61,6 +63,7 @@ def build_page(
     title: str | None = None,
     threshold: float | None = None,
     examples: Pixels | None = None,
+    notes: Sequence[str] = (),
     bits: Bits | None = None,
 ) -> Page:
     """Return a classifier as a page.
@@ -71,6 +74,7 @@ def build_page(
         title: of the page; the network's name where not given.
         threshold: the page says "unsure" where the largest probability is below.
         examples: a few pictures, likewise, that the page offers to its readers.
+        notes: what stands at the end of the page, such as a licence; a line each.
         bits: of each weight; the fewest that keep every probability within `EQUAL` where not given.
 
     Raises:
@@ -83,40 +87,48 @@ def build_page(
     weights = classifier.weights()
     steps = fold(weights.spec.whole, weights.spec.input, weights.arrays)
     program = write_program(steps, weights.spec.input)
-    chosen, difference = _choose_bits(classifier, pictures, (bits,) if bits else BITS)
+    chosen, rounded = _choose_bits(classifier, pictures, (bits,) if bits else BITS)
     description = _describe(classifier, program, chosen, threshold)
+    told = "".join(f"<p>{escape(note)}</p>" for note in notes)
     offered = "" if examples is None else "".join(_example(picture, i) for i, picture in enumerate(examples, start=1))
-    return Page(_html(title or weights.spec.name, description, program, chosen, offered), chosen, difference)
+    html = _html(title or weights.spec.name, description, program, chosen, {"examples": offered, "notes": told})
+    return Page(html, chosen, rounded)
 
 
-def rounded_logits(classifier: Classifier, bits: Bits, pictures: Pixels) -> npt.NDArray[np.float32]:
-    """Return float32 logits (N, K) of the classifier with the weights that its page holds, computed by the engine."""
-    weights, inference = classifier.weights(), classifier.inference
+class RoundedClassifier:
+    """A classifier with the weights that its page holds, computed by the engine: what the page will answer.
 
-    def change(product: Product) -> Product:
-        return round_product(product, bits)
+    Args:
+        classifier: of a network of ours.
+        bits: of each weight in the page.
+    """
 
-    graph = build_graph(
-        weights.spec,
-        weights.arrays,
-        inference.preprocessing,
-        views=inference.views,
-        temperature=inference.temperature,
-        change=change,
-    )
-    held = bytes_per_picture(weights.spec, inference.views)
-    return Session(graph, bytes_per_picture=held, threads=classifier.threads).run(pictures)
+    def __init__(self, classifier: Classifier, bits: Bits) -> None:
+        weights, inference = classifier.weights(), classifier.inference
+        graph = build_graph(
+            weights.spec,
+            weights.arrays,
+            inference.preprocessing,
+            views=inference.views,
+            temperature=inference.temperature,
+            change=partial(round_product, bits=bits),
+        )
+        held = bytes_per_picture(weights.spec, inference.views)
+        self._session = Session(graph, bytes_per_picture=held, threads=classifier.threads)
+
+    def probabilities(self, pictures: Pixels) -> npt.NDArray[np.float64]:
+        """Return (N, K) for uint8 (N, H, W, C) of the stored size."""
+        return softmax(self._session.run(pictures))
 
 
-def _choose_bits(classifier: Classifier, pictures: Pixels, choices: tuple[Bits, ...]) -> tuple[Bits, float]:
-    """Return the first number of bits that keeps the answers, and the largest difference; the last in any case."""
+def _choose_bits(classifier: Classifier, pictures: Pixels, choices: tuple[Bits, ...]) -> tuple[Bits, RoundedClassifier]:
+    """Return the first number of bits that keeps the answers, the last in any case, and the classifier so rounded."""
     expected = classifier.probabilities(pictures)
     for bits in choices:
-        found = softmax(rounded_logits(classifier, bits, pictures))
-        difference = float(np.abs(found - expected).max(initial=0))
-        if difference <= EQUAL:
+        rounded = RoundedClassifier(classifier, bits)
+        if np.abs(rounded.probabilities(pictures) - expected).max(initial=0) <= EQUAL:
             break
-    return bits, difference
+    return bits, rounded
 
 
 def _describe(classifier: Classifier, program: Program, bits: Bits, threshold: float | None) -> dict[str, Any]:
@@ -175,14 +187,14 @@ def _example(picture: Pixels, number: int) -> str:
     return f'<button type="button"><img alt="example {number}" src="data:image/png;base64,{data}"></button>'
 
 
-def _html(title: str, description: dict[str, Any], program: Program, bits: Bits, examples: str) -> str:
+def _html(title: str, description: dict[str, Any], program: Program, bits: Bits, more: dict[str, str]) -> str:
     """Return the file."""
     data = {"weights": pack_weights(program.products, bits), "numbers": pack(_numbers(program, bits))}
     pieces = [f'<script type="text/plain" class="{name}">{piece}</script>' for name in data for piece in data[name]]
     code = "\n".join((ASSETS / name).read_text(encoding="utf-8") for name in SCRIPTS)
     parts = {
         "title": escape(title),
-        "examples": examples,
+        **more,
         "style": (ASSETS / "style.css").read_text(encoding="utf-8"),
         "description": json.dumps(description, separators=(",", ":")).replace("<", "\\u003c"),
         "data": "\n".join(pieces),
