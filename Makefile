@@ -13,7 +13,7 @@ PARALLEL = --numprocesses $(WORKERS) --dist loadfile
 AVX2 = ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2
 ON_AVX2 = tests/models $(wildcard tests/engine) tests/bench tests/test_classifier.py tests/training/test_training.py
 
-.PHONY: demo test test-avx2 test-long check format clean
+.PHONY: demo test test-avx2 test-long check format kernel clean
 
 demo: .venv/installed
 	$(RUN) train digits --output demo/run --overwrite
@@ -39,6 +39,9 @@ check: .venv/installed-dev
 format: .venv/installed-dev
 	.venv/bin/ruff format
 	.venv/bin/ruff check --fix
+
+kernel: .venv/installed-dev # of the page, from C; the bytes are committed
+	.venv/bin/python -m eyesight.export.page.kernel
 
 clean:
 	rm -rf .venv demo .mypy_cache .ruff_cache
