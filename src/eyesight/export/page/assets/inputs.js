@@ -62,7 +62,7 @@ class Drawing {
       pointerdown: (event) => this._down(event), pointermove: (event) => this._drag(event),
       pointerup: () => change(), keydown: (event) => this._key(event) });
     Object.assign(this.canvas, { width: network.width * scale, height: network.height * scale });
-    Object.assign(this, { change, dark, pen: [this.canvas.width / 2, this.canvas.height / 2], down: false });
+    Object.assign(this, { change, dark });
     this.thickness = Math.max(this.canvas.width, this.canvas.height) / 12;
     this.clear();
   }
@@ -71,6 +71,7 @@ class Drawing {
     const context = this.canvas.getContext("2d", { willReadFrequently: true });
     context.fillStyle = this.dark ? "black" : "white";
     context.fillRect(0, 0, this.canvas.width, this.canvas.height);
+    Object.assign(this, { pen: [this.canvas.width / 2, this.canvas.height / 2], down: false });
   }
 
   _line(to) {
