@@ -39,6 +39,7 @@ from eyesight.pictures.views import VIEW_COUNT, Views
 EQUAL = 1e-4  # what the page promises of probabilities
 AGREE = 1e-5  # of two ways of computing the same page
 SIDE = 28
+AT_ONCE = 32  # pictures that a browser is sent
 LARGE = 64  # which AlexNet needs
 PICTURES = np.random.default_rng(0).integers(0, 256, (3, SIDE, SIDE, 3), np.uint8)
 LARGE_PICTURES = np.random.default_rng(0).integers(0, 256, (3, LARGE, LARGE, 3), np.uint8)
@@ -99,7 +100,8 @@ def probabilities(driver: Any, pictures: np.ndarray) -> np.ndarray:
         found.push(await eyesight.predictPixels(all.subarray(i * h * w * c, (i + 1) * h * w * c), h, w, c));
       }
       return found.map((each) => Array.from(each));"""
-    return np.array(ask(driver, code, pictures, *pictures.shape))
+    parts = [pictures[i : i + AT_ONCE] for i in range(0, len(pictures), AT_ONCE)]
+    return np.concatenate([ask(driver, code, part, *part.shape) for part in parts])
 
 
 def open_page(
