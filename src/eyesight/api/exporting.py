@@ -17,6 +17,8 @@ from ..errors import DataError, RunError, UnknownNameError, UsageError
 from ..export import sample
 from ..export.origin import Origin
 from ..export.parity import Certificate, Sample
+from ..export.proven import Proven
+from ..export.quantize import Quantized
 from ..formats import check_path, write_bytes
 from .runs import Run, load_classifier, open_run
 
@@ -30,12 +32,12 @@ class Export:
     Attributes:
         files: their paths, the main one first.
         certificate: how its answers compare with the classifier's; None of what gives no answers.
-        notes: what else is to be known, a line each.
+        quantized: of int8, what it costs and gains.
     """
 
     files: tuple[Path, ...]
     certificate: Certificate | None = None
-    notes: tuple[str, ...] = ()
+    quantized: Quantized | None = None
 
     @property
     def path(self) -> Path:
@@ -45,7 +47,8 @@ class Export:
     def to_json(self) -> dict[str, Any]:
         """Return plain data."""
         certificate = self.certificate.to_json() if self.certificate else None
-        return {"files": [str(path) for path in self.files], "certificate": certificate, "notes": list(self.notes)}
+        quantized = self.quantized.to_json() if self.quantized else None
+        return {"files": [str(path) for path in self.files], "certificate": certificate, "int8": quantized}
 
 
 @dataclass(frozen=True)
@@ -187,10 +190,16 @@ class Format:
 
 
 def _write_onnx(request: Request) -> Export:
-    from ..export.onnx_export import make_onnx
+    from ..export.onnx_export import make_int8, make_onnx
+    from ..export.quantize import MAX_DROP
 
-    made = make_onnx(request.origin, request.sample(), name=request.output.name)
-    return keep(request.output, made.data, made.certificate)
+    origin, name = request.origin, request.output.name
+    if not request.options.get("int8"):
+        if "max_drop" in request.options:
+            raise UsageError("belongs to int8", field="max_drop")
+        return keep(request.output, make_onnx(origin, request.sample(), name=name))
+    max_drop = request.options.get("max_drop", MAX_DROP)
+    return keep(request.output, make_int8(origin, request.sample(), request.data(), name=name, max_drop=max_drop))
 
 
 def _write_web(request: Request) -> Export:
@@ -202,19 +211,18 @@ def _write_web(request: Request) -> Export:
     if not 0 <= examples <= MOST_EXAMPLES:
         raise UsageError(f"expected 0 to {MOST_EXAMPLES}; received: {examples}", field="examples")
     sample = request.sample()
-    made = make_page(request.origin, sample, name=request.output.name, threshold=threshold, examples=examples)
-    notes = (f"open {request.output} in a browser; it needs no server and no internet",)
     if examples and not sample.real:
-        notes = (*notes, "the page offers no examples, as no real pictures were at hand; --pictures names some")
-    return keep(request.output, made.data, made.certificate, notes)
+        raise UsageError("there are no real pictures at hand; name some as pictures", field="examples")
+    made = make_page(request.origin, sample, name=request.output.name, threshold=threshold, examples=examples)
+    return keep(request.output, made)
 
 
-def keep(path: Path, data: bytes, certificate: Certificate, notes: tuple[str, ...] = ()) -> Export:
+def keep(path: Path, made: Proven) -> Export:
     """Write a proven file, and its certificate beside it."""
-    certificate.check()
-    write_bytes(path, data)
-    certificate.save(certificate_file(path))
-    return Export((path, certificate_file(path)), certificate, notes)
+    made.certificate.check()
+    write_bytes(path, made.data)
+    made.certificate.save(certificate_file(path))
+    return Export((path, certificate_file(path)), made.certificate, made.quantized)
 
 
 FORMATS: Final = {

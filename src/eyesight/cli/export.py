@@ -54,8 +54,9 @@ def show(made: Export) -> None:
         columns = ("answers from", "largest difference", "same class")
         print_table(columns, made.certificate.rows(), numbers=columns[1:])
         typer.echo(f"\ncompared with the classifier on {made.certificate.source}")
-    for note in made.notes:
-        typer.echo(note)
+    if made.quantized:
+        typer.echo()
+        print_table(("", "float32", "int8"), made.quantized.rows(), numbers=("float32", "int8"))
     for path in made.files:
         typer.echo(f"wrote {path} ({size(path.stat().st_size)})")
 

@@ -60,7 +60,7 @@ class Session:
         options.inter_op_num_threads = 1
         # threads that spin while they wait slow down everything else on the machine, torch in this process too
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.log_severity_level = 3  # errors; what it warns of is no news to a user
+        options.log_severity_level = 4  # it raises what goes wrong; what else it says is no news to a user
         self._process = os.getpid()
         return onnxruntime.InferenceSession(self._model, options, providers=["CPUExecutionProvider"])
 

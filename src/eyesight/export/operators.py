@@ -69,7 +69,7 @@ def check_graph(model: onnx.ModelProto, source: str, *, size: int) -> int:
     try:
         _check_versions(model)
         constants = _constants(model.graph)
-        _check_nodes(model.graph, constants)
+        _check_nodes(model.graph, constants, model.opset_import[0].version)
         one, two = (_shapes(model, constants, count) for count in (1, 2))
         return _check_sizes(model.graph, constants, one, two, size)
     except _Odd as problem:
@@ -108,7 +108,7 @@ def _constants(graph: onnx.GraphProto) -> dict[str, onnx.TensorProto]:
     return found
 
 
-def _check_nodes(graph: onnx.GraphProto, constants: dict[str, onnx.TensorProto]) -> None:
+def _check_nodes(graph: onnx.GraphProto, constants: dict[str, onnx.TensorProto], opset: int) -> None:
     """Look at every node: its operator, its attributes, and whether what it takes has been computed before it."""
     if len(graph.node) > _MOST_NODES:
         raise _Odd(f"has {len(graph.node):,} nodes; expected at most {_MOST_NODES:,}")
@@ -118,6 +118,7 @@ def _check_nodes(graph: onnx.GraphProto, constants: dict[str, onnx.TensorProto])
     for node in graph.node:
         if node.op_type not in OPERATORS:
             raise _Odd(f"operator {node.op_type[:60]!r} is not one that classifiers are made of")
+        _check_count(node, opset)
         if missing := [name for name in node.input if name and name not in known]:
             raise _Odd(f"a node takes {missing[0][:60]!r}, which nothing before it gives")
         for name in node.output:
@@ -132,6 +133,15 @@ def _check_nodes(graph: onnx.GraphProto, constants: dict[str, onnx.TensorProto])
         _check_parameters(node, constants)
     if missing := {value.name for value in graph.output} - known:
         raise _Odd(f"nothing computes {min(missing)[:60]!r}")
+
+
+def _check_count(node: onnx.NodeProto, opset: int) -> None:
+    """Look at how many inputs a node has; only the lower bound of a Clip may be left out by an empty name."""
+    schema = onnx.defs.get_schema(node.op_type, min(opset, onnx.defs.onnx_opset_version()))
+    if not schema.min_input <= len(node.input) <= schema.max_input:
+        raise _Odd(f"{node.op_type} has {len(node.input)} inputs; expected {schema.min_input} to {schema.max_input}")
+    if any(not name and (node.op_type, i) != ("Clip", 1) for i, name in enumerate(node.input)):
+        raise _Odd(f"{node.op_type} has an input without a name")
 
 
 def _check_name(name: str) -> None:

@@ -11,10 +11,10 @@ from typing import Final
 
 import numpy as np
 
-from .onnx_export import Proven
 from .origin import Origin
 from .page.page import build_page
 from .parity import Sample, compare
+from .proven import Proven
 
 TOLERANCE: Final = 1e-4  # of a probability in the page
 
@@ -41,7 +41,7 @@ def make_page(
         sample.pictures,
         title=origin.name,
         threshold=threshold,
-        examples=sample.pictures[places] if sample.real else None,
+        examples=sample.pictures[places],
         notes=(f"Licence: {origin.licences()}.",),
     )
     data = page.html.encode()

@@ -14,27 +14,27 @@ from ..errors import FormatError
 _MOST_FIELDS: Final = 200_000  # of which an EfficientNet-Lite has 5,000
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5  # wire types
 
-# Of each message the fields that are allowed, by number: the message inside, "bytes" for text and bytes, "numbers" for
+# Of each message the fields that are allowed, by number: the message inside, "text", "bytes", or "numbers" for
 # numbers, which may be packed. Numbers and names as in onnx.proto.
 _FIELDS: Final[dict[str, dict[int, str]]] = {
     "ModelProto": {
-        1: "numbers", 2: "bytes", 3: "bytes", 7: "GraphProto", 8: "OperatorSetIdProto", 14: "StringStringEntryProto",
+        1: "numbers", 2: "text", 3: "text", 7: "GraphProto", 8: "OperatorSetIdProto", 14: "StringStringEntryProto",
     },
-    "OperatorSetIdProto": {1: "bytes", 2: "numbers"},
-    "StringStringEntryProto": {1: "bytes", 2: "bytes"},
+    "OperatorSetIdProto": {1: "text", 2: "numbers"},
+    "StringStringEntryProto": {1: "text", 2: "text"},
     "GraphProto": {
-        1: "NodeProto", 2: "bytes", 5: "TensorProto", 11: "ValueInfoProto", 12: "ValueInfoProto",
+        1: "NodeProto", 2: "text", 5: "TensorProto", 11: "ValueInfoProto", 12: "ValueInfoProto",
     },
-    "NodeProto": {1: "bytes", 2: "bytes", 3: "bytes", 4: "bytes", 5: "AttributeProto"},
+    "NodeProto": {1: "text", 2: "text", 3: "text", 4: "text", 5: "AttributeProto"},
     "AttributeProto": {
-        1: "bytes", 2: "numbers", 3: "numbers", 4: "bytes", 7: "numbers", 8: "numbers", 20: "numbers",
+        1: "text", 2: "numbers", 3: "numbers", 4: "bytes", 7: "numbers", 8: "numbers", 20: "numbers",
     },
-    "TensorProto": {1: "numbers", 2: "numbers", 8: "bytes", 9: "bytes"},
-    "ValueInfoProto": {1: "bytes", 2: "TypeProto"},
+    "TensorProto": {1: "numbers", 2: "numbers", 8: "text", 9: "bytes"},
+    "ValueInfoProto": {1: "text", 2: "TypeProto"},
     "TypeProto": {1: "TypeProto.Tensor"},
     "TypeProto.Tensor": {1: "numbers", 2: "TensorShapeProto"},
     "TensorShapeProto": {1: "TensorShapeProto.Dimension"},
-    "TensorShapeProto.Dimension": {1: "numbers", 2: "bytes"},
+    "TensorShapeProto.Dimension": {1: "numbers", 2: "text"},
 }  # fmt: skip
 
 
@@ -73,6 +73,8 @@ class _Walk:
                 raise IndexError
             if inside == "numbers":
                 self._count(size)  # packed: each may be a single byte, and takes eight in memory
+            elif inside == "text":
+                self._text(place, place + size)
             elif inside != "bytes":
                 self.message(inside, place, place + size)
             return place + size
@@ -84,6 +86,12 @@ class _Walk:
         if place > end:
             raise IndexError
         return place
+
+    def _text(self, place: int, end: int) -> None:
+        try:
+            self._data[place:end].decode()
+        except UnicodeDecodeError:
+            raise FormatError(f"{self._source}: not an ONNX file, or damaged (a name is not UTF-8)") from None
 
     def _count(self, more: int) -> None:
         self._seen += more
