@@ -26,7 +26,7 @@ ORDER = (
     ("run",),
     ("training",),
     ("evaluation", "explain"),
-    ("quality", "studies", "lessons", "export", "bench"),
+    ("quality", "studies", "lessons", "export", "bench", "bulk"),
     ("serve",),
     ("progress",),
     ("api",),

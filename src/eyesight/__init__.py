@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .api import Export as Export
     from .api import Run as Run
     from .api import check_data as check_data
+    from .api import diagram as diagram
     from .api import download as download
     from .api import embed as embed
     from .api import export_model as export_model
@@ -30,11 +31,14 @@ if TYPE_CHECKING:
     from .api import load_data as load_data
     from .api import load_model as load_model
     from .api import open_run as open_run
+    from .api import predict_files as predict_files
     from .api import resume as resume
     from .api import study as study
     from .api import summary as summary
     from .api import train as train
     from .api import tutorial as tutorial
+    from .api.estimator import ImageClassifier as ImageClassifier
+    from .api.estimator import PhotoFeatures as PhotoFeatures
     from .classifier import Classifier as Classifier
     from .data.dataset import Dataset as Dataset
     from .data.dataset import Split as Split
@@ -56,12 +60,15 @@ _HOMES = {
     "ExportedModel": "export.exported",
     "EyesightError": "errors",
     "Answer": "predictor",
+    "ImageClassifier": "api.estimator",
+    "PhotoFeatures": "api.estimator",
     "Predictions": "predictions",
     "Report": "evaluation.judge",
     "Run": "api",
     "Split": "data.dataset",
     "Study": "studies.study",
     "check_data": "api",
+    "diagram": "api",
     "download": "api",
     "embed": "api",
     "export_model": "api",
@@ -70,6 +77,7 @@ _HOMES = {
     "load_data": "api",
     "load_model": "api",
     "open_run": "api",
+    "predict_files": "api",
     "resume": "api",
     "study": "api",
     "summary": "api",

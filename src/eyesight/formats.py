@@ -15,6 +15,7 @@ import math
 import os
 import re
 import secrets
+import stat
 import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -38,6 +39,7 @@ _BLANK = "0" * 64  # stands where the checksum goes while the checksum is comput
 _MODE = 0o666  # of new files, less the user's umask
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\.tmp", re.DOTALL)
 _CHUNK = 1 << 20  # bytes read back at a time
+_MAX_FILE = 16 << 30  # bytes; a state of training of the largest network has three
 _MAX_HEADER = 64 << 20  # bytes; the largest header a real file of ours comes near is a few MB of example ids
 
 
@@ -66,7 +68,7 @@ def write_bytes(path: Path, data: bytes) -> None:
         FormatError: other bytes came back than were written.
     """
     with _replacing(path) as (handle, temporary):
-        _write_all(handle, data)
+        write_all(handle, data)
         _sync(handle)
         if temporary.read_bytes() != data:
             raise _failing_disk(path)
@@ -83,7 +85,7 @@ def append_line(path: Path, line: bytes) -> None:
             end = os.fstat(handle).st_size
             if end and os.pread(handle, 1, end - 1) != b"\n":
                 os.ftruncate(handle, path.read_bytes().rfind(b"\n") + 1)
-            _write_all(handle, line + b"\n")
+            write_all(handle, line + b"\n")
         finally:
             os.close(handle)
 
@@ -159,7 +161,7 @@ def _naming(path: Path) -> Iterator[None]:
         raise
 
 
-def _write_all(handle: int, data: bytes | memoryview) -> None:
+def write_all(handle: int, data: bytes | memoryview) -> None:
     """Write all of `data`: the system may take less at a time, as with more than 2 GiB or the last bytes of a disk."""
     rest = memoryview(data)
     while rest:
@@ -281,14 +283,14 @@ def write_tensors(path: Path, arrays: Mapping[str, Storable], description: Mappi
     header, names = _header(arrays, description)
     with _replacing(path) as (handle, temporary):
         digest = hashlib.sha256(header)
-        _write_all(handle, header)
+        write_all(handle, header)
         for name in names:
             part = _little_endian(arrays[name])
             digest.update(part)
-            _write_all(handle, part)
+            write_all(handle, part)
         checksum = digest.hexdigest()
         os.lseek(handle, 0, os.SEEK_SET)  # the checksum is known only now
-        _write_all(handle, _with_checksum(header, _BLANK, checksum))
+        write_all(handle, _with_checksum(header, _BLANK, checksum))
         _sync(handle)
         with temporary.open("rb") as file:
             found = hashlib.sha256(_with_checksum(file.read(len(header)), checksum, _BLANK))
@@ -348,11 +350,26 @@ def read_tensors(path: Path) -> tuple[Arrays, dict[str, Any], str]:
     Raises:
         FormatError: missing, not such a file, cut off, altered, or with a header that does not fit its contents.
     """
+    return unpack_tensors(read_bounded(path, _MAX_FILE), path)
+
+
+def read_bounded(path: Path, most: int) -> bytes:
+    """Return the bytes of a file that holds at most so many.
+
+    Raises:
+        FormatError: no such file, a device, which may never end, or a larger file.
+    """
     try:
-        data = path.read_bytes()
+        about = path.stat()
+        if stat.S_ISCHR(about.st_mode) or stat.S_ISBLK(about.st_mode):
+            raise FormatError(f"{path}: a device, not a file")
+        if about.st_size > most:
+            raise FormatError(f"{path}: expected at most {most / 1e9:.0f} GB; received: {about.st_size:,} bytes")
+        return path.read_bytes()
     except OSError as error:
         raise FormatError(f"{path}: {(error.strerror or 'cannot be read').lower()}") from None
-    return unpack_tensors(data, path)
+    except ValueError:  # a name with a zero byte
+        raise FormatError(f"{str(path)!r}: not the name of a file") from None
 
 
 def unpack_tensors(data: bytes, source: Path | str) -> tuple[Arrays, dict[str, Any], str]:

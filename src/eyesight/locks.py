@@ -30,9 +30,25 @@ def hold(folder: Path, *, doing: str, wait: bool = False) -> Iterator[None]:
     Raises:
         RunError: another process holds it.
     """
+    with hold_file(folder / LOCK_FILE, doing=doing, wait=wait, name=folder):
+        yield
+
+
+@contextlib.contextmanager
+def hold_file(path: Path, *, doing: str, wait: bool = False, name: Path | None = None) -> Iterator[int]:
+    """Hold a file for this process, made where there is none, and yield its open handle; see `hold`.
+
+    Args:
+        path: the file.
+        doing, wait: see `hold`.
+        name: what an error calls it; the file's own where not given.
+
+    Raises:
+        RunError: another process holds it.
+    """
     import fcntl
 
-    handle = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o666)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     try:
         if wait:
             fcntl.flock(handle, fcntl.LOCK_EX)
@@ -42,9 +58,9 @@ def hold(folder: Path, *, doing: str, wait: bool = False) -> Iterator[None]:
                 break
             except BlockingIOError:
                 if attempt == _ATTEMPTS - 1:
-                    raise RunError(f"{folder}: another process is {doing}") from None
+                    raise RunError(f"{name or path}: another process is {doing}") from None
                 time.sleep(_PAUSE)  # it may only be `is_held` of another process, which lets go at once
-        yield
+        yield handle
     finally:
         os.close(handle)
 

@@ -13,7 +13,20 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from .studies.events import RunBegun, RunFinished
-from .training.events import Embedding, Ended, EpochEnded, Event, HeadFitted, Planned, Started, ThreadsChosen, Warned
+from .training.events import (
+    Compared,
+    Decoding,
+    Embedding,
+    Ended,
+    EpochEnded,
+    EpochTimed,
+    Event,
+    HeadFitted,
+    Planned,
+    Started,
+    ThreadsChosen,
+    Warned,
+)
 from .training.events import Progress as ProgressEvent
 
 _MOMENT = 0.5  # seconds
@@ -67,6 +80,7 @@ class ProgressReport(Report):
 
     epochs: int | None = None
     updates: int | None = None
+    reading: ReadingReport | None = None
 
     def __call__(self, event: Event) -> None:
         """Show one event."""
@@ -86,20 +100,25 @@ class ProgressReport(Report):
                 self.move_bar(event.progress, status=text, line=text)
             case Embedding():
                 self.show_features(event)
-            case HeadFitted():
-                self.say(head_text(event))
+            case Decoding():
+                self.show_decoding(event)
             case EpochEnded():
                 self.say(epoch_text(event.row, self.epochs, self.updates))
-            case ThreadsChosen():
-                self.say(f"threads: {event.threads} of {event.available} ({event.reason})")
-            case Warned():
-                self.say(f"warning: {event.message}")
             case Ended():
                 self.close_bar()
+                if self.reading is not None:
+                    self.reading.close_bar()
                 if event.status == "complete":
                     self.say(f"done in {duration(event.seconds)} ({event.reason})")
             case _:
-                pass
+                if text := line_text(event):
+                    self.say(text)
+
+    def show_decoding(self, event: Decoding) -> None:
+        """Show how far the decoding of photos is."""
+        if self.reading is None:
+            self.reading = ReadingReport(self.console.file)
+        self.reading(event.done, event.total, event.doing)
 
     def show_features(self, event: Embedding) -> None:
         """Show how far a pretrained network is with the pictures."""
@@ -164,18 +183,22 @@ class DownloadReport(Report):
             self.close_bar()
 
 
-class FeatureReport(Report):
-    """Shows how far a pretrained network is with pictures; called with how many are done, and of how many."""
+class PictureReport(Report):
+    """Shows how far a network is with pictures; called with how many are done, of how many, and how many before."""
 
     def __init__(self, stream: IO[str] | None = None) -> None:
         super().__init__(stream)
-        self.began = time.monotonic()
+        self.began, self.opened = time.monotonic(), False
 
-    def __call__(self, done: int, total: int) -> None:
+    def __call__(self, done: int, total: int, before: int = 0) -> None:
         """Show some more pictures."""
-        if self.bar is None:
+        if not self.opened:  # without a terminal there is never a bar, and opening it again would put off the next line
             self.open_bar()
-        rate = done / max(time.monotonic() - self.began, 1e-3)
+            self.opened = True
+        if done == before:
+            self.say(f"going on after {done:,} of {total:,} pictures")
+            return
+        rate = (done - before) / max(time.monotonic() - self.began, 1e-3)
         text = f"{done:,} of {total:,} pictures, {rate:,.0f} a second, {duration((total - done) / rate)} left"
         self.move_bar(done / total, status=text, line=text)
 
@@ -248,6 +271,23 @@ def _length(event: Started) -> str:
     return f"{length} of {event.steps_per_epoch:,} updates"
 
 
+def line_text(event: Event) -> str:
+    """Return the line of an event that has one always; "" of others."""
+    match event:
+        case HeadFitted():
+            return head_text(event)
+        case EpochTimed():
+            return epochs_text(event)
+        case Compared():
+            return compared_text(event)
+        case ThreadsChosen():
+            return f"threads: {event.threads} of {event.available} ({event.reason})"
+        case Warned():
+            return f"warning: {event.message}"
+        case _:
+            return ""
+
+
 def head_text(event: HeadFitted) -> str:
     """Return what cross-validation found, in a line."""
     mirrored = ", mirror images too" if event.mirror else ""
@@ -255,6 +295,22 @@ def head_text(event: HeadFitted) -> str:
         f"accuracy {event.estimate:.4f} [{event.low:.4f}, {event.high:.4f}] by cross-validation on "
         f"{event.examples:,} pictures (strength {event.strength:g}{mirrored})" + folds_text(event.folds)
     )
+
+
+def epochs_text(event: EpochTimed) -> str:
+    """Return how long an epoch will take, and how many there will be."""
+    many = f"{event.epochs:,.0f}" if event.epochs >= 10 else f"{round(event.epochs, 1):g}"
+    return (
+        f"tuning: an epoch takes about {duration(event.upper)} while the upper layers learn, then "
+        f"{duration(event.whole)}; {many} epochs in {duration(event.seconds)}"
+    )
+
+
+def compared_text(event: Compared) -> str:
+    """Return which of a probe and a tuned network is better, and how good both are."""
+    what = "balanced accuracy" if event.balanced else "accuracy"
+    kept = "the tuned network is kept" if event.kept == "tuned" else "the probe is kept"
+    return f"{what} on {event.examples:,} validation pictures: probe {event.probe:.4f}, tuned {event.tuned:.4f}; {kept}"
 
 
 def folds_text(folds: dict[str, Any] | None) -> str:

@@ -20,9 +20,6 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from matplotlib.text import Text as Drawn
 from PIL import Image
 from scipy.signal import correlate2d
 from scipy.special import softmax
@@ -30,14 +27,16 @@ from scipy.special import softmax
 import eyesight
 import eyesight.lessons
 import eyesight.report
+from eyesight.api import lesson_subjects
 from eyesight.cli import main
 from eyesight.lessons import channels, layers, outputs, pictures, pooling, reading, step_by_step
 from eyesight.lessons.topics import LESSONS, LINES
-from eyesight.report.document import Block, Card, Grid, Lesson, Line, Only, Table, Words
+from eyesight.models import network_spec
+from eyesight.report.document import Card, Line, Words
 from eyesight.report.sheet import sheet
-from eyesight.report.terminal import text_lines
+from lesson_blocks import assert_tidy, drawn_texts, everything, grids, table, text_of, told, worth
 
-WITHOUT_MODEL = [name for name in LESSONS if name != "layers"]
+WITHOUT_MODEL = [name for name in LESSONS if name not in lesson_subjects.ON_NETWORKS]
 PUBLISHED = "10 2 0 3; 50 7 7 1; 0 0 25 4; 9 8 7 6"
 KERNEL = "1 0 -1; 0 0 0; -1 0 1"
 MODULES = [
@@ -46,44 +45,6 @@ MODULES = [
     for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
 ]
 LARGE = "; ".join(" ".join(str((i * 12 + j) * 7 % 256) for j in range(12)) for i in range(12))
-
-
-def text_of(lesson: Lesson, width: int = 80) -> str:
-    return "\n".join(line.plain for line in text_lines(lesson, width))
-
-
-def told(topic: str, *options: str, capsys: pytest.CaptureFixture[str]) -> str:
-    """Return what the program prints for a topic."""
-    assert main(["lesson", topic, *options]) == 0
-    return capsys.readouterr().out
-
-
-def everything(block: Block | Lesson) -> list[Block]:
-    """Return all blocks of a lesson, whatever they stand in."""
-    if isinstance(block, Only):
-        return everything(block.block)
-    inside = block.blocks if isinstance(block, Lesson | Line | Card) else ()
-    found = [deeper for child in inside for deeper in everything(child)]
-    return found if isinstance(block, Lesson) else [block, *found]
-
-
-def grids(lesson: Lesson) -> list[Grid]:
-    return [block for block in everything(lesson) if isinstance(block, Grid)]
-
-
-def table(lesson: Lesson) -> list[tuple[str, ...]]:
-    return list(next(block for block in everything(lesson) if isinstance(block, Table)).rows)
-
-
-def drawn_texts(figure: Figure) -> list[str]:
-    return [text.get_text() for text in figure.findobj(Drawn) if text.get_text().strip()]
-
-
-def worth(text: str) -> float:
-    """Compute a sum such as "10×1 + 2×(-1)"."""
-    plain = text.replace("×", "*")
-    assert re.fullmatch(r"[-+*/().\d\s]+", plain), text
-    return float(eval(plain))
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -111,7 +72,8 @@ def test_topics_are_listed_in_reading_order_a_line_each_without_loading_torch() 
 def wall(digits_run: eyesight.Run, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
     """All lessons told at once: the folder of the sheets, and the text of each."""
     folder, printed = tmp_path_factory.mktemp("wall"), io.StringIO()
-    with contextlib.redirect_stdout(printed):
+    with contextlib.redirect_stdout(printed), pytest.MonkeyPatch.context() as patch:
+        patch.setitem(lesson_subjects._BY_HEART, "epochs", 2)
         assert main(["lesson", "all", "-o", str(folder), "--model", str(digits_run.path)]) == 0
     parts = re.split(rf"\nsheet: {folder}/lesson-([a-z-]+)\.png\n", printed.getvalue())
     assert parts[1::2] == list(LESSONS)
@@ -163,8 +125,12 @@ CROWDED = {
     "parameters": {"shape": (9999, 9999, 3), "units": 4096, "size": 8},
     "shift": {"picture": reading.matrix(LARGE) / 7, "size": 3},
     "picture": {"planes": reading.planes(f"{LARGE} | {LARGE} | {LARGE}")},
+    "padding": {"picture": reading.matrix(LARGE), "kernel": reading.kernel("gaussian5")},
+    "batch": {"pictures": reading.planes(" | ".join([LARGE] * 8))},
     "relu": {"values": -1e6 * reading.matrix(LARGE)},
     "channels": {"planes": np.stack([reading.matrix(LARGE)[:6, :6]] * 3) / 3},
+    "network": {"spec": network_spec("efficientnet-lite2", shape=(999, 33, 3), classes=12345)},
+    "architectures": {},
 }
 
 
@@ -173,21 +139,6 @@ CROWDED = {
 def test_no_two_texts_on_a_sheet_overlap_and_all_lie_on_it(topic: str, arguments: str) -> None:
     lesson = LESSONS.load(topic)(**(CROWDED[topic] if arguments == "crowded" else {}))
     assert_tidy(sheet(lesson))
-
-
-def assert_tidy(figure: Figure) -> None:
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    texts = [text for text in figure.findobj(Drawn) if text.get_text().strip()]
-    boxes = np.array([text.get_window_extent(canvas.get_renderer()).extents for text in texts])
-    assert len(boxes) > 5
-    low, high = boxes[:, :2], boxes[:, 2:]
-    assert low.min() >= 0
-    assert (high <= figure.bbox.size + 1).all()
-    depth = (np.minimum(high[:, None], high) - np.maximum(low[:, None], low)).min(axis=2)  # pixels that two share
-    np.fill_diagonal(depth, 0)
-    i, j = np.unravel_index(int(depth.argmax()), depth.shape)
-    assert depth[i, j] < 3, f"{texts[i].get_text()!r} lies over {texts[j].get_text()!r}"  # boxes are taller than ink
 
 
 # convolution

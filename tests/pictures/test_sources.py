@@ -9,7 +9,7 @@ import pytest
 
 from eyesight.errors import PictureError, UsageError
 from eyesight.pictures.decode import decode
-from eyesight.pictures.sources import picture_files
+from eyesight.pictures.sources import count_pictures, picture_files
 
 
 def touch(*names: str) -> list[Path]:
@@ -30,10 +30,28 @@ def test_links_to_folders_are_followed_each_folder_once():
     Path("photos/again").symlink_to("sub")
     Path("photos/itself").symlink_to("itself")
     expected = [own[0], Path("photos/away") / other[0].name, *own[1:]]
-    assert picture_files(["photos"]) == sorted(expected)
+    assert picture_files(["photos"]) == [*own, Path("photos/away") / other[0].name]  # what links lead to comes last
+    assert count_pictures(["photos", "photos/a.png", "photos/sub/*"]) == 4 + 1 + 1
     assert picture_files(["photos/**/*.png"]) == sorted(expected)
     assert picture_files(["pho*/**"]) == sorted(expected)
     assert picture_files([f"{Path.cwd()}/photos/s*/*.png"]) == [Path.cwd() / "photos/sub/b.png"]
+
+
+def test_names_come_in_the_order_of_people():
+    names = [*(f"photos/{i}.png" for i in (1, 2, 10, 100)), *(f"photos/day {i}/a.png" for i in (1, 2, 10))]
+    touch(*reversed(names))
+    assert [str(path) for path in picture_files(["photos"])] == names
+    assert [str(path) for path in picture_files(["photos/*.png"])] == names[:4]
+
+
+def test_nothing_to_count_is_said_like_nothing_to_walk():
+    Path("empty").mkdir()
+    for item in ("", "empty", "*.png"):
+        with pytest.raises(UsageError) as counted:
+            count_pictures([item])
+        with pytest.raises(UsageError) as walked:
+            picture_files([item])
+        assert str(counted.value) == str(walked.value)
 
 
 def test_what_programs_leave_beside_pictures_is_passed_over():

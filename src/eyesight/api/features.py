@@ -19,7 +19,7 @@ import numpy.typing as npt
 from ..backbones import BACKBONES, DEFAULT_BACKBONE
 from ..errors import DataError, UsageError
 from ..formats import atomic_path, check_path, write_bytes
-from ..pictures.sources import picture_files
+from ..pictures.sources import picture_files, readable_name
 from .runs import open_run
 from .training import check_backbone
 
@@ -55,7 +55,7 @@ class Embedding:
         """
         path = Path(path)
         check_output(path)
-        names = [os.fsencode(name).decode("utf-8", "backslashreplace") for name in self.paths]
+        names = list(map(readable_name, self.paths))
         if path.suffix.lower() == ".parquet":
             with atomic_path(path) as temporary:
                 _write_parquet(temporary, names, self.features)

@@ -16,8 +16,6 @@ from typer.core import TyperCommand
 
 from ..errors import EyesightError, InterruptedRun, UsageError, concerns, naming
 
-_UNITS = {"s": 1, "m": 60, "h": 3600}
-
 _PARAMETERS = {
     "early_stopping": "patience",
     "early_stopping.patience": "patience",
@@ -66,10 +64,12 @@ def parse_duration(text: str, option: str) -> float:
     >>> [parse_duration(text, "--every") for text in ("30s", "2m", "0.5h")]
     [30.0, 120.0, 1800.0]
     """
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", text.strip())
-    if not match or float(match[1]) <= 0:
-        raise UsageError(f"{option}: expected a time such as 30s, 2m or 1h; received: {text!r}")
-    return float(match[1]) * _UNITS[match[2]]
+    from ..training.plan.entries import parse_time
+
+    try:
+        return parse_time(text)
+    except UsageError as error:
+        raise UsageError(f"{option}: {error}") from None
 
 
 def parse_setting(text: str) -> tuple[str, Any]:

@@ -78,6 +78,7 @@ def show_dataset(
     strict: Annotated[bool, typer.Option("--strict", help="Of photos: refuse them where any cannot be read.")] = False,
     image_column: Annotated[str | None, typer.Option(help="Of a CSV: the column with the pictures.", show_default="recognised")] = None,
     label_column: Annotated[str | None, typer.Option(help="Of a CSV: the column with the classes.", show_default="recognised")] = None,
+    augment: Annotated[bool, typer.Option("--augment", help="Of photos: draw some as train --tune changes them at random, and nothing else.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")] = False,
 ) -> None:  # fmt: skip
     """Count the labels of a dataset, and draw its pictures with their class names."""
@@ -87,6 +88,13 @@ def show_dataset(
 
     photos = photo_settings(img_size, resize, group_by, image_column, label_column, strict=strict)
     options = {key.removeprefix("data."): value for key, value in photos.items()}
+    if augment:
+        from ..api.datasets import draw_augmented
+
+        figure = draw_augmented(name, data_dir=data_dir, progress=True, **options)
+        stem = Path(name).resolve().name.partition(".")[0]
+        typer.echo(f"augmented: {save(figure, output / f'{stem}-augmented.png')}")
+        return
     data = api.load_data(name, data_dir=data_dir, validation=0, progress=True, **options)
     for note in data.notes:
         typer.echo(f"note: {note}", err=True)

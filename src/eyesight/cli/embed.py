@@ -30,14 +30,14 @@ def embed(
     """Write what a pretrained network makes of pictures: a row of numbers for each, alike for pictures of like things. Those that cannot be read are left out and named; the exit code is 1 then."""
     from ..api.features import check_output
     from ..api.features import embed as compute
-    from ..progress import FeatureReport
+    from ..progress import PictureReport
 
     check_output(output)
     run = pictures[0] if (Path(pictures[0]) / "run.json").is_file() else None
     named = pictures[1:] if run else pictures
     if not named:
         raise UsageError(f"expected pictures after {run}", field="pictures")
-    report = FeatureReport()
+    report = PictureReport()
     try:
         found = compute(named, backbone=backbone, run=run, threads=threads, progress=report)
     finally:

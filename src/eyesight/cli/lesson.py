@@ -8,23 +8,20 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from ..errors import InterruptedRun, UnknownNameError, UsageError
+from ..errors import UnknownNameError, UsageError
 from .arguments import parse_size
 
 if TYPE_CHECKING:
-    from ..classifier import Classifier
-    from ..pictures.preprocess import Pixels
     from ..report.document import Lesson
 
 Option = typer.Option
 
-_EPOCHS = 3  # of the network that `layers` trains where it is given none
 _NARROW, _WIDE = 60, 120  # columns of text
 
 
 def lesson(
     topic: Annotated[str | None, typer.Argument(help="What to explain, or all.", show_default="list the topics")] = None,
-    numbers: Annotated[str | None, Option("--input", metavar="NUMBERS", help="Rows parted by ;, channels by |: '1 2; 3 4 | 5 6; 7 8'. parameters, output-size: 200x200x3.")] = None,
+    numbers: Annotated[str | None, Option("--input", metavar="NUMBERS", help="Rows parted by ;, channels by |: '1 2; 3 4 | 5 6; 7 8'. parameters, output-size, network: 200x200x3.")] = None,
     kernel: Annotated[str | None, Option(metavar="NUMBERS", help="Rows parted by ;, channels by |; or a name, see eyesight convolve.")] = None,
     stride: Annotated[int | None, Option(min=1, max=4096, help="Pixels from one window to the next.")] = None,
     padding: Annotated[Literal["valid", "same"] | None, Option(help="valid, or same: zeros around the picture.")] = None,
@@ -32,15 +29,16 @@ def lesson(
     units: Annotated[int | None, Option(min=1, max=1 << 20, help="parameters: neurons of the dense layer.", show_default="64")] = None,
     filters: Annotated[int | None, Option(min=1, max=1 << 20, help="parameters: filters of the convolutional layer.", show_default="32")] = None,
     weights: Annotated[str | None, Option(metavar="NUMBERS", help="channels: two rows for the dense layer, dog and no dog.")] = None,
-    model: Annotated[Path | None, Option(help="layers: a run's folder or a model file.", show_default="trains a small one")] = None,
-    picture: Annotated[Path | None, Option(help="layers: a picture to follow through the network.", show_default="the first test picture")] = None,
+    rate: Annotated[float | None, Option(min=0, max=0.99, help="dropout: share that is left out.", show_default="0.5")] = None,
+    model: Annotated[Path | None, Option(help="layers, filters, position, network: a run's folder or a model file; network: also a name.", show_default="trains a small one; network: lenet5")] = None,
+    picture: Annotated[Path | None, Option(help="layers, filters, position: a picture to follow through the network.", show_default="the first test picture")] = None,
     output: Annotated[Path, Option("--output", "-o", help="Folder for the sheets, or a .png for one.", show_default="./lesson-TOPIC.png")] = Path(),
 ) -> None:  # fmt: skip
     """Explain a topic step by step with real numbers, in the terminal and on a sheet (PNG); without a topic, list them."""
     asked = {"input": numbers, "kernel": kernel, "stride": stride, "padding": padding, "size": size, "units": units,
-             "filters": filters, "weights": weights, "model": model, "picture": picture}  # fmt: skip
+             "filters": filters, "weights": weights, "rate": rate, "model": model, "picture": picture}  # fmt: skip
     given = {name: value for name, value in asked.items() if value is not None}
-    from ..lessons.topics import LESSONS
+    from ..lessons.topics import LESSONS, SYNONYMS
 
     if topic is None:
         if given:
@@ -48,20 +46,23 @@ def lesson(
             raise UsageError(f"--{option}: name the topic that it is for, such as: eyesight lesson convolution")
         show_topics()
         return
+    topic = SYNONYMS.get(topic, topic)
     if topic != "all" and topic not in LESSONS:
-        raise UnknownNameError("lesson", topic, [*LESSONS, "all"])
+        raise UnknownNameError("lesson", topic, [*LESSONS, *SYNONYMS, "all"])
     several = topic == "all"
     topics = list(LESSONS) if several else [topic]
     if several and (foreign := [name for name in given if name not in ("model", "picture")]):
-        raise UsageError(f"--{foreign[0]}: all takes only --model and --picture, for layers")
+        raise UsageError(f"--{foreign[0]}: all takes only --model and --picture, for the lessons on networks")
     # all are read before anything is told or trained
-    arguments = {name: read(name, given if name in (topic, "layers") else {}) for name in topics}
+    arguments = {name: read(name, given if not several else _of_topic(name, given)) for name in topics}
     single = output.suffix.lower() == ".png" and not several
     for name in topics:
         if several:
             typer.echo()
-        values = follow(**arguments[name]) if name == "layers" else arguments[name]
-        show(LESSONS.load(name)(**values), output if single else output / f"lesson-{name}.png")
+        show(
+            LESSONS.load(name)(**_with_subject(name, arguments[name])),
+            output if single else output / f"lesson-{name}.png",
+        )
 
 
 def show_topics() -> None:
@@ -101,7 +102,7 @@ def read(topic: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """
     readers = _readers()[topic]
     if others := [option for option in given if option not in readers]:
-        takes = ", ".join(f"--{option}" for option in readers)
+        takes = ", ".join(f"--{option}" for option in readers) or "none"
         raise UsageError(f"--{others[0]}: does not belong to the lesson {topic}, which takes {takes}")
     return {readers[option][0]: readers[option][1](value) for option, value in given.items()}
 
@@ -112,6 +113,7 @@ def _readers() -> dict[str, dict[str, tuple[str, Callable[[Any], Any]]]]:
 
     picture = {"input": ("picture", reading.matrix)}
     kernel = {"kernel": ("kernel", reading.kernel)}
+    network: dict[str, tuple[str, Callable[[Any], Any]]] = {"model": ("model", Path), "picture": ("picture", Path)}
     stride, size = {"stride": ("stride", int)}, {"size": ("size", int)}
     return {
         "picture": {"input": ("planes", reading.planes)},
@@ -128,47 +130,35 @@ def _readers() -> dict[str, dict[str, tuple[str, Callable[[Any], Any]]]]:
             "kernel": ("kernels", reading.kernels),
             "weights": ("weights", lambda text: reading.matrix(text, option="--weights")),
         },
-        "layers": {"model": ("model", Path), "picture": ("picture", Path)},
+        "padding": {**picture, **kernel},
+        "batch": {"input": ("pictures", reading.planes)},
+        "dropout": {"input": ("values", reading.row), "rate": ("rate", float)},
+        "filters": network,
+        "position": network,
+        "layers": network,
+        "network": {"model": ("model", str), "input": ("input", parse_size)},
+        "architectures": {},
     }
 
 
-def follow(*, model: Path | None = None, picture: Path | None = None) -> dict[str, Any]:
-    """Return a classifier and a picture for it: the user's, or a small network trained now on the embedded digits."""
-    from .. import api
-
-    classifier = _train_small_network() if model is None else api.load_classifier(model)
-    pixels, source = _pick_picture(classifier, model, picture)
-    return {"classifier": classifier, "picture": pixels, "source": source}
+def _of_topic(topic: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those of the options of `all` that a topic takes."""
+    return {option: value for option, value in given.items() if option in _readers()[topic]}
 
 
-def _train_small_network() -> Classifier:
-    import tempfile
+def _with_subject(topic: str, values: dict[str, Any]) -> dict[str, Any]:
+    """Return a topic's arguments with the network that it is about, where it is about one."""
+    from ..api.lesson_subjects import ON_NETWORKS, subject
+    from ..api.networks import find_network
 
-    from .. import api
-
-    typer.echo(f"training a small network on the embedded digits for {_EPOCHS} epochs; --model takes yours", err=True)
-    with tempfile.TemporaryDirectory() as folder:
-        output = Path(folder) / "run"
-        try:
-            return api.train("digits", model="small-cnn-1pool", epochs=_EPOCHS, seed=0, output=output).classifier
-        except InterruptedRun as error:
-            raise InterruptedRun("interrupted", error.exit_code - 128) from None  # there is nothing to resume
+    if topic == "network":
+        spec, classes = find_network(values.get("model", "lenet5"), input=values.get("input"))
+        return {"spec": spec, "classes": classes}
+    if topic not in ON_NETWORKS:
+        return values
+    named = {name: values.pop(name, None) for name in ("model", "picture", "rate")}
+    return subject(topic, **named, say=_say) | values
 
 
-def _pick_picture(classifier: Classifier, model: Path | None, picture: Path | None) -> tuple[Pixels, str]:
-    """Return the picture to follow, and what it is."""
-    from .. import api
-    from ..errors import DataError
-    from ..pictures.preprocess import read_picture
-
-    if picture is not None:
-        return read_picture(picture, classifier.inference.preprocessing), picture.name
-    try:
-        if model is not None and model.is_dir():
-            data = api.open_run(model).data()
-        else:
-            data = api.load_data(classifier.training.data if classifier.training else "")
-    except (DataError, UsageError) as error:
-        raise UsageError(f"--picture: name one, as those that it was trained on are not found ({error})") from None
-    split = data.test or data.validation or data.train
-    return split.gather([0])[0], f"{split.name} picture 0 of {data.name}, a {data.classes[split.labels[0]]}"
+def _say(text: str) -> None:
+    typer.echo(text, err=True)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import sys
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..errors import PictureError, UsageError
+from ..errors import EyesightError, PictureError, UsageError
 
 if TYPE_CHECKING:
     from ..predictor import Answers
@@ -25,22 +27,40 @@ def predict(
         ),
     ],
     pictures: Annotated[list[str], typer.Argument(help="Files, folders, patterns; - reads one picture from stdin.")],
-    top: Annotated[int, typer.Option(min=1, help="Classes to give for each picture.")] = 3,
+    top: Annotated[
+        int | None, typer.Option(min=1, help="Classes to give for each picture.", show_default="3; 1 in a file")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV: a line for each picture and class.")] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="Write a .csv, .jsonl or .parquet file, for any number of pictures. Interrupted, the same command goes on.",
+        ),
+    ] = None,
+    probabilities: Annotated[
+        bool, typer.Option("--probabilities", help="With --output: a column for each class too.")
+    ] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file of --output.")] = False,
 ) -> None:
     """Classify pictures of any size and kind. Those that cannot be read are reported and skipped; the exit code is 1 then."""
     if as_json and as_csv:
         raise UsageError("--json, --csv: choose one")
+    if output is not None:
+        if as_json or as_csv:
+            raise UsageError("--output: its ending says what it is, without --json or --csv")
+        write_file(model, pictures, output, top=top or 1, probabilities=probabilities, overwrite=overwrite)
+        return
+    if probabilities or overwrite:
+        raise UsageError(f"{'--probabilities' if probabilities else '--overwrite'}: only with --output")
     from .. import api
     from ..pictures.sources import picture_files
 
     paths = [path for item in pictures for path in ([item] if item == "-" else picture_files([item]))]
-    with warnings.catch_warnings(record=True) as notes:
-        warnings.simplefilter("always")
+    with telling_warnings():
         predictor = api.load_model(model)
-    for note in notes:
-        typer.echo(f"eyesight: {note.message}", err=True)
     inputs = [sys.stdin.buffer.read() if path == "-" else path for path in paths]  # stdin last: it may be a terminal
     failed: list[PictureError] = []
 
@@ -48,7 +68,7 @@ def predict(
         failed.append(error)
         typer.echo(f"eyesight: skipped: {error}", err=True)
 
-    results = predictor.predict(inputs, top=top, on_error=skip)
+    results = predictor.predict(inputs, top=top or 3, on_error=skip)
     if as_json:
         typer.echo(json.dumps([result.to_json() for result in results], indent=2, ensure_ascii=False))
     elif as_csv:
@@ -58,6 +78,40 @@ def predict(
     if failed:
         typer.echo(f"eyesight: error: {len(failed)} of {len(inputs)} pictures could not be read", err=True)
         raise typer.Exit(1)
+
+
+@contextlib.contextmanager
+def telling_warnings() -> Iterator[None]:
+    """Print a line for each warning inside."""
+    with warnings.catch_warnings(record=True) as notes:
+        warnings.simplefilter("always")
+        yield
+    for note in notes:
+        typer.echo(f"eyesight: {note.message}", err=True)
+
+
+def write_file(
+    model: Path, pictures: list[str], output: Path, *, top: int, probabilities: bool, overwrite: bool
+) -> None:
+    """Write a row for each picture to a file."""
+    if "-" in pictures:
+        raise UsageError("expected files and folders with --output; received: -", field="pictures")
+    from .. import api
+    from ..progress import PictureReport
+
+    report = PictureReport()
+    try:
+        with telling_warnings():
+            found = api.predict_files(
+                model, pictures, output, top=top, probabilities=probabilities, overwrite=overwrite, progress=report
+            )
+    finally:
+        report.close_bar()
+    for path, reason in found.reasons.items():
+        typer.echo(f"eyesight: no answer: {path}: {reason}", err=True)
+    typer.echo(f"{found.pictures:,} pictures: {found.path}")
+    if found.errors:
+        raise EyesightError(f"{found.errors:,} of {found.pictures:,} pictures could not be read")
 
 
 def write_table(results: Answers) -> None:

@@ -24,13 +24,9 @@ import shutil
 import stat
 import time
 import zlib
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from itertools import islice
 from pathlib import Path
-from threading import Event
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -38,9 +34,10 @@ import PIL
 import platformdirs
 
 from .. import locks
-from ..errors import DataError, FormatError, PictureError
+from ..errors import DataError, FormatError
 from ..formats import json_bytes, read_json, write_bytes
-from ..pictures.preprocess import Preprocessing, read_picture
+from ..pictures.ahead import map_ahead, read_or_reason
+from ..pictures.preprocess import Preprocessing
 from .dataset import Ints, Pixels
 
 Resize = Literal["crop", "pad", "stretch"]
@@ -294,7 +291,7 @@ class _Cache:
             os.close(handle)
 
     def _decoded(self, wanted: Sequence[tuple[str, os.stat_result]]) -> Iterator[tuple[str, Entry | str, Pixels]]:
-        """Yield path, entry or reason, and pixels of every file, in order."""
+        """Return path, entry or reason, and pixels of every file, in order."""
         preprocessing = Preprocessing(
             height=self.side,
             width=self.side,
@@ -304,25 +301,12 @@ class _Cache:
             std=(1,) * 3,
         )
 
-        def work(files: list[tuple[str, os.stat_result]]) -> list[tuple[str, Entry | str, Pixels]]:
-            return [(path, *_decode_one(path, about, preprocessing)) for path, about in files if not stopped.is_set()]
-
-        stopped = Event()  # a break then waits for a picture, not for all that a thread was given
+        def work(file: tuple[str, os.stat_result]) -> tuple[str, Entry | str, Pixels]:
+            return file[0], *_decode_one(*file, preprocessing)
 
         workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        left = iter(wanted)
-        pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
-        try:
-            running = deque[Future[list[tuple[str, Entry | str, Pixels]]]]()
-            while True:
-                while len(running) < 3 * workers and (files := list(islice(left, _TOGETHER))):
-                    running.append(pool.submit(work, files))
-                if not running:
-                    return
-                yield from running.popleft().result()
-        finally:
-            stopped.set()
-            pool.shutdown(cancel_futures=True)
+        ahead = 3 * workers * _TOGETHER
+        return map_ahead(work, wanted, workers=workers, together=_TOGETHER, ahead=ahead)
 
     def _save(self, handle: int) -> None:
         """Write the index, after the rows that it speaks of."""
@@ -351,19 +335,19 @@ def _decode_one(path: str, about: os.stat_result, preprocessing: Preprocessing) 
     nothing = np.empty(0, np.uint8)
     try:
         if about.st_size <= _HELD:
-            data = Path(path).read_bytes()
+            source: Path | bytes = (data := Path(path).read_bytes())
             head, digest = data[:16], hashlib.sha256(data).hexdigest()
-            pixels = read_picture(data, preprocessing, name="-")
         else:
-            with Path(path).open("rb") as file:
+            source = Path(path)
+            with source.open("rb") as file:
                 head = file.read(16)
                 file.seek(0)
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
-            pixels = read_picture(path, preprocessing, name="-")
-    except PictureError as error:
-        return str(error).removeprefix("-: "), nothing
     except OSError as error:
         return (error.strerror or str(error)).lower(), nothing
+    pixels = read_or_reason(source, preprocessing)
+    if isinstance(pixels, str):
+        return pixels, nothing
     grey = bool((pixels[..., 0] == pixels[..., 1]).all() and (pixels[..., 1] == pixels[..., 2]).all())
     pixels = np.ascontiguousarray(pixels)
     return Entry(about.st_size, about.st_mtime_ns, digest, -1, zlib.crc32(pixels.data), grey, _kind(head)), pixels

@@ -7,7 +7,6 @@ comes down to. It opens no file and knows no layout.
 from __future__ import annotations
 
 import os
-import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -153,17 +152,6 @@ def as_text(name: str) -> str:
 def clean_label(label: str) -> str:
     """Return a class name without spaces around it, its letters in one form (a Mac writes é as two)."""
     return label.strip() if label.isascii() else unicodedata.normalize("NFC", label).strip()
-
-
-def natural(name: str) -> tuple[object, ...]:
-    """Return the key that sorts names as people do.
-
-    >>> sorted(["10", "2", "b", "A", "1"], key=natural)
-    ['1', '2', '10', 'A', 'b']
-    """
-    parts = re.split(r"(\d+)", name.casefold())
-    numbers = [(len(part.lstrip("0")), part.lstrip("0")) if i % 2 else part for i, part in enumerate(parts)]
-    return (*numbers, name)
 
 
 def some(names: Sequence[str] | Iterable[str], *, separator: str = ", ") -> str:

@@ -18,11 +18,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ..errors import DataError, DataNotFoundError, UsageError
 from ..pictures.decode import size_of
+from ..pictures.sources import natural
 from .archive import is_archive, unpack
 from .cache import Decoded, Entry, PhotoStore, Progress, Resize, cache_folder, decode_all
 from .dataset import Dataset, Ints, Split
 from .folder import list_folder
-from .listing import Listing, Photo, count, is_table, natural, some, suffix_of
+from .listing import Listing, Photo, count, is_table, some, suffix_of
 from .near import join_copies
 from .table import Columns, list_table
 
@@ -172,6 +173,11 @@ def _usual_side(paths: Sequence[str], large: int | None = None) -> int:
     found = [size for path in paths[::step] if Path(path).is_file() and (size := size_of(path))]
     if large is not None and found and sorted(map(min, found))[len(found) // 2] >= LARGE:
         return large
+    return side_of(found)
+
+
+def side_of(found: Sequence[tuple[int, int]]) -> int:
+    """Return the side at which pictures of these sizes are kept: their own, where all have the same small one."""
     sizes = set(found)
     largest = max((max(size) for size in sizes), default=_USUAL_SIDE)
     return max(largest, 8) if len(sizes) == 1 and largest <= _USUAL_SIDE else _USUAL_SIDE

@@ -16,14 +16,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..errors import FormatError
-from ..formats import upgrade
+from ..formats import read_bounded, upgrade
 from ..pictures.preprocess import Preprocessing
 from ..pictures.views import Views
 
@@ -153,25 +152,13 @@ def is_exported(path: Path) -> bool:
         with path.open("rb") as file:
             file.seek(-len(_TAIL) - _DIGITS, 2)
             return file.read(len(_TAIL)) == _TAIL
-    except OSError:
+    except (OSError, ValueError):
         return False
 
 
 def read_onnx(path: Path) -> bytes:
-    """Return the bytes of a file of a size that can be one.
-
-    Raises:
-        FormatError: no file, or too large.
-    """
-    try:
-        about = path.stat()
-        if not stat.S_ISREG(about.st_mode):
-            raise FormatError(f"{path}: not a file")
-        if about.st_size > _MOST_BYTES:
-            raise FormatError(f"{path}: expected at most 2 GB; received: {about.st_size:,} bytes")
-        return path.read_bytes()
-    except (OSError, ValueError) as error:
-        raise FormatError(f"{path}: {getattr(error, 'strerror', None) or 'cannot be read'}".lower()) from None
+    """Return the bytes of a file of a size that can be one; see `read_bounded` for what is raised."""
+    return read_bounded(path, _MOST_BYTES)
 
 
 def unpack_onnx(data: bytes, source: Path | str) -> tuple[onnx.ModelProto, OnnxDescription, int]:

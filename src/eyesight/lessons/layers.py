@@ -26,6 +26,13 @@ _TERMINAL_PIXELS = 14  # of a feature map in a terminal; larger ones are average
 _NUMBERED = 5  # side of the largest kernel whose numbers are shown
 _ROW = 16  # cells of a dense layer's row
 
+# each filter and each map has its own scale: what is largest in it has the full colour
+_COLOUR_KEY = line(
+    Words("below zero", "sum"),
+    Grid(np.linspace(-1, 1, 41)[None], shade="signed", numbers=False, size=4.0),
+    Words("above zero; each filter and each map by its own largest number", "sum"),
+)
+
 
 def layers(*, classifier: Classifier, picture: Pixels, source: str) -> Lesson:
     """Show the filters of the first layer, and what every layer makes of a picture.
@@ -54,12 +61,13 @@ def layers(*, classifier: Classifier, picture: Pixels, source: str) -> Lesson:
         (
             Words(
                 f"Every filter was found by training{but}. A feature map shows where in the picture its "
-                "filter answers: orange above zero, blue below. The shapes tell how the maps shrink, and grow in "
-                "number, from layer to layer."
+                "filter answers. The shapes tell how the maps shrink, and grow in number, from layer to layer."
             ),
+            Only("sheet", _COLOUR_KEY),
+            Only("terminal", Words("Colours: orange above zero, blue below, white zero.")),
             Only("sheet", line(seen, "→", _shapes(summary))),
             Only("terminal", Words(f"The picture: {source}, {by(summary.input)}.")),
-            Only("terminal", _small(seen)),
+            Only("terminal", shrink(seen)),
             Only("terminal", _shapes(summary)),
             Words(f"{' → '.join(shapes)}; {summary.parameters:,} parameters.", "result"),
             *_filters(classifier, spec),
@@ -85,17 +93,17 @@ def _filters(classifier: Classifier, spec: NetworkSpec) -> list[Block]:
     strongest = _find_strongest(weights, _FILTERS)
     things = "neurons' weights" if isinstance(layer, Linear) else f"filters {by(weights.shape[2:])}"
     title = f"{path}: {len(strongest)} of {len(weights)} {things}"
-    drawn = [_filter(weights[k], k, numbers=False) for k in strongest]
+    drawn = [draw_filter(weights[k], k, numbers=False) for k in strongest]
     if max(weights.shape[2:]) <= _NUMBERED:
-        printed = [_filter(weights[k], k, numbers=True) for k in strongest]
+        printed = [draw_filter(weights[k], k, numbers=True) for k in strongest]
     else:
-        printed = [_small(grid) for grid in drawn]
+        printed = [shrink(grid) for grid in drawn]
     return [Only("sheet", card(title, line(*drawn))), Only("terminal", card(title, line(*printed)))]
 
 
-def _filter(weights: Floats, index: int, *, numbers: bool) -> Grid:
+def draw_filter(weights: Floats, index: int, *, numbers: bool = False, title: str = "") -> Grid:
     """Draw a filter (C, h, w): of one channel by sign, of three as colour; its numbers are those of channel 1."""
-    title = f"#{index}" if not numbers or len(weights) == 1 else f"#{index}, channel 1"
+    title = title or (f"#{index}" if not numbers or len(weights) == 1 else f"#{index}, channel 1")
     if len(weights) == 3 and not numbers:
         low, high = float(weights.min()), float(weights.max())
         color = (weights.transpose(1, 2, 0) - low) / ((high - low) or 1.0) * 255
@@ -116,7 +124,7 @@ def _maps(stage: Stage) -> list[Block]:
         return [card(title, _vector(stage.values))] if stage.row.parameters else []
     strongest = _find_strongest(stage.values, _ON_SHEET)
     grids = [Grid(stage.values[k], f"#{k}", shade="signed", numbers=False, size=1.2) for k in strongest]
-    few = [_small(grid) for grid in grids[:_IN_TERMINAL]]
+    few = [shrink(grid) for grid in grids[:_IN_TERMINAL]]
 
     def step(shown: list[Grid]) -> Card:
         some = f" ({len(shown)} of {len(stage.values)})" if len(shown) < len(stage.values) else ""
@@ -135,8 +143,8 @@ def _vector(values: Floats) -> Grid:
     return Grid(rows, note=f"{len(values)} numbers, {filled} above zero", shade="signed", numbers=False, size=size)
 
 
-def _small(grid: Grid) -> Grid:
-    """Average a drawing down to what a terminal can show."""
+def shrink(grid: Grid) -> Grid:
+    """Average a drawing of pixels down to what a terminal can show."""
     step = -(-max(grid.values.shape[:2]) // _TERMINAL_PIXELS)
     height, width = (n // step * step for n in grid.values.shape[:2])
     if step == 1 or not height or not width:

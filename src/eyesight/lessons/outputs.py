@@ -61,9 +61,6 @@ def relu(*, values: Floats = _FEATURES) -> Lesson:
     """
     result = np.maximum(values, 0.0)
     below = frozenset((int(i), int(j)) for i, j in np.argwhere(values < 0))
-    reach = max(1.0, float(np.abs(values).max()))
-    x = np.array([-reach, 0.0, reach])
-    points = tuple((float(v), max(float(v), 0.0)) for v in values.ravel())
     shown = values.ravel()[:4]
     return Lesson(
         "relu",
@@ -77,12 +74,20 @@ def relu(*, values: Floats = _FEATURES) -> Lesson:
                 Grid(values, f"before {by(values.shape)}", marked=below),
                 Sign("→", "ReLU"),
                 Grid(result, f"after {by(result.shape)}", marked=below),
-                Only("sheet", Curve(x, np.maximum(x, 0.0), points, "max(0, x), with these numbers on it")),
+                Only("sheet", _bend(values)),
             ),
             Words(";  ".join(f"max(0, {number(v)}) = {number(max(v, 0.0))}" for v in shown.tolist()), "sum"),
             Words(f"{len(below)} of {values.size} cells were below zero and are 0 now (marked).", "result"),
         ),
     )
+
+
+def _bend(values: Floats) -> Curve:
+    """Draw max(0, x) from the largest number below zero to the largest above."""
+    reach = max(1.0, float(np.abs(values).max()))
+    x = np.array([-reach, 0.0, reach])
+    points = tuple((float(v), max(float(v), 0.0)) for v in values.ravel())
+    return Curve((("", x, np.maximum(x, 0.0)),), points, "max(0, x), with these numbers on it", "x", "max(0, x)")
 
 
 def softmax(*, logits: Floats = _LOGITS) -> Lesson:

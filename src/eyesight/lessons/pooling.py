@@ -205,5 +205,6 @@ def _on_digits(kernel: Floats, size: int) -> str:
     verdict = "less" if after < before else "no less"
     return (
         f"On {_DIGITS} real handwritten digits, moved by one pixel, the sum of all differences over the sum of all "
-        f"values is {before:.0%} in the feature maps and {after:.0%} after pooling: {verdict}."
+        f"values is {before:.0%} in the feature maps and {after:.0%} after pooling: {verdict}. "
+        "(The place that a value has left and the place that it has come to both differ: up to 200%.)"
     )

@@ -37,6 +37,7 @@ _IN_TERMINAL, _LARGE_IN_TERMINAL = 16, 3  # steps drawn
 _SUMS = 16  # steps whose sums are written out in a terminal
 _LISTED = 36  # cells of a feature map that are also given in a line
 _DRAWN_PIXELS = 6  # of a row too long to be drawn
+_PLACE = 0.42  # inches; side of a pixel in such rows, the same in all of them
 
 
 def convolution(
@@ -197,7 +198,7 @@ def _places(n: int, k: int, stride: int, padding: Padding) -> Card:
     _, count = output_shape((1, n), (1, k), padding=padding, stride=stride)
     ring = border((1, n), (1, k), padding=padding, stride=stride)
     row = pad(np.arange(1.0, n + 1)[None], ring)
-    grids = [Grid(row, window=(0, place * stride, 1, k), border=ring) for place in range(count)]
+    grids = [Grid(row, window=(0, place * stride, 1, k), border=ring, cell=_PLACE) for place in range(count)]
     return card(
         f"{padding}, stride {stride}: {n} pixels, {count} places",
         *grids,

@@ -1,6 +1,6 @@
 """Which pictures a user means: files, folders, patterns.
 
-In: what stands on a command line. Out: paths, in a fixed order. It does not open any of them.
+In: what stands on a command line. Out: paths, in the order that people give names. It does not open any of them.
 """
 
 from __future__ import annotations
@@ -8,20 +8,28 @@ from __future__ import annotations
 import fnmatch
 import glob
 import os
+import re
 import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from ..errors import UsageError
 from .decode import PICTURE_SUFFIXES
 
 # pictures that cannot be read here; found in a folder they are named as such rather than passed over
 PICTURE_LIKE = PICTURE_SUFFIXES | {".heic", ".heif", ".jp2", ".jxl", ".dng"}
+_NUMBERS = re.compile(r"(\d+)")
 _NOT_PICTURES = frozenset((".ipynb_checkpoints", "__MACOSX", "@eaDir"))  # folders of copies, parts and thumbnails
 
 
 def picture_files(inputs: Iterable[str | Path]) -> list[Path]:
-    """Expand files, folders and patterns into files.
+    """Return the files that `walk_pictures` yields."""
+    return list(walk_pictures(inputs))
+
+
+def walk_pictures(inputs: Iterable[str | Path]) -> Iterator[Path]:
+    """Expand files, folders and patterns into files, holding no more than the names in one folder.
 
     A folder stands for the pictures in it and below it, told by their suffix; links to folders are followed, each
     folder once. A pattern (`*`, `?`, `[…]`, `**`) stands for the files it matches. What notebooks, archives and storage
@@ -32,26 +40,53 @@ def picture_files(inputs: Iterable[str | Path]) -> list[Path]:
     Raises:
         UsageError: an empty name, a folder without pictures, or a pattern that matches no file.
     """
-    found: list[Path] = []
     for item in inputs:
         if not str(item):  # a shell variable that is not set; as a path it would mean the current folder
             raise UsageError("pictures: expected a file, folder or pattern; received an empty name")
         path = Path(item)
         kind = _kind(path)
         if kind == stat.S_IFDIR:
-            inside = sorted(_pictures_in(path))
-            if not inside:
+            found = ""
+            for found in _pictures_in(path):
+                yield Path(found)
+            if not found:
                 looked_for = " ".join(sorted(PICTURE_SUFFIXES))
                 raise UsageError(f"{item}: no pictures in this folder (looked for {looked_for})")
-            found += inside
         elif glob.has_magic(str(item)) and kind is None:
-            matched = sorted(_matches(str(item)))
+            matched = sorted(_matches(str(item)), key=lambda path: [natural(part) for part in path.parts])
             if not matched:
                 raise UsageError(f"{item}: matches no file")
-            found += matched
+            yield from matched
         else:
-            found.append(path)
-    return found
+            yield path
+
+
+def count_pictures(inputs: Iterable[str | Path]) -> int:
+    """Return how many files `walk_pictures` yields, sooner, and raise what it raises."""
+    total = 0
+    for item in inputs:
+        is_folder = str(item) and _kind(Path(item)) == stat.S_IFDIR
+        inside = sum(1 for _ in _pictures_in(Path(item), ordered=False)) if is_folder else 0
+        total += inside or sum(1 for _ in walk_pictures([item]))
+    return total
+
+
+def natural(name: str) -> tuple[object, ...]:
+    """Return the key that sorts names as people do.
+
+    >>> sorted(["10", "2", "b", "A", "1"], key=natural)
+    ['1', '2', '10', 'A', 'b']
+    """
+    parts: list[Any] = _NUMBERS.split(name.casefold())
+    for i in range(1, len(parts), 2):
+        digits = parts[i].lstrip("0")
+        parts[i] = len(digits), digits
+    return (*parts, name)
+
+
+def readable_name(path: str | os.PathLike[str]) -> str:
+    """Return a file's name as text that every file can hold; what is not UTF-8 in it becomes an escape."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def _kind(path: Path) -> int | None:
@@ -62,18 +97,18 @@ def _kind(path: Path) -> int | None:
         return None
 
 
-def _pictures_in(top: Path) -> Iterator[Path]:
+def _pictures_in(top: Path, *, ordered: bool = True) -> Iterator[str]:
     """Yield what is called like a picture in a folder and below it, and the folders that may not be entered."""
-    for folder, entries in _folders(top):
+    for folder, entries in _folders(top, ordered=ordered):
         if entries is None:
-            yield folder
+            yield str(folder)
         for entry in entries or ():
             # a broken link is kept, and a pipe: reading it will say what is wrong
-            if Path(entry.name).suffix.lower() in PICTURE_LIKE and not _is_folder(entry):
-                yield Path(entry.path)
+            if os.path.splitext(entry.name)[1].lower() in PICTURE_LIKE and not _is_folder(entry):  # noqa: PTH122 # fast
+                yield entry.path
 
 
-def _folders(top: Path) -> Iterator[tuple[Path, list[os.DirEntry[str]] | None]]:
+def _folders(top: Path, *, ordered: bool = True) -> Iterator[tuple[Path, list[os.DirEntry[str]] | None]]:
     """Yield a folder and all below it, each once, with what is in it; None where it may not be entered.
 
     Links come last, so that a folder goes by its own name where it has been found by that and by a link.
@@ -87,20 +122,20 @@ def _folders(top: Path) -> Iterator[tuple[Path, list[os.DirEntry[str]] | None]]:
             if (about.st_dev, about.st_ino) in seen:
                 continue
             seen.add((about.st_dev, about.st_ino))
-            entries = _entries(folder)
+            entries = _entries(folder, ordered=ordered)
         except OSError:
             yield folder, None
             continue
         yield folder, entries
-        for entry in entries:
-            if _is_folder(entry):
-                (links if entry.is_symlink() else folders).append(Path(entry.path))
+        for entry in filter(_is_folder, reversed(entries)):  # the first is to be popped first
+            (links if entry.is_symlink() else folders).append(Path(entry.path))
         links.sort(reverse=True)
 
 
-def _entries(folder: Path) -> list[os.DirEntry[str]]:
+def _entries(folder: Path, *, ordered: bool = True) -> list[os.DirEntry[str]]:
     with os.scandir(folder) as entries:
-        return [e for e in entries if e.name not in _NOT_PICTURES and not e.name.startswith("._")]
+        kept = [e for e in entries if e.name not in _NOT_PICTURES and not e.name.startswith("._")]
+    return sorted(kept, key=lambda entry: natural(entry.name)) if ordered else kept
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -129,7 +164,7 @@ def _expand(folder: Path, parts: list[str]) -> Iterator[Path]:
                 yield from _expand(inner, parts[1:] or ["*"])
     elif glob.has_magic(parts[0]):
         try:
-            names = [entry.name for entry in _entries(folder)]
+            names = [entry.name for entry in _entries(folder, ordered=False)]
         except OSError:  # not a folder, or one that may not be entered
             return
         for name in fnmatch.filter(names, parts[0]):

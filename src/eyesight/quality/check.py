@@ -15,8 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ..data.duplicates import SIDE, Pair, find_pairs, group
-from ..data.listing import count, natural, suffix_of
+from ..data.listing import count, suffix_of
 from ..errors import UsageError
+from ..pictures.sources import natural
 from ..training.head import FOLDS
 from .collection import Collection, Stored
 from .examine import Facts

@@ -14,11 +14,11 @@ from PIL import Image
 
 from ..data.dataset import Dataset
 from ..data.duplicates import SIDE
-from ..data.listing import natural
 from ..data.photos import PhotoOptions, check_classes, class_findings, list_photos
 from ..errors import PictureError
 from ..pictures.decode import decode
 from ..pictures.preprocess import Pixels, Preprocessing, fit
+from ..pictures.sources import natural
 from .examine import Facts, examine_file, examine_pixels
 
 

@@ -13,6 +13,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from .vector import Drawing
+
 Floats = npt.NDArray[np.float64]
 Shade = Literal["none", "grey", "red", "green", "blue", "pale-red", "pale-green", "pale-blue", "signed", "color"]
 
@@ -44,6 +46,7 @@ class Grid:
         size: side of a sheet's whole drawing in inches, where pixels only; numbers choose their own.
         names: of the rows, where they have any.
         blank: what stands in a cell without a number.
+        cell: side of a cell on a sheet in inches, for grids that are to be compared; 0 for one that fits the matrix.
     """
 
     values: Floats
@@ -57,6 +60,7 @@ class Grid:
     size: float = 1.8
     names: tuple[str, ...] = ()
     blank: str = "?"
+    cell: float = 0.0
 
     def padding_cell(self, row: int, column: int) -> bool:
         """Tell whether a cell belongs to the border."""
@@ -114,17 +118,35 @@ class Bars:
 
 @dataclass(frozen=True, eq=False)
 class Curve:
-    """A function as a line, with points on it; only a sheet draws it.
+    """Functions as lines, with points on them and the ends of both axes written; only a sheet draws it.
 
     Attributes:
-        x, y: (N,) the line.
-        points: (x, y) on it.
+        lines: (name, x, y) with x and y (N,); names are written beside the lines.
+        points: (x, y) that matter.
+        title: above it.
+        across, up: what the axes are.
     """
 
-    x: Floats
-    y: Floats
+    lines: tuple[tuple[str, Floats, Floats], ...]
     points: tuple[tuple[float, float], ...] = ()
     title: str = ""
+    across: str = ""
+    up: str = ""
+
+
+@dataclass(frozen=True)
+class Diagram:
+    """A drawing on a sheet, its own lines of text in a terminal.
+
+    Attributes:
+        drawing: for the sheet.
+        lines: that say the same.
+        scale: how much larger it is drawn, where there is room.
+    """
+
+    drawing: Drawing
+    lines: tuple[str, ...]
+    scale: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -150,7 +172,7 @@ class Only:
     block: Block
 
 
-Block = Words | Grid | Sign | Table | Bars | Curve | Line | Card | Only
+Block = Words | Grid | Sign | Table | Bars | Curve | Diagram | Line | Card | Only
 
 
 @dataclass(frozen=True)

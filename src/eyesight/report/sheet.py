@@ -9,9 +9,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from .document import Bars, Block, Card, Curve, Grid, Lesson, Line, Only, Sign, Table, Words, typographic
+import numpy as np
+
+from .document import (
+    Bars,
+    Block,
+    Card,
+    Curve,
+    Diagram,
+    Grid,
+    Lesson,
+    Line,
+    Only,
+    Sign,
+    Table,
+    Words,
+    number,
+    typographic,
+)
 from .drawing import BLUE, ORANGE, text_width, wrap
 from .sheet_grid import draw_cells, draw_pixels, grid_size
 
@@ -20,6 +37,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 INK, QUIET, PAPER = "#1b1f24", "#6b7280", "#f3f6fa"
+_LINES = (BLUE, ORANGE, "#5b8f29", "#7a3e9d")  # of curves, in this order
 _WIDTH = 13.0
 _GAP = 0.28
 _SCALES = (1.0, 0.9, 0.8, 0.7, 0.6)  # of grids that would not fit side by side; else they take two rows
@@ -86,6 +104,8 @@ def _box(block: Block, width: float, *, scale: float) -> Box | None:
         return _bars_box(block)
     if isinstance(block, Curve):
         return _curve_box(block)
+    if isinstance(block, Diagram):
+        return _diagram_box(block, width)
     if isinstance(block, Card):
         return _card_box(block, width)
     return _line_box(block, width)
@@ -208,10 +228,16 @@ def _bars_box(bars: Bars) -> Box:
 
 
 def _curve_box(curve: Curve) -> Box:
-    width, height, above = 3.6, 2.4, 0.32
+    """Measure a plot: its title above, the axes' ends and names around it, the lines' names to the right."""
+    width, height, above, below = 3.6, 2.4, 0.36, 0.52
+    low, high = curve_range(curve)
+    ends = [number(low[1]), number(high[1])]
+    left = max(text_width(typographic(end), 11) for end in ends) + 0.12
+    names = [text_width(name, 12, "bold") + 0.1 for name, _, _ in curve.lines if name]
+    right = max(names, default=0.15)
 
     def draw(axes: Axes, x: float, y: float, _: float, __: float) -> None:
-        low, high = (float(curve.x.min()), float(curve.y.min())), (float(curve.x.max()), float(curve.y.max()))
+        x += left
 
         def place(point: tuple[float, float]) -> tuple[float, float]:
             across, up = ((point[k] - low[k]) / ((high[k] - low[k]) or 1.0) for k in (0, 1))
@@ -219,13 +245,69 @@ def _curve_box(curve: Curve) -> Box:
 
         axes.text(x + width / 2, y + 0.13, curve.title, fontsize=12, fontweight="bold", color=INK,
                   ha="center", va="center")  # fmt: skip
-        for ends in (((low[0], 0.0), (high[0], 0.0)), ((0.0, low[1]), (0.0, high[1]))):
-            axes.plot(*zip(*map(place, ends), strict=True), color=QUIET, lw=1)
-        axes.plot(*zip(*map(place, zip(curve.x, curve.y, strict=True)), strict=True), color=BLUE, lw=3)
+        for line in (((low[0], low[1]), (high[0], low[1])), ((low[0], low[1]), (low[0], high[1]))):
+            axes.plot(*zip(*map(place, line), strict=True), color=QUIET, lw=1)
+        if low[0] < 0 < high[0]:
+            axes.plot(*zip(*map(place, ((0.0, low[1]), (0.0, high[1]))), strict=True), color=QUIET, lw=0.8, ls=":")
+        _write_ends(axes, curve, (x, y + above), (width, height), (low, high))
+        heights = spread([place((0, float(py[-1])))[1] for _, _, py in curve.lines], 0.22)
+        for (name, px, py), color, tall in zip(curve.lines, _LINES, heights, strict=False):
+            axes.plot(*zip(*map(place, zip(px, py, strict=True)), strict=True), color=color, lw=3)
+            axes.text(x + width + 0.1, tall, name, fontsize=12, fontweight="bold", color=color, va="center")
         for point in curve.points:
             axes.plot(*place(point), "o", color=ORANGE, markersize=9)
 
-    return Box(width, height + above, draw, above + height / 2)
+    return Box(left + width + right, above + height + below, draw, above + height / 2)
+
+
+def _write_ends(
+    axes: Axes,
+    curve: Curve,
+    corner: tuple[float, float],
+    size: tuple[float, float],
+    ends: tuple[tuple[float, float], tuple[float, float]],
+) -> None:
+    """Write the ends and the names of both axes around a plot."""
+    (x, y), (width, height), (low, high) = corner, size, ends
+    small: dict[str, Any] = {"fontsize": 11, "color": QUIET}
+    under = y + height + 0.14
+    axes.text(x, under, typographic(number(low[0])), ha="left", va="center", **small)
+    axes.text(x + width, under, typographic(number(high[0])), ha="right", va="center", **small)
+    axes.text(x + width / 2, under + 0.2, curve.across, ha="center", va="center", **small)
+    axes.text(x - 0.08, y + height - 0.08, typographic(number(low[1])), ha="right", va="center", **small)
+    axes.text(x - 0.08, y + 0.08, typographic(number(high[1])), ha="right", va="center", **small)
+    if curve.up:
+        axes.text(x + 0.08, y + 0.02, curve.up, ha="left", va="center", **small)
+
+
+def curve_range(curve: Curve) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Return the smallest x and y of all lines, and the largest."""
+    xs, ys = (np.concatenate([line[k] for line in curve.lines]) for k in (1, 2))
+    return (float(xs.min()), float(ys.min())), (float(xs.max()), float(ys.max()))
+
+
+def spread(places: Sequence[float], least: float) -> list[float]:
+    """Move places apart, downwards, until neighbours are `least` from each other; their order stays.
+
+    >>> spread([1.0, 0.5, 1.1], 0.25)
+    [1.0, 0.5, 1.25]
+    """
+    result, before = list(places), -np.inf
+    for k in sorted(range(len(places)), key=places.__getitem__):
+        result[k] = before = max(places[k], before + least)
+    return result
+
+
+def _diagram_box(diagram: Diagram, width: float) -> Box:
+    """Measure a drawing, made smaller where it would not fit."""
+    drawing = diagram.drawing
+    scale = min(diagram.scale, width / drawing.width)
+
+    def draw(axes: Axes, x: float, y: float, _: float, __: float) -> None:
+        drawing.paint(axes, x, y, scale)
+
+    height = scale * drawing.height
+    return Box(scale * drawing.width, height, draw, height / 2)
 
 
 def _card_box(card: Card, width: float) -> Box:

@@ -38,6 +38,8 @@ def grid_size(grid: Grid, scale: float) -> tuple[float, float]:
 
 def cell_side(grid: Grid) -> float:
     """Return the side of a cell in inches: large for small matrices."""
+    if grid.cell:
+        return grid.cell
     most = max(grid.values.shape[:2])
     return 0.6 if most <= 4 else 0.52 if most <= 6 else 0.44 if most <= 8 else 0.36
 

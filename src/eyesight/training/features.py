@@ -30,10 +30,11 @@ from ..data.cache import PhotoStore, cache_folder
 from ..data.dataset import Ints, Pixels, Split
 from ..engine.features import Features
 from ..engine.session import available_cores
-from ..errors import FormatError, PictureError
+from ..errors import FormatError
 from ..formats import Arrays, read_tensors, write_tensors
 from ..models.network import NetworkWeights
-from ..pictures.preprocess import Preprocessing, read_picture
+from ..pictures.ahead import read_or_reason
+from ..pictures.preprocess import Preprocessing
 
 Floats = npt.NDArray[np.float32]
 Progress = Callable[[int, int], None]  # pictures done, of how many whose features are not known yet
@@ -111,13 +112,11 @@ class FilePictures:
             return hashlib.sha256(f"unreadable {path}".encode("utf-8", "surrogateescape")).digest()
 
     def _read(self, path: Path) -> Pixels | None:
-        try:
-            return read_picture(path, self.preprocessing, name="-")
-        except PictureError as error:
-            self.reasons[path] = str(error).removeprefix("-: ")
-        except OSError as error:
-            self.reasons[path] = (error.strerror or str(error)).lower()
-        return None
+        found = read_or_reason(path, self.preprocessing)
+        if isinstance(found, str):
+            self.reasons[path] = found
+            return None
+        return found
 
 
 @dataclass(frozen=True)

@@ -115,8 +115,11 @@ class Job:
 
     @property
     def keeps_best(self) -> bool:
-        """Whether the best weights by validation become the model, rather than the last."""
-        if self.data.validation is None:
+        """Whether the best weights by validation become the model, rather than the last.
+
+        Where a network is tuned, its last weights are compared with the probe, and nothing else is chosen.
+        """
+        if self.data.validation is None or self.recipe.method == "tune":
             return False
         return self.recipe.keep == "best" or (self.recipe.keep == "auto" and self.data.protocol not in UNCHOSEN)
 
@@ -195,6 +198,11 @@ def _network(data: Dataset, config: Config, preprocessing: Preprocessing, module
             raise UsageError("only for registered networks", field="recipe.resolution")
         check_user_module(module, shape=data.shape, classes=len(data.classes))
         return module
+    return first_network(data, config, preprocessing)
+
+
+def first_network(data: Dataset, config: Config, preprocessing: Preprocessing) -> Network:
+    """Return a registered network with the weights that its training begins with; the same for the same seed."""
     spec = network_spec(config.model.name, shape=data.shape, classes=len(data.classes))
     if config.model.dense is not None:
         spec = with_dense(spec, config.model.dense)
