@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .api import export_model as export_model
     from .api import load_classifier as load_classifier
     from .api import load_data as load_data
+    from .api import load_keras_weights as load_keras_weights
     from .api import load_model as load_model
     from .api import open_run as open_run
     from .api import predict_files as predict_files
@@ -75,6 +76,7 @@ _HOMES = {
     "from_arrays": "api",
     "load_classifier": "api",
     "load_data": "api",
+    "load_keras_weights": "api",
     "load_model": "api",
     "open_run": "api",
     "predict_files": "api",

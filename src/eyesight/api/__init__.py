@@ -10,7 +10,7 @@ from ..data.dataset import Dataset, from_arrays
 from ..evaluation.evaluate import Evaluation
 from .bulk import predict_files
 from .datasets import check_data, download, load_data
-from .exporting import Export, export_model
+from .exporting import Export, export_model, load_keras_weights
 from .features import Embedding, embed
 from .networks import diagram, summary
 from .runs import Run, load_classifier, load_model, open_run
@@ -31,6 +31,7 @@ __all__ = [
     "from_arrays",
     "load_classifier",
     "load_data",
+    "load_keras_weights",
     "load_model",
     "open_run",
     "predict_files",
