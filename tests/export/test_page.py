@@ -235,15 +235,19 @@ def odd_photos(folder: Path, photo: Path) -> dict[str, tuple[Path, int]]:
     exif[0x0112] = 6
     clear = picture.convert("RGBA")
     clear.putalpha(Image.linear_gradient("L").resize(picture.size))
+    deep = np.asarray(picture.convert("L"), np.uint16) * 257 + np.arange(picture.width, dtype=np.uint16) % 200
     made = {
         "turned.jpg": (picture, {"exif": exif, "quality": 95}, 1),
+        "cmyk.jpg": (picture.convert("CMYK"), {"quality": 95}, 1),
         "grey.png": (picture.convert("L"), {}, 0),
+        "deep.png": (Image.fromarray(np.minimum(deep, 65535).astype(np.uint16)), {}, 1),
         "palette.png": (picture.quantize(64), {}, 0),
+        "few.gif": (picture.quantize(64), {}, 0),
         "transparent.png": (clear, {}, 2),
         "lossless.webp": (picture, {"lossless": True}, 0),
         "tiny.png": (Image.new("RGB", (1, 1), (10, 200, 90)), {}, 0),
-        "wide.png": (picture.resize((1200, 20)), {}, 0),
-        "large.jpg": (picture.resize((3000, 2400)), {"quality": 90}, 1),
+        "wide.png": (picture.resize((1200, 20)), {}, 1),
+        "large.jpg": (picture.resize((5000, 4100)), {"quality": 90}, 1),
     }
     for name, (image, options, _) in made.items():
         image.save(folder / name, **options)
