@@ -194,7 +194,8 @@ function frame(canvas, row, column, rows, columns) {
   const context = canvas.getContext("2d");
   context.imageSmoothingEnabled = false;
   context.drawImage(copy, 0, 0, canvas.width, canvas.height);
-  const thick = Math.max(3, scale / 8);
+  const thick = Math.min(Math.max(3, scale / 8), 6), inside = scale > 3 * thick ? thick / 2 : -thick / 2; // so that a tiny cell is seen
   Object.assign(context, { lineWidth: thick, strokeStyle: "#e0009b" });
-  context.strokeRect(column * scale - thick / 2, row * scale - thick / 2, columns * scale + thick, rows * scale + thick);
+  const side = (cells) => cells * scale - 2 * inside;
+  context.strokeRect(column * scale + inside, row * scale + inside, side(columns), side(rows));
 }

@@ -56,9 +56,9 @@ class Page {
   /** Draw the maps of a layer, with a button for each that opens its numbers. */
   _drawLayer({ operation, maps, all }) {
     if (!this.pixels) return;
-    const { network } = this, { count, flat } = mapsOf(network, operation.out), shown = all ? count : Math.min(count, SHOWN_MAPS);
+    const { network } = this, { count, flat, width } = mapsOf(network, operation.out), shown = all ? count : Math.min(count, SHOWN_MAPS);
     for (let map = maps.childElementCount; map < shown; map++) {
-      const canvas = element("canvas"), name = flat ? `the numbers of ${operation.path}` : `map ${map + 1} of ${operation.path}`;
+      const canvas = element("canvas", { style: flat ? `width: min(${width}rem, 84vw)` : undefined }), name = flat ? `the numbers of ${operation.path}` : `map ${map + 1} of ${operation.path}`;
       maps.append(element("button", { type: "button", "aria-label": `look into ${name}`, title: `look into ${name}`, class: flat ? "flat" : undefined,
         click: (event) => {
           const [row, column] = cellAt(event, canvas, mapsOf(network, operation.out));
