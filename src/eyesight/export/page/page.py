@@ -197,9 +197,9 @@ def _html(title: str, description: dict[str, Any], program: Program, bits: Bits,
         **more,
         "style": (ASSETS / "style.css").read_text(encoding="utf-8"),
         "description": json.dumps(description, separators=(",", ":")).replace("<", "\\u003c"),
-        "data": "\n".join(pieces),
         "kernel": base64.b64encode((ASSETS / "kernel.wasm").read_bytes()).decode(),
         "script": f'"use strict";\n(() => {{\n{code}}})();',
+        "data": "\n".join(pieces),  # last, as it may be hundreds of megabytes
     }
     html = (ASSETS / "template.html").read_text(encoding="utf-8")
     for name, part in parts.items():
