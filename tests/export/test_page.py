@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from selenium.webdriver.support.ui import WebDriverWait
 from torch import nn
 
 import eyesight
-from browser import ask, chromium
-from drawn_networks import TREES, trained
-from eyesight.backbones import load_backbone
+from browser import ask
+from drawn_networks import TREES
 from eyesight.classifier import Classifier, InferenceSpec
 from eyesight.cli import main
 from eyesight.errors import UsageError
@@ -28,91 +24,28 @@ from eyesight.export.page.kernel import COMPILED, build_kernel
 from eyesight.export.page.page import RoundedClassifier, build_page
 from eyesight.export.page.weights import BITS, Bits
 from eyesight.models import NETWORKS, network_spec
-from eyesight.models.families.alexnet import alexnet_scaled
-from eyesight.models.families.efficientnet_lite import efficientnet_lite
-from eyesight.models.families.mobilenet_v2 import mobilenet_v2_scaled
-from eyesight.models.families.resnet import resnet
-from eyesight.models.families.vgg import vgg
 from eyesight.models.network import NetworkSpec
 from eyesight.pictures.preprocess import Preprocessing, fit
 from eyesight.pictures.views import VIEW_COUNT, Views
-
-EQUAL = 1e-4  # what the page promises of probabilities
-AGREE = 1e-5  # of two ways of computing the same page
-SIDE = 28
-AT_ONCE = 32  # pictures that a browser is sent
-LARGE = 64  # which AlexNet needs
-PICTURES = np.random.default_rng(0).integers(0, 256, (3, SIDE, SIDE, 3), np.uint8)
-LARGE_PICTURES = np.random.default_rng(0).integers(0, 256, (3, LARGE, LARGE, 3), np.uint8)
-NAMED = ("lenet5", "small-cnn", "small-cnn-same", "small-cnn-3pool", "small-cnn-1pool", "mlp", "resnet20",
-         "whitened-16-32-32", "whitened-32-64-64-s2")  # fmt: skip
-TINY: dict[str, Callable[..., NetworkSpec]] = {
-    "alexnet": alexnet_scaled("tiny-alexnet", (8, 8, 8, 8, 8), dense=16),
-    "vgg": vgg("tiny-vgg", ((1, 4), (1, 8), (2, 8)), dense=16, places=3),
-    "resnet": resnet("tiny-resnet", (1, 1), width=8),
-    "bottleneck-resnet": resnet("tiny-bottleneck-resnet", (2, 1), width=4, bottleneck=True),
-    "mobilenet": mobilenet_v2_scaled("tiny-mobilenet", width=0.1, top=32),
-    "efficientnet": efficientnet_lite("tiny-efficientnet", width=0.25, depth=0.3, ends=(8, 32)),
-}
-
-
-def family(name: str) -> NetworkSpec:
-    """Return a network of a family, as registered where that is small enough."""
-    side = LARGE if name == "alexnet" else SIDE
-    return TINY[name]((3, side, side), 5) if name in TINY else network_spec(name, shape=(side, side, 3), classes=5)
-
-
-@pytest.fixture(scope="module")
-def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    with chromium(tmp_path_factory.mktemp("browser")) as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
-def digits_page(digits_run: eyesight.Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("page") / "digits.html"
-    pictures = digits_run.data().test.gather(np.arange(8))
-    path.write_text(build_page(digits_run.classifier, pictures, examples=pictures[:2], threshold=0.6).html)
-    return path
-
-
-def show(driver: Any, path: Path, query: str = "") -> str:
-    """Open a page; return what computes in it."""
-    driver.get(path.as_uri() + query)
-    started = "return document.readyState === 'complete' && globalThis.eyesight !== undefined"
-    WebDriverWait(driver, 20).until(lambda _: driver.execute_script(started), path)  # `get` may come back before
-    name = ask(driver, "return await eyesight.ready")
-    assert not driver.get_log("browser")
-    return name
-
-
-def colour(height: int, width: int) -> Preprocessing:
-    return Preprocessing(height=height, width=width, channels=3, mean=(0.5, 0.4, 0.3), std=(0.25, 0.2, 0.3))
-
-
-def classifier(spec: NetworkSpec, *, noise: float = 0.1, views: Views = "one") -> Classifier:
-    names = [f"class {k}" for k in range(spec.classes)]
-    inference = InferenceSpec(preprocessing=colour(*spec.input[1:]), views=views, temperature=1.3)
-    return Classifier(trained(spec, noise=noise), inference, names, threads=1)
-
-
-def probabilities(driver: Any, pictures: np.ndarray) -> np.ndarray:
-    """Return what the open page gives for pictures (N, H, W, C)."""
-    code = """const [all, n, h, w, c] = values, found = [];
-      for (let i = 0; i < n; i++) {
-        found.push(await eyesight.predictPixels(all.subarray(i * h * w * c, (i + 1) * h * w * c), h, w, c));
-      }
-      return found.map((each) => Array.from(each));"""
-    parts = [pictures[i : i + AT_ONCE] for i in range(0, len(pictures), AT_ONCE)]
-    return np.concatenate([ask(driver, code, part, *part.shape) for part in parts])
-
-
-def open_page(
-    driver: Any, folder: Path, ours: Classifier, pictures: np.ndarray, query: str = "", **options: Any
-) -> str:
-    path = folder / "page.html"
-    path.write_text(build_page(ours, pictures, **options).html)
-    return show(driver, path, query)
+from pages import (
+    AGREE,
+    EQUAL,
+    LARGE_PICTURES,
+    NAMED,
+    PICTURES,
+    SIDE,
+    TINY,
+    classifier,
+    colour,
+    family,
+    open_page,
+    ours_pictures,
+    photos,
+    probabilities,
+    show,
+    text,
+    wait_for,
+)
 
 
 @pytest.mark.parametrize("name", [*NAMED, *TINY])
@@ -150,31 +83,6 @@ def test_two_hundred_real_digits_get_the_classifiers_own_answers(driver, digits_
     show(driver, digits_page)
     found = probabilities(driver, pictures)
     np.testing.assert_allclose(found, digits_run.classifier.probabilities(pictures), atol=EQUAL)
-
-
-def photos(data_dir: Path, count: int) -> list[Path]:
-    files = sorted((data_dir / "hymenoptera").rglob("*.jpg"))
-    return files[:: len(files) // count][:count]
-
-
-@pytest.fixture(scope="module")
-def photo_page(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Classifier, Path]:
-    """The backbone with the first twenty of its classes, which makes a page as large as a user's own."""
-    full = load_backbone("efficientnet-lite0", threads=1)
-    weights = full.weights()
-    spec = network_spec("efficientnet-lite0", shape=(224, 224, 3), classes=20)
-    arrays = weights.arrays | {key: weights.arrays[key][:20] for key in ("head.output.weight", "head.output.bias")}
-    ours = Classifier(type(weights)(spec, arrays), full.inference, full.classes[:20], threads=1)
-    page = build_page(ours, ours_pictures(ours, photos(data_dir, 4)))
-    path = tmp_path_factory.mktemp("photo-page") / "page.html"
-    path.write_text(page.html)
-    return ours, path
-
-
-def ours_pictures(ours: Classifier, files: list[Path]) -> np.ndarray:
-    from eyesight.pictures.preprocess import read_picture
-
-    return np.stack([read_picture(file, ours.inference.preprocessing) for file in files])
 
 
 def test_a_pretrained_network_fits_in_14_megabytes_and_answers_as_here(driver, photo_page, data_dir: Path) -> None:
@@ -275,14 +183,6 @@ def test_odd_photos_become_the_pixels_that_the_classifier_sees(driver, photo_pag
         assert np.abs(fitted(driver, file, f"image/{kind}") - expected).max() <= off, name
 
 
-def text(driver: Any, selector: str) -> str:
-    return driver.find_element("css selector", selector).text
-
-
-def wait_for(driver: Any, selector: str, wanted: str) -> None:
-    WebDriverWait(driver, 20).until(lambda _: wanted in text(driver, selector))
-
-
 def a_digit(run: eyesight.Run, folder: Path, number: int) -> tuple[Path, str]:
     """Write a test digit to a file; return it, and what the classifier says of it."""
     picture = run.data().test.gather(np.array([number]))[0, ..., 0]
@@ -339,208 +239,6 @@ def test_a_browser_without_simd_computes_in_javascript_and_says_so(driver, digit
         np.testing.assert_allclose(probabilities(driver, pictures), expected, atol=EQUAL)
     finally:
         driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", script)
-
-
-def numbers(words: str) -> list[float]:
-    return [float(number.replace(",", "")) for number in re.findall(r"-?\d[\d,]*\.?\d*(?:e-?\d+)?", words)]
-
-
-def test_a_click_on_a_cell_shows_the_products_that_make_its_value(driver, digits_page: Path) -> None:
-    from selenium.webdriver.common.action_chains import ActionChains
-
-    show(driver, digits_page)
-    driver.find_element("css selector", "#examples button").click()
-    wait_for(driver, "#answer", "%")
-    layer = driver.find_element("css selector", "#layers details")
-    driver.execute_script("arguments[0].scrollIntoView()", layer)
-    maps = layer.find_elements("css selector", ".maps button")
-    best = ask(
-        driver,
-        """const network = await eyesight.network(), { out } = network.operations[0];
-      const maps = [...Array(16).keys()].map((c) => Math.max(...network.channel(out, c)));
-      return maps.indexOf(Math.max(...maps))""",
-    )
-    maps[best].click()
-    told = driver.find_element("css selector", ".inspector .cell")
-    canvas = driver.find_element("css selector", ".inspector .large")
-    ActionChains(driver).move_to_element_with_offset(canvas, -canvas.size["width"] // 5, 0).click().perform()
-    value = float(told.get_attribute("data-value"))
-    sums = [line.text.replace("−", "-") for line in driver.find_elements("css selector", ".inspector .sum")]
-    products = re.findall(r"\(?(-?[\d.e-]+)\)?×\(?(-?[\d.e-]+)\)?", sums[0])
-    made = sum(float(a) * float(b) for a, b in products)
-    assert len(products) > 1
-    assert made == pytest.approx(numbers(sums[1])[0], abs=0.01)
-    bias = numbers(sums[-2])[1]
-    assert value == pytest.approx(max(made + bias, 0) if "relu" in sums[-1] else made + bias, abs=0.05)
-    assert value == pytest.approx(numbers(told.text)[-1], abs=1e-3)
-
-
-ACCOUNT = """const network = await eyesight.network(), found = [];
-  for (const [i, operation] of network.operations.entries()) {
-    const [h, w, c] = network.shapes[operation.out];
-    for (const share of [0, 0.5, 0.999]) {
-      const place = [h, w, c].map((side) => Math.floor(side * share));
-      const { groups = [], bias = 0, sum = null, value, parts = [] } = await eyesight.account(i, ...place);
-      let made = bias;
-      for (const { window, kernel } of groups) {
-        if (kernel) window.forEach((row, y) => row.forEach((n, x) => { made += (n ?? 0) * kernel[y][x]; }));
-      }
-      const window = groups.flatMap((group) => group.window.flat());
-      found.push({ kind: operation.kind, function: operation.function ?? "", made, sum, value, window, parts });
-    }
-  }
-  return found;"""
-FUNCTIONS = {"": lambda x: x, "relu": nn.functional.relu, "relu6": nn.functional.relu6, "tanh": torch.tanh,
-             "gelu": nn.functional.gelu, "silu": nn.functional.silu}  # fmt: skip
-
-
-def retell(account: dict[str, Any]) -> float:
-    """Return the number that an account makes, of what it shows."""
-    window = account["window"]
-    match account["kind"]:
-        case "largest":
-            return max(number for number in window if number is not None)
-        case "pad" | "flatten":
-            return window[0] or 0.0
-        case "mean":
-            return sum(window) / len(window)
-        case "sum":
-            total = sum(account["parts"])
-        case "activation":
-            total = account["sum"]
-        case _:
-            total = account["made"]
-    assert account["sum"] == pytest.approx(total, rel=1e-5, abs=1e-5)
-    return float(FUNCTIONS[account["function"]](torch.tensor(total)))
-
-
-@pytest.mark.parametrize("name", ["lenet5", "whitened-16-32-32", "alexnet", "resnet", "efficientnet"])
-def test_every_account_adds_up_to_the_number_that_is_shown(driver, name: str, tmp_path: Path) -> None:
-    pictures = LARGE_PICTURES if name == "alexnet" else PICTURES
-    open_page(driver, tmp_path, classifier(family(name)), pictures)
-    ask(driver, "await eyesight.show(values[0])", pictures[0])
-    for account in ask(driver, ACCOUNT):
-        assert account["value"] == pytest.approx(retell(account), rel=1e-4, abs=1e-4), account["kind"]
-
-
-@pytest.mark.parametrize(("name", "kind"), [("resnet", "mean"), ("whitened-16-32-32", "sum")])
-def test_the_map_over_the_picture_adds_up_to_the_score(driver, name: str, kind: str, tmp_path: Path) -> None:
-    ours = classifier(family(name))
-    open_page(driver, tmp_path, ours, PICTURES)
-    ask(driver, "await eyesight.show(values[0])", PICTURES[0])
-    score = float(driver.find_element("id", "attention").get_attribute("data-score"))
-    assert score == pytest.approx(1.3 * ours.logits(PICTURES[:1]).max(), abs=1e-3)  # the temperature
-    assert f"Their {kind}" in text(driver, "#attention-says")
-
-
-def test_other_networks_say_so_and_cover_parts(driver, digits_run, tmp_path: Path) -> None:
-    ours = classifier(family("small-cnn"))
-    open_page(driver, tmp_path, ours, PICTURES)
-    before = ask(driver, "return Array.from(await eyesight.show(values[0]))", PICTURES[0])
-    assert "there is no exact map" in text(driver, "#attention-says")
-    driver.find_element("id", "cover").click()
-    wait_for(driver, "#attention-says", "lowers the probability")
-    logit = "const n = await eyesight.network(); return n.number(n.shapes.length - 1, 0, 0, 0)"
-    after = ask(driver, logit)
-    ask(driver, "await eyesight.show(values[0])", PICTURES[0])
-    assert after == ask(driver, logit), "the maps must be those of the whole picture again"
-    assert len(before) == 5
-
-
-def test_below_the_threshold_the_answer_is_unsure(driver, digits_page: Path) -> None:
-    show(driver, digits_page)
-    code = "return [await eyesight.show(values[0]), document.getElementById('answer').textContent]"
-    found = {}
-    for level in (0, 40, 80, 120, 160, 200, 255):
-        shares, answer = ask(driver, code, np.full((8, 8, 1), level, np.uint8))
-        found[max(shares)] = answer.startswith("unsure (perhaps ")
-    assert any(found.values())
-    for share, unsure in found.items():
-        assert unsure == (share < 0.6)
-
-
-def test_the_page_is_used_with_the_keyboard_alone(driver, digits_page: Path) -> None:
-    from selenium.webdriver.common.action_chains import ActionChains
-    from selenium.webdriver.common.keys import Keys
-
-    show(driver, digits_page)
-    driver.find_element("css selector", "#examples button").send_keys(Keys.ENTER)
-    wait_for(driver, "#answer", "%")
-    assert text(driver, "#told") == text(driver, "#answer")  # what a screen reader hears
-    driver.find_element("css selector", ".maps button").send_keys(Keys.ENTER)
-    first = text(driver, ".inspector .cell")
-    ActionChains(driver).send_keys(Keys.ARROW_DOWN).send_keys(Keys.ARROW_RIGHT).perform()
-    row, column = re.search(r"row (\d+), column (\d+)", first).groups()
-    assert f"row {int(row) + 1}, column {int(column) + 1}" in text(driver, ".inspector .cell")
-    ActionChains(driver).send_keys(Keys.ESCAPE).perform()
-    assert not driver.find_elements("css selector", ".inspector")
-    assert driver.switch_to.active_element.get_attribute("aria-label").startswith("look into map 1")
-
-
-def test_everything_that_can_be_reached_has_a_name(driver, digits_page: Path) -> None:
-    show(driver, digits_page)
-    driver.find_element("css selector", "#examples button").click()
-    driver.find_element("css selector", ".maps button").click()
-    nameless = ask(
-        driver,
-        """const named = (e) => e.textContent.trim() || e.getAttribute("aria-label")
-        || e.getAttribute("aria-labelledby") || e.labels?.length || e.querySelector("img")?.alt;
-      return [...document.querySelectorAll("button, select, input, canvas[tabindex], [role=img]")]
-        .filter((e) => !named(e)).map((e) => e.outerHTML)""",
-    )
-    assert nameless == []
-
-
-@pytest.mark.parametrize("width", [320, 390])
-def test_nothing_sticks_out_on_a_phone(driver, digits_page: Path, width: int) -> None:
-    driver.execute_cdp_cmd(
-        "Emulation.setDeviceMetricsOverride", {"width": width, "height": 800, "deviceScaleFactor": 2, "mobile": True}
-    )
-    try:
-        show(driver, digits_page)
-        driver.find_element("css selector", "#examples button").click()
-        driver.find_element("css selector", ".maps button").click()
-        assert ask(driver, "return document.documentElement.scrollWidth") <= width
-    finally:
-        driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
-
-
-def seen_levels(driver: Any) -> np.ndarray:
-    """Return the bytes (8, 8) that the network on the open page has been given."""
-    code = (
-        "const n = await eyesight.network(); return Array.from(n.channel(0, 0), (x) => (x - n.shift[0]) / n.scale[0])"
-    )
-    return np.array(ask(driver, code)).reshape(8, 8)
-
-
-def test_drawn_strokes_are_answered(driver, digits_page: Path) -> None:
-    from selenium.webdriver.common.action_chains import ActionChains
-    from selenium.webdriver.common.keys import Keys
-
-    show(driver, digits_page)
-    canvas = driver.find_element("css selector", ".drawing")
-    driver.execute_script("arguments[0].scrollIntoView()", canvas)
-    chain = ActionChains(driver).move_to_element_with_offset(canvas, 0, -80).click_and_hold()
-    chain.move_by_offset(0, 80).move_by_offset(0, 80).release().perform()
-    wait_for(driver, "#answer", "%")
-    levels = seen_levels(driver)
-    assert levels[:, 3:5].max() > 100
-    assert levels[:, [0, 7]].max() < 100
-    driver.find_element("css selector", "#draw button").click()  # clear
-    canvas.send_keys(" ", *[Keys.ARROW_LEFT] * 6, " ")
-    levels = seen_levels(driver)
-    assert levels[3:5, 2].max() > 50
-    assert levels[[0, 7]].max() < 50
-
-
-def test_the_camera_is_answered_until_it_is_stopped(driver, digits_page: Path) -> None:
-    show(driver, digits_page)
-    button = driver.find_element("id", "camera")
-    button.click()
-    wait_for(driver, "#answer", "%")
-    assert button.text == "Stop the camera"
-    button.click()
-    assert button.text == "Use the camera"
 
 
 def test_names_cannot_break_out_of_the_page(driver, tmp_path: Path) -> None:
