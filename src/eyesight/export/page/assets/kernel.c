@@ -120,6 +120,22 @@ void conv(const float *in, int H, int W, int C, int k, int stride, int top, int 
   }
 }
 
+/* One window of 4 times `fours` channels, each by itself; several at once, as each sum waits for its last number. */
+static inline __attribute__((always_inline)) void window(const float *in, int row, int C, const float *weight,
+                                                         int weight_row, int rows, int columns, const float *bias,
+                                                         int fours, float *out, int function) {
+  four sums[4];
+#pragma unroll
+  for (int f = 0; f < fours; f++) sums[f] = load(bias + 4 * f);
+  for (int i = 0; i < rows; i++, in += row, weight += weight_row)
+    for (int j = 0, at = 0; j < columns; j++, at += C)
+#pragma unroll
+      for (int f = 0; f < fours; f++)
+        sums[f] = add(sums[f], mul(load(in + at + 4 * f), load(weight + at + 4 * f)));
+#pragma unroll
+  for (int f = 0; f < fours; f++) store(out + 4 * f, activate(sums[f], function));
+}
+
 /* A convolution of each channel alone. `weight`: (k, k, C). */
 EXPORT(depthwise)
 void depthwise(const float *in, int H, int W, int C, int k, int stride, int top, int left, float *out, int h, int w,
@@ -132,14 +148,13 @@ void depthwise(const float *in, int H, int W, int C, int k, int stride, int top,
       int j0 = left - x * stride, j1 = W + left - x * stride;
       if (j0 < 0) j0 = 0;
       if (j1 > k) j1 = k;
-      const float *corner = in + ((y * stride - top) * W + x * stride - left) * C;
-      for (int c = 0; c < C; c += 4) {
-        four sum = load(bias + c);
-        for (int i = i0; i < i1; i++)
-          for (int j = j0; j < j1; j++)
-            sum = add(sum, mul(load(corner + (i * W + j) * C + c), load(weight + (i * k + j) * C + c)));
-        store(out + c, activate(sum, function));
-      }
+      const float *corner = in + ((y * stride - top + i0) * W + x * stride - left + j0) * C;
+      const float *first = weight + (i0 * k + j0) * C;
+      int c = 0;
+      for (; c + 16 <= C; c += 16)
+        window(corner + c, W * C, C, first + c, k * C, i1 - i0, j1 - j0, bias + c, 4, out + c, function);
+      for (; c < C; c += 4)
+        window(corner + c, W * C, C, first + c, k * C, i1 - i0, j1 - j0, bias + c, 1, out + c, function);
     }
   }
 }
