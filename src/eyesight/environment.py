@@ -15,6 +15,13 @@ from typing import Any
 _PACKAGES = ("eyesight", "torch", "numpy", "pillow", "scikit-learn", "pydantic")
 
 
+def available_cores() -> int:
+    """Return how many processor cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def describe_environment() -> dict[str, Any]:
     """Return versions of Python and packages, the platform, the processor and its number of cores."""
     return {

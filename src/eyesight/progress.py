@@ -143,7 +143,7 @@ class ReadingReport(Report):
     def __call__(self, done: int, total: int, doing: str) -> None:
         """Show one more picture."""
         now = time.monotonic()
-        if self.began is None or done == 1:
+        if self.began is None:
             self.began = now
             self.told = False
         if not self.told and now - self.began > _MOMENT:
@@ -151,11 +151,12 @@ class ReadingReport(Report):
             self.say(doing)
             self.open_bar()
         if self.told:
-            left = duration((now - self.began) / done * (total - done))
+            left = duration((now - self.began) / max(done, 1) * (total - done))
             text = f"{done:,} of {total:,} photos, {left} left"
             self.move_bar(done / total, status=text, line=text)
         if done == total:
             self.close_bar()
+            self.began = None
 
 
 class DownloadReport(Report):

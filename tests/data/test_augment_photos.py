@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 import eyesight
 from drawn_photos import fill, photo
 from eyesight.data.augment_photos import PhotoAugmentation, PhotoChanges
-from eyesight.data.cache import PhotoStore
 from eyesight.data.larger import larger
+from eyesight.data.photo_store import PhotoStore
 from eyesight.errors import DataError
 
 ALL = PhotoAugmentation(48, crop=0.3, flip=True, colour=0.3, erase=0.5)

@@ -47,6 +47,7 @@ def load_data(
     strict: bool = False,
     image_column: str | None = None,
     label_column: str | None = None,
+    verify: bool = False,
     progress: bool = False,
 ) -> Dataset:
     """Load a dataset by name, read a folder of photos, or make a dataset of arrays.
@@ -68,6 +69,7 @@ def load_data(
             group in a picture's path counts.
         strict: refuse photos of which any would be left out.
         image_column, label_column: what a table calls them, where it is not recognised.
+        verify: hold every file, and every picture that was decoded before, against its checksum.
         progress: report on stderr while photos are decoded.
 
     Raises:
@@ -81,6 +83,7 @@ def load_data(
             strict=strict,
             image_column=image_column,
             label_column=label_column,
+            verify=verify,
         )
         return open_data(
             data,

@@ -285,9 +285,8 @@ def load_keras_weights(
     check_path(path, "path")
     spec = network_spec(model, shape=input, classes=len(classes))
     height, width, channels = input
-    preprocessing = Preprocessing(
-        height=height, width=width, channels=channels, mean=(mean,) * channels, std=(std,) * channels
-    )
+    each = {"mean": (mean,) * channels, "std": (std,) * channels}
+    preprocessing = Preprocessing.model_validate({"height": height, "width": width, "channels": channels} | each)
     return Classifier(unpack_keras(Path(path), spec), InferenceSpec(preprocessing=preprocessing), list(classes))
 
 

@@ -19,7 +19,10 @@ from ..errors import EyesightError, InterruptedRun, UsageError, concerns, naming
 _PARAMETERS = {
     "early_stopping": "patience",
     "early_stopping.patience": "patience",
-    **{f"data.{name}": name for name in ("img_size", "resize", "group_by", "strict", "image_column", "label_column")},
+    **{
+        f"data.{name}": name
+        for name in ("img_size", "resize", "group_by", "strict", "verify", "image_column", "label_column")
+    },
 }  # of arguments that go by another name
 
 
@@ -43,7 +46,8 @@ def option_name(field: str, context: Any) -> str:
     if any(concerns(field, key) for key in settings):
         return f"--set: {field}"
     name = _PARAMETERS.get(field, field)
-    return next((parameter.opts[0] for parameter in context.command.params if parameter.name == name), field)
+    options = context.command.params
+    return next((p.opts[0] for p in options if p.name == name or f"--{name}" in p.opts), field)
 
 
 def given(context: typer.Context, *, but: Collection[str] = ()) -> list[str]:
@@ -100,20 +104,6 @@ def parse_validation(text: str | None) -> float | Literal["test"] | None:
     return share
 
 
-def parse_size(text: str) -> tuple[int, int, int]:
-    """Return (H, W, C) of HEIGHTxWIDTHxCHANNELS.
-
-    >>> parse_size("32x32x3")
-    (32, 32, 3)
-    """
-    match = re.fullmatch(r"(\d{1,5})x(\d{1,5})(?:x([13]))?", text.strip().lower())
-    if not match or not int(match[1]) or not int(match[2]):
-        raise UsageError(
-            f"--input: expected HEIGHTxWIDTHxCHANNELS with 1 or 3 channels, such as 32x32x3; received: {text!r}"
-        )
-    return int(match[1]), int(match[2]), int(match[3] or 3)
-
-
 def photo_settings(
     img_size: int | None,
     resize: str | None,
@@ -122,6 +112,7 @@ def photo_settings(
     label_column: str | None,
     *,
     strict: bool,
+    verify: bool,
 ) -> dict[str, Any]:
     """Return the entries of a configuration for how photos are read; only those that were asked for."""
     options = {
@@ -129,6 +120,7 @@ def photo_settings(
         "resize": resize,
         "group_by": group_by,
         "strict": strict or None,
+        "verify": verify or None,
         "image_column": image_column,
         "label_column": label_column,
     }

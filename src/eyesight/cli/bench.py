@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import UsageError
-from .arguments import parse_size
+from ..pictures.size import parse_size
 
 if TYPE_CHECKING:
     from ..bench.report import BenchReport

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from .arguments import parse_size
+from ..pictures.size import parse_size
 
 _INPUT, _CLASSES = "32x32x3", 10
 

@@ -42,6 +42,7 @@ def train(
     folds: Annotated[int | None, Option(help="Of photos with a pretrained network: parts of the cross-validation, 2 to 20, and how much they differ.", show_default="5, without that")] = None,
     balance: Annotated[bool, Option("--balance", help="Let every class count as much, however few pictures it has.")] = False,
     strict: Annotated[bool, Option("--strict", help="Of photos: refuse them where any cannot be read.")] = False,
+    verify: Annotated[bool, Option("--verify", help="Of photos: hold every file, and every picture of the cache, against its checksum.")] = False,
     image_column: Annotated[str | None, Option(help="Of a CSV: the column with the pictures.", show_default="recognised")] = None,
     label_column: Annotated[str | None, Option(help="Of a CSV: the column with the classes.", show_default="recognised")] = None,
     seed: Annotated[int | None, Option(help="Of first weights and order.", show_default="0")] = None,
@@ -90,7 +91,7 @@ def train(
         "early_stopping.patience": patience,
     }
     pairs = dict(parse_setting(setting) for setting in settings or ())
-    pairs |= photo_settings(img_size, resize, group_by, image_column, label_column, strict=strict)
+    pairs |= photo_settings(img_size, resize, group_by, image_column, label_column, strict=strict, verify=verify)
     share = parse_validation(validation)
     from .. import api
 

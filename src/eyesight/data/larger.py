@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DataError
-from .cache import PhotoStore, Progress, decode_all
+from .cache import Progress, decode_all
 from .dataset import Dataset, Split
+from .photo_store import PhotoStore
 
 
 def larger(data: Dataset, split: Split, side: int, *, progress: Progress | None = None) -> Split:
@@ -30,17 +31,21 @@ def larger(data: Dataset, split: Split, side: int, *, progress: Progress | None 
     store = split.store
     if not isinstance(store, PhotoStore) or data.folder is None:
         return split
-    paths, digests = ([values[row] for row in split.rows.tolist()] for values in (store.paths, store.digests))
+    paths = [store.paths[row] for row in split.rows.tolist()]
+    digests = store.digests[split.rows]
     once = list(dict.fromkeys(paths))
     read = decode_all(Path(data.folder), once, side=side, resize=data.resize, progress=progress)
-    for path, digest in zip(paths, digests, strict=True):
-        if path not in read.entries:
+    for path in paths:
+        if path in read.reasons:
             raise DataError(f"{path}: could be read a moment ago ({read.reasons[path]}); start again")
-        if read.entries[path].digest != digest:
-            raise DataError(f"{path}: has just been changed; start again")
+    places = {path: place for place, path in enumerate(read.known.paths)}
+    known = read.known.take(np.array([places[path] for path in paths], np.int64))
+    changed = (known.digests != digests).any(axis=1)
+    if changed.any():
+        raise DataError(f"{paths[int(changed.argmax())]}: has just been changed; start again")
     found = PhotoStore(
-        pixels=read.pixels,
-        where=np.array([read.entries[path].row for path in paths], np.int64),
+        records=read.records,
+        where=known.rows,
         channels=store.channels,
         ids=[store.ids[row] for row in split.rows.tolist()],
         paths=paths,

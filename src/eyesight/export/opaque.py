@@ -43,7 +43,8 @@ def opaque_graph(classifier: Classifier) -> onnx.ModelProto:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of the exporter's age; it needs no further package
             torch.onnx.export(
-                _whole(classifier), (example,), buffer, dynamo=False, opset_version=_OPSET,
+                _whole(classifier), (example,), buffer,  # type: ignore[arg-type] # the older exporter takes one
+                dynamo=False, opset_version=_OPSET,
                 input_names=[INPUT], output_names=[LOGITS],
             )  # fmt: skip
     except Exception as error:  # whatever a user's code and torch's exporter raise

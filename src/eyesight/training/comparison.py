@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 
 from ..calibration import fit_temperature
-from ..classifier import Classifier, InferenceSpec, Logits, Training
+from ..classifier import Classifier, InferenceSpec, Training
 from ..data.dataset import Split
 from ..formats import Arrays
 from ..metrics import class_scores, confusion_matrix, cross_entropy, mean_defined
 from ..models.network import NetworkWeights
 from ..models.torch_network import to_arrays
 from ..pictures.views import Views, number_of_views
+from ..predictor import Logits
 from .events import Compared
 from .loop import Loop
 from .probe import Probe
