@@ -47,7 +47,7 @@ def apart(network: Network, preprocessing: Preprocessing, pictures: np.ndarray, 
 @pytest.mark.parametrize("name", sorted(NETWORKS.keys() - HUGE))
 def test_every_network_answers_as_torch_computes_it(name: str) -> None:
     # many layers with ReLU6 and wild weights are chaotic: torch's own rounding leads far away from the exact answer
-    noise = 0.1 if name.startswith(("efficientnet-", "mobilenet-")) else 1
+    noise = 0.1 if "efficientnet-" in name or "mobilenet-" in name else 1
     network = trained(network_spec(name, shape=(32, 32, 3), classes=10), noise=noise)
     assert apart(network, PREPROCESSING, PICTURES) < EQUAL
 
