@@ -43,15 +43,15 @@ def pack_weights(products: Sequence[Product], bits: Bits) -> list[str]:
     A filter's numbers stand row by row, the channels of a place side by side.
     """
     numbers = np.concatenate([_stored(product, bits) for product in products] or [np.zeros(0, np.uint32)])
-    rest = bits
-    planes = []
+    rest: int = bits
+    planes: list[npt.NDArray[np.uint8]] = []
     while rest >= 8:
         rest -= 8
         planes.append((numbers >> rest).astype(np.uint8))
     if rest:
         low = (numbers & 15).astype(np.uint8)
         low = np.append(low, np.zeros(len(low) % 2, np.uint8)).reshape(-1, 2)
-        planes.append(low[:, 0] << 4 | low[:, 1])
+        planes.append((low[:, 0] << 4 | low[:, 1]).astype(np.uint8))
     return pack(np.concatenate(planes))
 
 
