@@ -210,12 +210,15 @@ def test_a_file_gets_the_classifiers_answer(driver, digits_page, digits_run, way
         assert abs(float(re.findall(r"[\d.]+(?= %)", text(driver, "#answer"))[0]) - 100 * answer.probability) < 0.06
 
 
-def test_what_is_no_picture_is_refused_in_words(driver, digits_page: Path, tmp_path: Path) -> None:
+def test_what_is_no_picture_or_too_long_is_refused_in_words(driver, digits_page: Path, tmp_path: Path) -> None:
     show(driver, digits_page)
-    file = tmp_path / "notes.txt"
-    file.write_text("no picture")
-    driver.find_element("id", "file").send_keys(str(file))
+    text_file, long = tmp_path / "notes.txt", tmp_path / "long.png"
+    text_file.write_text("no picture")
+    Image.new("L", (40_000, 1)).save(long)
+    driver.find_element("id", "file").send_keys(str(text_file))
     wait_for(driver, "#trouble", "notes.txt: not a picture that this browser can read")
+    driver.find_element("id", "file").send_keys(str(long))
+    wait_for(driver, "#trouble", "long.png: expected at most 32,767 pixels a side; received: 40000×1")
 
 
 def test_the_page_asks_nobody_and_may_not(driver, digits_page: Path) -> None:

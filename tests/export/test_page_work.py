@@ -175,6 +175,7 @@ def test_nothing_sticks_out_on_a_phone(driver, digits_page: Path, width: int) ->
         driver.find_element("css selector", "#examples button").click()
         driver.find_element("css selector", ".maps button").click()
         assert ask(driver, "return document.documentElement.scrollWidth") <= width
+        assert text(driver, "#short") == text(driver, "#answer")  # beside what is drawn, as the answer is out of sight
     finally:
         driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 

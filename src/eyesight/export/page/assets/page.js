@@ -141,7 +141,7 @@ class Page {
   _showAnswer(probabilities) {
     const { classes, threshold } = this.network, [best] = this.order, sure = threshold === null || probabilities[best] >= threshold;
     const named = `${classes[best]}, ${percent(probabilities[best])}`;
-    byId("answer").textContent = sure ? named : `unsure (perhaps ${named})`;
+    byId("answer").textContent = byId("short").textContent = sure ? named : `unsure (perhaps ${named})`;
     byId("answer").classList.toggle("unsure", !sure);
     const now = performance.now(), text = sure ? classes[best] : "unsure";
     if (text !== this.told.text || now - this.told.at > CALM) {

@@ -1,6 +1,7 @@
 // From what a reader gives to a picture with rows of bytes: upright, on white, grey or colour, as the classifier sees it.
 
 const STRIP = 4 << 20; // pixels read at a time
+const LONGEST = 32767; // side in pixels of what browsers draw
 
 /** Return a canvas to read pixels from, with as little done to their colours as a browser allows. */
 function readingCanvas(width, height) {
@@ -16,6 +17,9 @@ async function pictureInFile(file, channels) {
     bitmap = await createImageBitmap(file, { imageOrientation: "from-image", colorSpaceConversion: "none" });
   } catch {
     throw new Error(`${file.name || "this"}: not a picture that this browser can read`);
+  }
+  if (Math.max(bitmap.width, bitmap.height) > LONGEST) {
+    throw new Error(`${file.name}: expected at most ${write(LONGEST)} pixels a side; received: ${bitmap.width}×${bitmap.height}`);
   }
   return pictureOf(bitmap, bitmap.width, bitmap.height, channels);
 }
