@@ -17,7 +17,7 @@ ON_AVX2 = tests/models $(wildcard tests/engine) tests/bench tests/test_classifie
 NOTEBOOKS = $(patsubst examples/tutorial_%.py,examples/notebooks/%.ipynb,$(wildcard examples/tutorial_*.py))
 
 .DELETE_ON_ERROR:
-.PHONY: demo test test-avx2 test-long check format notebooks clean
+.PHONY: demo test test-avx2 test-long check format kernel notebooks clean
 
 demo: .venv/installed
 	$(RUN) train digits --output demo/run --overwrite
@@ -43,6 +43,9 @@ check: .venv/installed-dev
 format: .venv/installed-dev
 	.venv/bin/ruff format
 	.venv/bin/ruff check --fix
+
+kernel: .venv/installed-dev # of the page, from C; the bytes are committed
+	.venv/bin/python -m eyesight.export.page.kernel
 
 notebooks: $(NOTEBOOKS)
 
