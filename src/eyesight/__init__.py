@@ -23,11 +23,13 @@ if TYPE_CHECKING:
     from .api import Export as Export
     from .api import Run as Run
     from .api import check_data as check_data
+    from .api import diagram as diagram
     from .api import download as download
     from .api import embed as embed
     from .api import export_model as export_model
     from .api import load_classifier as load_classifier
     from .api import load_data as load_data
+    from .api import load_keras_weights as load_keras_weights
     from .api import load_model as load_model
     from .api import open_run as open_run
     from .api import predict_files as predict_files
@@ -68,12 +70,14 @@ _HOMES = {
     "Split": "data.dataset",
     "Study": "studies.study",
     "check_data": "api",
+    "diagram": "api",
     "download": "api",
     "embed": "api",
     "export_model": "api",
     "from_arrays": "api",
     "load_classifier": "api",
     "load_data": "api",
+    "load_keras_weights": "api",
     "load_model": "api",
     "open_run": "api",
     "predict_files": "api",

@@ -13,7 +13,20 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from .studies.events import RunBegun, RunFinished
-from .training.events import Embedding, Ended, EpochEnded, Event, HeadFitted, Planned, Started, ThreadsChosen, Warned
+from .training.events import (
+    Compared,
+    Decoding,
+    Embedding,
+    Ended,
+    EpochEnded,
+    EpochTimed,
+    Event,
+    HeadFitted,
+    Planned,
+    Started,
+    ThreadsChosen,
+    Warned,
+)
 from .training.events import Progress as ProgressEvent
 
 _MOMENT = 0.5  # seconds
@@ -67,6 +80,7 @@ class ProgressReport(Report):
 
     epochs: int | None = None
     updates: int | None = None
+    reading: ReadingReport | None = None
 
     def __call__(self, event: Event) -> None:
         """Show one event."""
@@ -86,20 +100,25 @@ class ProgressReport(Report):
                 self.move_bar(event.progress, status=text, line=text)
             case Embedding():
                 self.show_features(event)
-            case HeadFitted():
-                self.say(head_text(event))
+            case Decoding():
+                self.show_decoding(event)
             case EpochEnded():
                 self.say(epoch_text(event.row, self.epochs, self.updates))
-            case ThreadsChosen():
-                self.say(f"threads: {event.threads} of {event.available} ({event.reason})")
-            case Warned():
-                self.say(f"warning: {event.message}")
             case Ended():
                 self.close_bar()
+                if self.reading is not None:
+                    self.reading.close_bar()
                 if event.status == "complete":
                     self.say(f"done in {duration(event.seconds)} ({event.reason})")
             case _:
-                pass
+                if text := line_text(event):
+                    self.say(text)
+
+    def show_decoding(self, event: Decoding) -> None:
+        """Show how far the decoding of photos is."""
+        if self.reading is None:
+            self.reading = ReadingReport(self.console.file)
+        self.reading(event.done, event.total, event.doing)
 
     def show_features(self, event: Embedding) -> None:
         """Show how far a pretrained network is with the pictures."""
@@ -124,7 +143,7 @@ class ReadingReport(Report):
     def __call__(self, done: int, total: int, doing: str) -> None:
         """Show one more picture."""
         now = time.monotonic()
-        if self.began is None or done == 1:
+        if self.began is None:
             self.began = now
             self.told = False
         if not self.told and now - self.began > _MOMENT:
@@ -132,11 +151,12 @@ class ReadingReport(Report):
             self.say(doing)
             self.open_bar()
         if self.told:
-            left = duration((now - self.began) / done * (total - done))
+            left = duration((now - self.began) / max(done, 1) * (total - done))
             text = f"{done:,} of {total:,} photos, {left} left"
             self.move_bar(done / total, status=text, line=text)
         if done == total:
             self.close_bar()
+            self.began = None
 
 
 class DownloadReport(Report):
@@ -252,6 +272,23 @@ def _length(event: Started) -> str:
     return f"{length} of {event.steps_per_epoch:,} updates"
 
 
+def line_text(event: Event) -> str:
+    """Return the line of an event that has one always; "" of others."""
+    match event:
+        case HeadFitted():
+            return head_text(event)
+        case EpochTimed():
+            return epochs_text(event)
+        case Compared():
+            return compared_text(event)
+        case ThreadsChosen():
+            return f"threads: {event.threads} of {event.available} ({event.reason})"
+        case Warned():
+            return f"warning: {event.message}"
+        case _:
+            return ""
+
+
 def head_text(event: HeadFitted) -> str:
     """Return what cross-validation found, in a line."""
     mirrored = ", mirror images too" if event.mirror else ""
@@ -259,6 +296,22 @@ def head_text(event: HeadFitted) -> str:
         f"accuracy {event.estimate:.4f} [{event.low:.4f}, {event.high:.4f}] by cross-validation on "
         f"{event.examples:,} pictures (strength {event.strength:g}{mirrored})" + folds_text(event.folds)
     )
+
+
+def epochs_text(event: EpochTimed) -> str:
+    """Return how long an epoch will take, and how many there will be."""
+    many = f"{event.epochs:,.0f}" if event.epochs >= 10 else f"{round(event.epochs, 1):g}"
+    return (
+        f"tuning: an epoch takes about {duration(event.upper)} while the upper layers learn, then "
+        f"{duration(event.whole)}; {many} epochs in {duration(event.seconds)}"
+    )
+
+
+def compared_text(event: Compared) -> str:
+    """Return which of a probe and a tuned network is better, and how good both are."""
+    what = "balanced accuracy" if event.balanced else "accuracy"
+    kept = "the tuned network is kept" if event.kept == "tuned" else "the probe is kept"
+    return f"{what} on {event.examples:,} validation pictures: probe {event.probe:.4f}, tuned {event.tuned:.4f}; {kept}"
 
 
 def folds_text(folds: dict[str, Any] | None) -> str:

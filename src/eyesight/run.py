@@ -10,7 +10,8 @@ configuration and the checkpoints contain only as plain data.
     clock.jsonl         of a training by the clock: its progress before each update
     threads.jsonl       of a training that chose its CPU threads: every choice, before the update it was made for
     events.jsonl        a line for everything that happened
-    model.safetensors   the classifier; last.safetensors beside it where the best weights are not the last
+    model.safetensors   the classifier; last.safetensors beside it where the best weights are not the last, and where a
+                        network was tuned but its probe is kept
     checkpoints/        the state of the training, the last two
     figures/            PNG files: curves and predictions of the training, and those of every evaluation
     evaluation/         one folder for each split and model: predictions, report

@@ -11,7 +11,7 @@ from PIL import Image, ImageEnhance
 import eyesight
 from drawn_photos import fill, photo
 from eyesight.data import near
-from eyesight.data.cache import list_cache
+from eyesight.data.inventory import list_cache
 from eyesight.data.near import find_leaks, find_together
 
 

@@ -13,14 +13,19 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+import torch
+import torch.nn.functional as F
 from PIL import Image
+from torch import nn
 
 import eyesight
 from eyesight.classifier import Classifier, InferenceSpec
 from eyesight.cli import main
 from eyesight.errors import EyesightError, FormatError, RunError, UsageError
 from eyesight.export import onnx_export, quantize
+from eyesight.export.card import card
 from eyesight.export.exported import ExportedModel
+from eyesight.export.labels import label_files
 from eyesight.export.onnx_export import onnx_bytes
 from eyesight.export.origin import Origin
 from eyesight.export.parity import EXACT, Sample, compare
@@ -308,6 +313,43 @@ def test_int8_needs_the_data(digits_run, tmp_path):
         eyesight.export_model("model.safetensors", int8=True)
 
 
+# -- a user's own module ---------------------------------------------------------------------------------------------
+
+
+class Own(nn.Module):
+    """As many people write theirs."""
+
+    def __init__(self, *, fickle: bool = False) -> None:
+        super().__init__()
+        self.conv, self.norm, self.dense = nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8), nn.Linear(8 * 36, 3)
+        self.drop, self.fickle = nn.Dropout(0.2), fickle
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        x = F.max_pool2d(F.gelu(self.norm(self.conv(images))), 2)
+        x = self.dense(self.drop(x.view(x.size(0), -1)))
+        return x * 2 if self.fickle and images.mean() > 0 else x
+
+
+def test_a_module_of_the_users_own_is_exported_by_torch_and_proven(bars_data):
+    run = eyesight.train(bars_data, model=Own(), epochs=1, output="own", progress=False)
+    made = eyesight.export_model(run, "own.onnx")
+    assert made.certificate is not None
+    assert made.certificate.source == "60 of the test pictures of arrays"
+    pictures = bars_data.test.gather(np.arange(7))
+    expected = run.classifier.probabilities(pictures)
+    assert np.abs(eyesight.load_model("own.onnx").probabilities(pictures) - expected).max() <= EXACT
+    again = eyesight.open_run("own", module=Own())
+    eyesight.export_model(again, "again.onnx")
+    assert Path("again.onnx").read_bytes() == Path("own.onnx").read_bytes()
+
+
+def test_a_module_that_decides_from_its_pictures_is_not_exported_as_something_else(bars_data):
+    run = eyesight.train(bars_data, model=Own(fickle=True), epochs=1, output="own", progress=False)
+    with pytest.raises(EyesightError, match="nothing was written"):
+        eyesight.export_model(run, "own.onnx")
+    assert not Path("own.onnx").exists()
+
+
 # -- parity ----------------------------------------------------------------------------------------------------------
 
 
@@ -330,3 +372,48 @@ def test_the_certificate_counts_other_classes_where_the_margin_is_larger_than_th
     assert found[2].largest == 1
     with pytest.raises(EyesightError, match="expected probabilities of shape"):
         compare(reference, {"short": Fixed((1.0, 0.0))}, sample)
+
+
+# -- the page for users ----------------------------------------------------------------------------------------------
+
+
+def test_the_ten_lines_of_the_page_work_with_onnx_runtime_alone(digits_run, exported, tmp_path):
+    page = (REPOSITORY / "docs" / "ship.md").read_text(encoding="utf-8")
+    program = next(part.partition("```")[0] for part in page.split("```python\n")[1:] if "onnxruntime" in part)
+    assert "eyesight" not in program
+    shutil.copy(exported, tmp_path / "model.onnx")
+    test = eyesight.load_data("digits").split("test")
+    for i in range(0, 30, 10):
+        Image.fromarray(test.gather([i])[0, ..., 0]).save(tmp_path / "photo.jpg", "PNG")
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path, check=True)
+        assert done.stdout.strip() == digits_run.classifier.predict(tmp_path / "photo.jpg")[0].label
+
+
+def test_labels_are_written_as_other_programs_look_for_them(digits_run, capsys):
+    assert main(["export", str(digits_run.path), "--format", "labels", "-o", "out/labels.txt"]) == 0
+    assert Path("out/labels.txt").read_text() == "".join(f"{k}\n" for k in range(10))
+    assert json.loads(Path("out/index_to_name.json").read_text())["3"] == "3"
+    assert json.loads(Path("out/config.json").read_text())["id2label"]["9"] == "9"
+    with pytest.raises(UsageError, match="does not fit on one"):
+        label_files(["a", "b\nc"])
+    with pytest.raises(RunError, match="exists"):
+        eyesight.export_model(digits_run, "out/labels.txt", format="labels")
+
+
+def test_the_card_has_the_figures_of_the_evaluation_and_says_where_there_are_none(digits_run, tmp_path):
+    run = eyesight.open_run(shutil.copytree(digits_run.path, tmp_path / "first"))
+    text = eyesight.export_model(run, "none.md", format="card").path.read_text()
+    assert f"Not evaluated yet (`eyesight evaluate {run.path}`)" in text
+    report = run.evaluate().report
+    text = eyesight.export_model(run, "card.md", format="card", licence="CC0").path.read_text()
+    low, high = report.accuracy_interval
+    assert f"| test | {report.n:,} | {report.accuracy:.4f} | {low:.4f} to {high:.4f} |" in text
+    assert "\nCC0.\n" in text
+    assert "fingerprint" in text
+
+
+def test_names_in_a_card_stay_text(tmp_path):
+    classifier = random_classifier("mlp", side=8, channels=1)
+    classifier.classes = ("<script>", "a|b", "# c\nd", "`e`")
+    text = card(Origin(classifier, "x"), [])
+    assert "classes: \\<script\\>, a\\|b, \\# c d, \\`e\\`." in text

@@ -8,6 +8,7 @@ import io
 import json
 import pickle
 import resource
+import struct
 import time
 import zipfile
 from collections.abc import Callable
@@ -28,7 +29,7 @@ from eyesight.cli.app import one_line
 from eyesight.errors import FormatError
 from eyesight.export.onnx_export import onnx_bytes
 from eyesight.export.origin import Origin
-from eyesight.formats import pack_tensors
+from eyesight.formats import pack_tensors, read_tensors
 from eyesight.models.elementwise import Activation
 from eyesight.models.layers import Chain, Conv, Flatten, Linear
 from eyesight.models.network import NetworkSpec, NetworkWeights
@@ -540,3 +541,84 @@ def test_the_files_that_these_are_made_of_are_good(capsys):
         Image.new("L", (12, 12)).save("picture.png")
         assert main(["predict", "model.onnx", "picture.png"]) == 0, capsys.readouterr().err
     assert len(ONNX) >= 100
+
+
+# -- safetensors -----------------------------------------------------------------------------------------------------
+
+
+def tensors(change: Callable[[dict[str, np.ndarray], dict[str, object]], object] = lambda arrays, about: None) -> bytes:
+    """Return a model file with its tensors or its description changed, and a checksum that is right."""
+    path = Path("whole.safetensors")
+    small_classifier().save(path)
+    arrays, about, _ = read_tensors(path)
+    change(arrays, about)
+    return pack_tensors(arrays, about)[0]
+
+
+def entry(*keys: str, value: object) -> Callable[[dict[str, np.ndarray], dict[str, object]], object]:
+    """Change one entry of the description, by its path."""
+
+    def change(arrays: dict[str, np.ndarray], about: dict[str, object]) -> None:
+        place: dict[str, object] = about
+        for key in keys[:-1]:
+            place = place[key]  # type: ignore[assignment]
+        place[keys[-1]] = value
+
+    return change
+
+
+def header(text: bytes, *, claims: int | None = None) -> bytes:
+    return struct.pack("<Q", len(text) if claims is None else claims) + text
+
+
+def tensor(name: str, value: np.ndarray) -> Callable[[dict[str, np.ndarray], dict[str, object]], object]:
+    return lambda arrays, about: arrays.update({name: value})
+
+
+FIRST = "features.conv.weight"
+SAFETENSORS: dict[str, Callable[[], bytes]] = {
+    "empty": lambda: b"",
+    "a pickle": lambda: pickle.dumps(Bomb()),
+    "torch's file": torch_file,
+    "a zip": lambda: zipped("data.pkl", pickle.dumps(Bomb())),
+    "ONNX": unsigned,
+    "a header of 2^63": lambda: header(b"{}", claims=1 << 63),
+    "a header of 4 GB": lambda: header(b"{}", claims=1 << 32),
+    "a header longer than the file": lambda: header(b"{}", claims=1 << 20),
+    "a header of nothing": lambda: header(b""),
+    "a header that nests": lambda: header(b"[" * 100_000),
+    "a header that is a program": lambda: header(b"__import__('os').mkdir('exploded')"),
+    "a header without a description": lambda: header(b"{}"),
+    "a description of its own": lambda: header(b'{"__metadata__":{"eyesight":"{}","checksum":"' + b"0" * 64 + b'"}}'),
+    "a tensor too many": lambda: tensors(tensor("extra", np.zeros(3, np.float32))),
+    "a tensor called as a path": lambda: tensors(tensor("../../etc/passwd", np.zeros(3, np.float32))),
+    "a tensor too few": lambda: tensors(lambda arrays, about: arrays.pop(FIRST)),
+    "a tensor of another shape": lambda: tensors(tensor(FIRST, np.zeros((4, 1, 5, 5), np.float32))),
+    "a tensor of whole numbers": lambda: tensors(tensor(FIRST, np.zeros((4, 1, 3, 3), np.int64))),
+    "NaN": lambda: tensors(tensor(FIRST, np.full((4, 1, 3, 3), np.nan, np.float32))),
+    "infinity": lambda: tensors(tensor(FIRST, np.full((4, 1, 3, 3), np.inf, np.float32))),
+    "a layer too few": lambda: tensors(entry("network", "features", "layers", value=[])),
+    "a layer of 2^40": lambda: tensors(entry("network", "classes", value=1 << 40)),
+    "a picture of 16,000": lambda: tensors(entry("inference", "preprocessing", "height", value=16_000)),
+    "a picture of 2^60": lambda: tensors(entry("inference", "preprocessing", "height", value=1 << 60)),
+    "a layer that there is not": lambda: tensors(entry("network", "head", "layers", value=[["l", {"type": "exec"}]])),
+    "layers that are none": lambda: tensors(entry("network", "head", value="os.system")),
+    "an entry that there is not": lambda: tensors(entry("__class__", value="os.system")),
+    "a temperature of nothing": lambda: tensors(entry("inference", "temperature", value=0)),
+    "no classes": lambda: tensors(entry("classes", value=[])),
+    "a class too many": lambda: tensors(entry("classes", value=["a", "b", "c", "d"])),
+    "a newer version": lambda: tensors(entry("version", value=99)),
+    "another format": lambda: tensors(entry("format", value="eyesight-predictions")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", SAFETENSORS)
+def test_a_hostile_tensor_file_is_refused_in_one_line(kind):
+    path = Path("model.safetensors")
+    path.write_bytes(SAFETENSORS[kind]())
+    refused(path, "")
+
+
+def test_the_tensor_file_that_these_are_made_of_is_good():
+    Path("model.safetensors").write_bytes(tensors())
+    assert eyesight.load_model("model.safetensors").classes == ("a", "b", "c")

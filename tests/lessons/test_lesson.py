@@ -31,6 +31,7 @@ from eyesight.api import lesson_subjects
 from eyesight.cli import main
 from eyesight.lessons import channels, layers, outputs, pictures, pooling, reading, step_by_step
 from eyesight.lessons.topics import LESSONS, LINES
+from eyesight.models import network_spec
 from eyesight.report.document import Card, Line, Words
 from eyesight.report.sheet import sheet
 from lesson_blocks import assert_tidy, drawn_texts, everything, grids, table, text_of, told, worth
@@ -128,6 +129,8 @@ CROWDED = {
     "batch": {"pictures": reading.planes(" | ".join([LARGE] * 8))},
     "relu": {"values": -1e6 * reading.matrix(LARGE)},
     "channels": {"planes": np.stack([reading.matrix(LARGE)[:6, :6]] * 3) / 3},
+    "network": {"spec": network_spec("efficientnet-lite2", shape=(999, 33, 3), classes=12345)},
+    "architectures": {},
 }
 
 

@@ -63,6 +63,24 @@ def test_resnet20_has_a_quarter_of_a_million_parameters_for_cifar() -> None:
     assert network_spec("resnet20", shape=(32, 32, 3), classes=10).parameters() == 272_474  # "0.27M" in the paper
 
 
+@pytest.mark.parametrize("name", ["small-alexnet", "small-vgg", "small-mobilenet-v2"])
+def test_small_forms_cost_about_the_same_on_small_pictures(name: str) -> None:
+    spec = network_spec(name, shape=(32, 32, 3), classes=10)
+    assert 250_000 < spec.parameters() < 450_000
+    assert 20e6 < spec.flops() < 30e6
+    assert min(spec.features.output_shape(spec.input)[1:]) >= 3  # places are left to look at
+
+
+def test_small_forms_have_the_layers_of_the_large_ones() -> None:
+    def kinds(name: str, side: int) -> list[str]:
+        spec = network_spec(name, shape=(side, side, 3), classes=10)
+        return [layer.type for _, layer, _ in leaves(spec.whole, spec.input) if layer.describe() != "add"]
+
+    assert kinds("small-alexnet", 32) == [kind for kind in kinds("alexnet", 224) if kind != "pad"]
+    assert kinds("small-mobilenet-v2", 32) == kinds("mobilenet-v2", 224)
+    assert kinds("vgg16", 224)[:17] == kinds("small-vgg", 32)[:17]
+
+
 @pytest.mark.parametrize(
     ("name", "billions"), [("vgg16", 15.5), ("resnet18", 1.8), ("resnet50", 4.1), ("mobilenet-v2", 0.3)]
 )

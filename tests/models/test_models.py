@@ -33,6 +33,7 @@ MIN_SIZES = {"small-cnn": 18, "small-cnn-same": 4, "small-cnn-3pool": 22, "small
 MIN_SIZES |= {name: 3 for name in NAMES if name.startswith("whitened-")}
 MIN_SIZES |= {name: 1 for name in NAMES if name.startswith(("efficientnet-", "mobilenet-"))}
 MIN_SIZES |= {"alexnet": 63, "vgg16": 32, "resnet18": 3, "resnet34": 3, "resnet50": 3, "resnet20": 1}
+MIN_SIZES |= {"small-alexnet": 15, "small-vgg": 8, "small-mobilenet-v2": 1}
 HUGE = {"alexnet", "vgg16"}  # hundreds of megabytes, so only their shapes are computed here
 
 
@@ -253,7 +254,8 @@ def test_a_dense_layer_refuses_pictures():
         Linear(out=2).output_shape((1, 4, 4))
 
 
-HE = [name for name in NAMES if name.startswith(("resnet", "mobilenet-", "efficientnet-"))]
+DEEP = ("resnet", "mobilenet-", "efficientnet-", "small-alexnet", "small-vgg", "small-mobilenet-")
+HE = [name for name in NAMES if name.startswith(DEEP)]
 
 
 @pytest.mark.parametrize("name", HE)

@@ -20,7 +20,7 @@ from eyesight.models.regularise import regularise
 OPTIONS = {"epochs": 2, "threads": 1, "precision": "fp32", "progress": False}
 
 
-NORMALISED = ("whitened-", "resnet", "mobilenet-", "efficientnet-")  # have batch normalisation
+NORMALISED = ("whitened-", "resnet", "mobilenet-", "efficientnet-", "small-mobilenet-")  # have batch normalisation
 HUGE = ("alexnet", "vgg16")  # are like the tutorials' networks, with hundreds of megabytes of weights
 
 
@@ -44,7 +44,7 @@ def test_every_network_without_batch_norm_takes_both_and_its_plain_weights_stay(
     network.initialise(torch.Generator().manual_seed(1))
     network.eval()
     assert sum(p.numel() for p in network.parameters()) == spec.parameters()
-    bare = plain.build()
+    bare = plain.build().eval()
     bare.initialise(torch.Generator().manual_seed(1))
     images = torch.rand(2, 3, 32, 32)
     with torch.no_grad():  # fresh batch norm divides by √(1 + ε) only, and dropout does nothing here

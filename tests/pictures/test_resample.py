@@ -187,3 +187,12 @@ def test_a_picture_long_one_way_and_short_the_other_is_stretched(size):
     assert result.shape == (64, 64)
     np.testing.assert_allclose(result[0], np.linspace(0, 255, 64), atol=8)
     assert (result == result[:1]).all()
+
+
+@pytest.mark.parametrize("size", [(300, 200), (41, 67)])
+def test_strips_and_conversions_change_no_pixel(size, monkeypatch):
+    pixels = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
+    wanted = cover(Image.fromarray(pixels), 40, 30)
+    monkeypatch.setattr(resample, "_CONVERTED", 0)
+    monkeypatch.setattr(resample, "_STRIP", 1)
+    assert (cover(Image.fromarray(pixels), 40, 30) == wanted).all()

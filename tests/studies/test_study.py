@@ -479,7 +479,21 @@ def test_networks_too_large_for_equal_epochs_are_left_out_by_name() -> None:
     left_out = definition.left_out
     assert {f"whitened-{widths}" for widths in ("64-128-128", "64-256-256", "128-384-384")} <= set(left_out)
     assert {arm.name for arm in definition.arms} == set(NETWORKS) - set(left_out)
-    assert left_out["whitened-64-256-256"] == "whitened-64-256-256 takes 237 MFLOP a picture, more than 50"
+    assert left_out["whitened-64-256-256"] == "whitened-64-256-256 takes 237 MFLOP a picture, more than 100"
+
+
+def test_small_pictures_meet_the_small_form_of_every_known_architecture() -> None:
+    def arms(side: int) -> set[str]:
+        pictures = np.zeros((30, side, side, 3), np.uint8)
+        return {arm.name for arm in define("architectures", eyesight.from_arrays((pictures, np.arange(30) % 3))).arms}
+
+    assert {"lenet5", "small-alexnet", "small-vgg", "resnet20", "small-mobilenet-v2"} <= arms(32)
+    assert not {"mobilenet-v2", "efficientnet-lite0", "resnet18"} & arms(32)
+    assert {"mobilenet-v2", "efficientnet-lite0"} <= arms(64)
+    data = eyesight.from_arrays((np.zeros((30, 32, 32, 3), np.uint8), np.arange(30) % 3))
+    left_out = define("architectures", data).left_out
+    assert left_out["mobilenet-v2"] == left_out["vgg16"]  # said once for all
+    assert left_out["vgg16"].endswith("are made for photos; their small forms take their place")
 
 
 def test_dense_layers_trains_the_same_convolutions_with_each_choice(

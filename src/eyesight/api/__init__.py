@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from ..data.dataset import Dataset, from_arrays
 from ..evaluation.evaluate import Evaluation
-from ..models import network_spec
-from ..models.summary import Summary, summarise
 from .bulk import predict_files
 from .datasets import check_data, download, load_data
-from .exporting import Export, export_model
+from .exporting import Export, export_model, load_keras_weights
 from .features import Embedding, embed
+from .networks import diagram, summary
 from .runs import Run, load_classifier, load_model, open_run
 from .serving import serve
 from .studies import study, tutorial
@@ -26,12 +25,14 @@ __all__ = [
     "Export",
     "Run",
     "check_data",
+    "diagram",
     "download",
     "embed",
     "export_model",
     "from_arrays",
     "load_classifier",
     "load_data",
+    "load_keras_weights",
     "load_model",
     "open_run",
     "predict_files",
@@ -42,17 +43,3 @@ __all__ = [
     "train",
     "tutorial",
 ]
-
-
-def summary(model: str, *, input: tuple[int, int, int], classes: int) -> Summary:
-    """Return the layer table of a network.
-
-    Args:
-        model: a network's name.
-        input: (H, W, C) of the pictures.
-        classes: number of classes.
-
-    >>> summary("lenet5", input=(32, 32, 1), classes=10).parameters
-    61706
-    """
-    return summarise(network_spec(model, shape=input, classes=classes))

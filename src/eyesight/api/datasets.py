@@ -6,13 +6,16 @@ In: names, arrays. Out: `Dataset`; `Check`, what is wrong with one.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 from pydantic import ValidationError
 
+from ..backbones import BACKBONES, DEFAULT_BACKBONE
 from ..data.cache import Progress
 from ..data.dataset import Dataset
 from ..data.open import find_photos, kind_of, open_data
@@ -23,7 +26,11 @@ from ..evaluation import figures
 from ..report.drawing import html_image, png
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from ..quality.check import Check
+
+_ROWS, _EACH, _EPOCHS = 6, 2, 7  # photos in a sheet, at most; of each class; epochs
 
 
 def load_data(
@@ -40,6 +47,7 @@ def load_data(
     strict: bool = False,
     image_column: str | None = None,
     label_column: str | None = None,
+    verify: bool = False,
     progress: bool = False,
 ) -> Dataset:
     """Load a dataset by name, read a folder of photos, or make a dataset of arrays.
@@ -61,6 +69,7 @@ def load_data(
             group in a picture's path counts.
         strict: refuse photos of which any would be left out.
         image_column, label_column: what a table calls them, where it is not recognised.
+        verify: hold every file, and every picture that was decoded before, against its checksum.
         progress: report on stderr while photos are decoded.
 
     Raises:
@@ -74,6 +83,7 @@ def load_data(
             strict=strict,
             image_column=image_column,
             label_column=label_column,
+            verify=verify,
         )
         return open_data(
             data,
@@ -151,6 +161,56 @@ def check_data(
             return check(Stored(dataset), backbone=backbone, sample=sample, progress=report)
         photos = Photos(find_photos(data, data_dir), options)
         return check(photos, backbone=backbone, sample=sample, progress=report)
+
+
+def draw_augmented(
+    data: str | os.PathLike[str],
+    *,
+    data_dir: str | Path | None = None,
+    seed: int = 0,
+    recipe: Mapping[str, Any] | None = None,
+    progress: bool = False,
+    **options: Any,
+) -> Figure:
+    """Draw some photos as they are, and as tuning a pretrained network shows them in its first epochs.
+
+    Args:
+        data: a folder of photos, a table or an archive of them.
+        data_dir: folder that they may lie in.
+        seed: of the changes.
+        recipe: entries of the recipe, such as {"crop": 0.5}.
+        progress: report on stderr while photos are decoded.
+        **options: how photos are read; see `load_data`.
+
+    Raises:
+        UsageError: the pictures are too small to be tuned on.
+    """
+    from ..data.photos import LARGE
+    from ..training.plan.recipe import parse_config
+    from ..training.plan.resolve import fill_in, recommend_tuning
+    from ..training.tuning import augmented, photo_augmentation
+
+    side = BACKBONES[DEFAULT_BACKBONE].size
+    entries = fill_in(dict(recipe or {}), recommend_tuning(DEFAULT_BACKBONE)) | {"method": "tune"}
+    wanted = parse_config({"recipe": entries, "seed": seed})
+    report = report_reading() if progress else None
+    with naming_options():
+        found = open_data(
+            data, data_dir=data_dir, validation=0, photos=photo_options(**options), large=side, progress=report
+        )
+        if found.kind != "folder" or found.shape[:2] != (side, side):
+            raise UsageError(
+                f"is for photos of {LARGE} pixels a side and more, at their usual size; "
+                f"received: {found.name}, {found.shape[1]}x{found.shape[0]} pixels",
+                field="augment",
+            )
+    ids = [np.flatnonzero(found.train.labels == k)[:_EACH] for k in range(len(found.classes))]
+    some = found.train.select(np.concatenate(ids)[:_ROWS], name="train")
+    seen = augmented(found, some, photo_augmentation(wanted.recipe, side), seed=seed, epochs=_EPOCHS, progress=report)
+    names = [figures.short(found.classes[label]) for label in some.labels.tolist()]
+    titles = [f"{name}\nas it is" if k == 0 else f"epoch {k}" for name in names for k in range(_EPOCHS + 1)]
+    title = f"{found.name}: photos as tuning changes them"
+    return figures.picture_grid(seen, titles, columns=_EPOCHS + 1, title=title)
 
 
 def photo_options(**options: Any) -> PhotoOptions:

@@ -20,7 +20,7 @@ from sklearn.utils.validation import validate_data
 from ..data.arrays import checked_pictures
 from ..data.dataset import Ints
 from ..data.photos import LARGE, side_of
-from ..engine.session import available_cores
+from ..environment import available_cores
 from ..pictures.ahead import map_ahead
 from ..pictures.decode import is_file, name_of, size_of
 from ..pictures.preprocess import Pixels, Preprocessing, read_picture

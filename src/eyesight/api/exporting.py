@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ..backbones import BACKBONES
-from ..classifier import Classifier
+from ..classifier import Classifier, InferenceSpec
 from ..data.dataset import Dataset
 from ..errors import DataError, RunError, UnknownNameError, UsageError
 from ..export import sample
@@ -20,6 +20,8 @@ from ..export.parity import Certificate, Sample
 from ..export.proven import Proven
 from ..export.quantize import Quantized
 from ..formats import check_path, write_bytes
+from ..models import network_spec
+from ..pictures.preprocess import Preprocessing
 from .runs import Run, load_classifier, open_run
 
 
@@ -127,7 +129,7 @@ def export_model(
         if path is not None:
             check_path(path, name)
     origin, run = _origin(source, licence)
-    place = Path(output) if output else _place(source, origin, run, chosen.suffix(options))
+    place = Path(output) if output else _place(source, run, chosen.name(origin.name, options))
     check_free([place, *chosen.beside(place)], overwrite=overwrite)
     given = tuple(map(str, pictures))
     return chosen.write(Request(origin, run, place, given, Path(data_dir) if data_dir else None, options))
@@ -148,9 +150,8 @@ def _origin(source: str | Path | Run | Classifier, licence: str | None) -> tuple
     return Origin(source.classifier, source.path.resolve().name, run=source.folder, licence=licence), source
 
 
-def _place(source: object, origin: Origin, run: Run | None, suffix: str) -> Path:
+def _place(source: object, run: Run | None, name: str) -> Path:
     """Return where a file goes for which no place was named."""
-    name = origin.name + suffix
     if run is not None:
         return run.folder.export_folder / name
     return Path(source).with_name(name) if isinstance(source, str | Path) and Path(source).is_file() else Path(name)
@@ -176,13 +177,13 @@ class Format:
 
     Attributes:
         write: makes it.
-        suffix: of the file's name, for some options.
+        name: of the file, from the classifier's and the options.
         options: their names.
         beside: what else is written, given where the file goes.
     """
 
     write: Callable[[Request], Export]
-    suffix: Callable[[dict[str, Any]], str]
+    name: Callable[[str, dict[str, Any]], str]
     options: tuple[str, ...] = ()
     beside: Callable[[Path], list[Path]] = lambda path: [certificate_file(path)]
 
@@ -208,6 +209,77 @@ def keep(path: Path, made: Proven) -> Export:
     return Export((path, certificate_file(path)), made.certificate, made.quantized)
 
 
+def _write_labels(request: Request) -> Export:
+    from ..export.labels import label_files
+
+    contents = label_files(request.origin.classifier.classes)
+    files = tuple(zip([request.output, *_other_labels(request.output)], contents.values(), strict=True))
+    for path, data in files:
+        write_bytes(path, data)
+    return Export(tuple(path for path, _ in files))
+
+
+def _other_labels(path: Path) -> list[Path]:
+    from ..export.labels import FILES
+
+    return [path.with_name(name) for name in FILES[1:]]
+
+
+def _write_card(request: Request) -> Export:
+    from ..export.card import card
+
+    run, model = request.run, request.origin.classifier.checksum
+    reports = [report for report in run.reports() if report["model"] == model] if run else []
+    write_bytes(request.output, card(request.origin, reports, about=run.about() if run else None).encode())
+    return Export((request.output,))
+
+
+def _write_keras(request: Request) -> Export:
+    from ..export.keras_weights import pack_keras
+
+    write_bytes(request.output, pack_keras(request.origin.classifier.weights()))
+    return Export((request.output,))
+
+
+def load_keras_weights(
+    path: str | Path,
+    *,
+    model: str,
+    input: tuple[int, int, int],
+    classes: Sequence[str],
+    mean: float = 0.0,
+    std: float = 1.0,
+) -> Classifier:
+    """Return a classifier with weights that Keras saved: `model.save_weights("x.weights.h5")`.
+
+    Args:
+        path: of the file.
+        model: name of the network that has the same layers in the same order, such as "small-cnn".
+        input: (H, W, C) of the pictures.
+        classes: names, in the order of the last layer.
+        mean, std: of every channel; the network was trained on (pixel / 255 − mean) / std.
+
+    Raises:
+        FormatError: not such a file, or its weights do not fit the network.
+        UsageError: the network is not one that Keras has, or h5py is not installed.
+    """
+    from ..export.keras_weights import unpack_keras
+
+    check_path(path, "path")
+    spec = network_spec(model, shape=input, classes=len(classes))
+    height, width, channels = input
+    each = {"mean": (mean,) * channels, "std": (std,) * channels}
+    preprocessing = Preprocessing.model_validate({"height": height, "width": width, "channels": channels} | each)
+    return Classifier(unpack_keras(Path(path), spec), InferenceSpec(preprocessing=preprocessing), list(classes))
+
+
+def _onnx_name(name: str, options: dict[str, Any]) -> str:
+    return f"{name}-int8.onnx" if options.get("int8") else f"{name}.onnx"
+
+
 FORMATS: Final = {
-    "onnx": Format(_write_onnx, lambda options: "-int8.onnx" if options.get("int8") else ".onnx", ("int8", "max_drop")),
+    "onnx": Format(_write_onnx, _onnx_name, options=("int8", "max_drop")),
+    "keras": Format(_write_keras, lambda name, _: f"{name}.weights.h5", beside=lambda _: []),
+    "labels": Format(_write_labels, lambda *_: "labels.txt", beside=_other_labels),
+    "card": Format(_write_card, lambda *_: "README.md", beside=lambda _: []),
 }

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from ..training.events import Listener
     from ..training.plan.recipe import Config
+    from ..training.plan.resolve import Request
 
 DEFAULT_RUNS = Path("runs")
 _ARGUMENTS = {
@@ -47,6 +48,7 @@ def train(
     *,
     model: str | nn.Module | None = None,
     backbone: str | None = None,
+    tune: bool = False,
     output: str | Path | None = None,
     seed: int | None = None,
     preset: str | None = None,
@@ -74,6 +76,8 @@ def train(
             is trained in place and must map (N, C, H, W) to logits (N, K).
         backbone: a pretrained network's name, "efficientnet-lite0" (what photos get where no `model` is named), -lite1
             or -lite2: the photos' features, and a linear layer fitted on them in seconds, instead of `model`.
+        tune: after that layer, learn the pretrained network's upper stages and then all of it, for `epochs` or
+            `budget`; kept only where that is better on validation pictures.
         output: the run's folder; runs/DATA-MODEL-1, -2, … where not given.
         seed: of first weights and order (default 0). The same seed and threads on the same machine give the same
             weights, bit for bit.
@@ -91,8 +95,8 @@ def train(
         progress: report on stderr.
         checkpoint_every: seconds between saved states; 30, or more where saving is slow, if not given.
         listeners: called with every event; see `eyesight.training.events`.
-        **recipe: fields of the recipe: epochs or budget (seconds, from this call to the saved model), batch_size, lr,
-            optimizer, schedule, averaging, early_stopping, …
+        **recipe: fields of the recipe: epochs or budget (seconds, or "5m"; from this call to the saved model),
+            batch_size, lr, optimizer, schedule, averaging, early_stopping, …
 
     Raises:
         UsageError: something asked for does not exist or does not fit; nothing has been written then.
@@ -101,7 +105,7 @@ def train(
         InterruptedRun: Ctrl-C or SIGTERM; a KeyboardInterrupt. The state is saved: `eyesight.resume(error.run)` goes
             on, and `eyesight.open_run(error.run).classifier` has the weights so far.
     """
-    from ..training.plan.resolve import choose_backbone, choose_split, is_probe, read_request, resolve, resolve_probe
+    from ..training.plan.resolve import choose_backbone, read_request, resolve
 
     began = time.perf_counter()
     module = None if model is None or isinstance(model, str) else model
@@ -115,7 +119,7 @@ def train(
         if path is not None:
             check_path(path, field)
     changes = {f"recipe.{key}": value for key, value in recipe.items()} | {
-        **({"recipe.method": "probe"} if backbone else {}),
+        **({"recipe.method": "tune" if tune else "probe"} if backbone or tune else {}),
         "machine.device": device,
         "machine.precision": precision,
         "machine.threads": threads,
@@ -147,19 +151,14 @@ def train(
                 large=BACKBONES[pretrained].size if pretrained else None,
                 progress=report_reading() if progress else None,
             )
-        if pretrained and is_probe(request, dataset, pretrained):
-            from ..training import probe
-
-            dataset = dataset if isinstance(data, Dataset) else choose_split(request, dataset)
-            whole = resolve_probe(request, dataset, pretrained)
-            run = probe.start(
-                dataset,
-                whole,
-                _create(output, dataset, whole, overwrite=overwrite),
-                listeners=with_progress(listeners, progress=progress),
-                began=began,
-                repeats=repeated.folder if repeated else None,
-            )
+        begin = partial(_create, output, overwrite=overwrite)
+        listeners = with_progress(listeners, progress=progress)
+        repeats = repeated.folder if repeated else None
+        if pretrained and (found := _prepare_pretrained(request, dataset, pretrained, given=isinstance(data, Dataset))):
+            dataset, whole, start = found
+            if whole.recipe.method == "tune":
+                start = partial(start, checkpoint_every=checkpoint_every)
+            run = start(dataset, whole, begin(dataset, whole), listeners=listeners, began=began, repeats=repeats)
             return open_run(run.path, data=dataset)
         from ..training import trainer
 
@@ -167,13 +166,13 @@ def train(
         run = trainer.start(
             dataset,
             whole,
-            _create(output, dataset, whole, overwrite=overwrite),
+            begin(dataset, whole),
             module=module,
-            listeners=with_progress(listeners, progress=progress),
+            listeners=listeners,
             checkpoint_every=checkpoint_every,
             began=began,
             planned=planned,
-            repeats=repeated.folder if repeated else None,
+            repeats=repeats,
         )
     return open_run(run.path, data=dataset, module=module)
 
@@ -216,6 +215,32 @@ def resume(
         force=force,
     )
     return open_run(found.path, data=data, module=model)
+
+
+def _prepare_pretrained(
+    request: Request, dataset: Dataset, backbone: str, *, given: bool
+) -> tuple[Dataset, Config, Callable[..., RunFolder]] | None:
+    """Return data, configuration and what starts a probe or the tuning after it; None for training by gradient.
+
+    Args:
+        request: what was asked for.
+        dataset: what is learned from.
+        backbone: the pretrained network.
+        given: whether the user passed a `Dataset`, which is split as the user has it.
+    """
+    from ..training import probe
+    from ..training.plan import resolve
+
+    if request.config.recipe.method == "tune":
+        from ..training import tuning
+
+        dataset = dataset if given else resolve.split_to_tune(request, dataset)
+        resolve.check_tuned(request, dataset, backbone)
+        return dataset, resolve.resolve_tuning(request, dataset, backbone), tuning.start
+    if not resolve.is_probe(request, dataset, backbone):
+        return None
+    dataset = dataset if given else resolve.choose_split(request, dataset)
+    return dataset, resolve.resolve_probe(request, dataset, backbone), probe.start
 
 
 def _create(

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..engine.session import available_cores
+from ..environment import available_cores
 from ..errors import InterruptedRun
 from ..pictures.ahead import map_ahead, read_or_reason
 from ..pictures.preprocess import Pixels, Preprocessing

@@ -16,12 +16,13 @@ from typer.core import TyperCommand
 
 from ..errors import EyesightError, InterruptedRun, UsageError, concerns, naming
 
-_UNITS = {"s": 1, "m": 60, "h": 3600}
-
 _PARAMETERS = {
     "early_stopping": "patience",
     "early_stopping.patience": "patience",
-    **{f"data.{name}": name for name in ("img_size", "resize", "group_by", "strict", "image_column", "label_column")},
+    **{
+        f"data.{name}": name
+        for name in ("img_size", "resize", "group_by", "strict", "verify", "image_column", "label_column")
+    },
 }  # of arguments that go by another name
 
 
@@ -66,10 +67,12 @@ def parse_duration(text: str, option: str) -> float:
     >>> [parse_duration(text, "--every") for text in ("30s", "2m", "0.5h")]
     [30.0, 120.0, 1800.0]
     """
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", text.strip())
-    if not match or float(match[1]) <= 0:
-        raise UsageError(f"{option}: expected a time such as 30s, 2m or 1h; received: {text!r}")
-    return float(match[1]) * _UNITS[match[2]]
+    from ..training.plan.entries import parse_time
+
+    try:
+        return parse_time(text)
+    except UsageError as error:
+        raise UsageError(f"{option}: {error}") from None
 
 
 def parse_setting(text: str) -> tuple[str, Any]:
@@ -122,6 +125,7 @@ def photo_settings(
     label_column: str | None,
     *,
     strict: bool,
+    verify: bool,
 ) -> dict[str, Any]:
     """Return the entries of a configuration for how photos are read; only those that were asked for."""
     options = {
@@ -129,6 +133,7 @@ def photo_settings(
         "resize": resize,
         "group_by": group_by,
         "strict": strict or None,
+        "verify": verify or None,
         "image_column": image_column,
         "label_column": label_column,
     }

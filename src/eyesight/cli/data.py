@@ -76,8 +76,10 @@ def show_dataset(
     resize: Annotated[str | None, typer.Option(help="Of photos: crop, pad or stretch.", show_default="crop")] = None,
     group_by: Annotated[str | None, typer.Option(help="Of photos: what stays on one side of a split: folder, a column, or a pattern.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Of photos: refuse them where any cannot be read.")] = False,
+    verify: Annotated[bool, typer.Option("--verify", help="Of photos: hold every file, and every picture of the cache, against its checksum.")] = False,
     image_column: Annotated[str | None, typer.Option(help="Of a CSV: the column with the pictures.", show_default="recognised")] = None,
     label_column: Annotated[str | None, typer.Option(help="Of a CSV: the column with the classes.", show_default="recognised")] = None,
+    augment: Annotated[bool, typer.Option("--augment", help="Of photos: draw some as train --tune changes them at random, and nothing else.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")] = False,
 ) -> None:  # fmt: skip
     """Count the labels of a dataset, and draw its pictures with their class names."""
@@ -85,8 +87,15 @@ def show_dataset(
     from ..evaluation import figures
     from ..report.drawing import save
 
-    photos = photo_settings(img_size, resize, group_by, image_column, label_column, strict=strict)
+    photos = photo_settings(img_size, resize, group_by, image_column, label_column, strict=strict, verify=verify)
     options = {key.removeprefix("data."): value for key, value in photos.items()}
+    if augment:
+        from ..api.datasets import draw_augmented
+
+        figure = draw_augmented(name, data_dir=data_dir, progress=True, **options)
+        stem = Path(name).resolve().name.partition(".")[0]
+        typer.echo(f"augmented: {save(figure, output / f'{stem}-augmented.png')}")
+        return
     data = api.load_data(name, data_dir=data_dir, validation=0, progress=True, **options)
     for note in data.notes:
         typer.echo(f"note: {note}", err=True)
@@ -158,22 +167,35 @@ def show_cache(
     clean: Annotated[
         bool, typer.Option("--clean", help="Remove all of it; what is needed again is made again.")
     ] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Hold every decoded picture against its checksum; remove what is damaged.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List the photos that were decoded or unpacked, and the disk that they take."""
-    from ..data.cache import cache_folder, clean_cache, list_cache
+    """List the photos that were decoded or unpacked, and the disk that they take.
 
+    With --verify the exit code is 1 where anything was damaged.
+    """
+    from ..data.cache import cache_folder
+    from ..data.inventory import clean_cache, list_cache, remove_damaged
+
+    checked, problems = remove_damaged() if verify else (0, [])
     folders = list_cache()
     if clean:
         clean_cache(folders)
+    for problem in problems:
+        typer.echo(f"eyesight: removed: {problem}", err=True)
+    if verify:
+        typer.echo(f"{checked:,} decoded pictures were held against their checksums", err=True)
     if as_json:
         rows = [{"from": f.root, "what": f.what, "bytes": f.bytes, "folder": str(f.path)} for f in folders]
         typer.echo(json.dumps(rows, indent=2))
-        return
-    from .tables import print_table
+    else:
+        from .tables import print_table
 
-    if folders:
-        table = [(folder.root, folder.what, f"{folder.bytes / 1e6:,.1f}") for folder in folders]
-        print_table(("photos", "what", "MB"), table, numbers=("MB",))
-    whole = sum(folder.bytes for folder in folders) / 1e6
-    typer.echo(f"{'removed' if clean else 'in all'} {whole:,.1f} MB in {cache_folder()}")
+        if folders:
+            table = [(folder.root, folder.what, f"{folder.bytes / 1e6:,.1f}") for folder in folders]
+            print_table(("photos", "what", "MB"), table, numbers=("MB",))
+        whole = sum(folder.bytes for folder in folders) / 1e6
+        typer.echo(f"{'removed' if clean else 'in all'} {whole:,.1f} MB in {cache_folder()}")
+    raise typer.Exit(int(bool(problems)))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def export(
     source: Annotated[str, typer.Argument(help="A run's folder, a model file, or the name of a pretrained network.")],
-    format: Annotated[str, typer.Option(help="onnx.")] = "onnx",
+    format: Annotated[str, typer.Option(help="onnx, keras (weights), labels (class names for other programs) or card (a description).")] = "onnx",
     output: Annotated[Path | None, typer.Option("--output", "-o", help="The file.", show_default="in RUN/export")] = None,
     int8: Annotated[bool, typer.Option("--int8", help="Of onnx: whole numbers of 8 bits; refused where that loses accuracy or gains no speed.")] = False,
     max_drop: Annotated[float | None, typer.Option(help="With --int8: points of accuracy that it may lose.", show_default="0.2")] = None,
@@ -59,6 +59,8 @@ def size(count: int) -> str:
     """Return a number of bytes in words.
 
     >>> size(512), size(18_551_834)
-    ('0.5 kB', '18.6 MB')
+    ('512 bytes', '18.6 MB')
     """
+    if count < 1000:
+        return f"{count} bytes"
     return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{count / 1e3:.1f} kB"

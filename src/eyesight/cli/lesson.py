@@ -21,7 +21,7 @@ _NARROW, _WIDE = 60, 120  # columns of text
 
 def lesson(
     topic: Annotated[str | None, typer.Argument(help="What to explain, or all.", show_default="list the topics")] = None,
-    numbers: Annotated[str | None, Option("--input", metavar="NUMBERS", help="Rows parted by ;, channels by |: '1 2; 3 4 | 5 6; 7 8'. parameters, output-size: 200x200x3.")] = None,
+    numbers: Annotated[str | None, Option("--input", metavar="NUMBERS", help="Rows parted by ;, channels by |: '1 2; 3 4 | 5 6; 7 8'. parameters, output-size, network: 200x200x3.")] = None,
     kernel: Annotated[str | None, Option(metavar="NUMBERS", help="Rows parted by ;, channels by |; or a name, see eyesight convolve.")] = None,
     stride: Annotated[int | None, Option(min=1, max=4096, help="Pixels from one window to the next.")] = None,
     padding: Annotated[Literal["valid", "same"] | None, Option(help="valid, or same: zeros around the picture.")] = None,
@@ -30,7 +30,7 @@ def lesson(
     filters: Annotated[int | None, Option(min=1, max=1 << 20, help="parameters: filters of the convolutional layer.", show_default="32")] = None,
     weights: Annotated[str | None, Option(metavar="NUMBERS", help="channels: two rows for the dense layer, dog and no dog.")] = None,
     rate: Annotated[float | None, Option(min=0, max=0.99, help="dropout: share that is left out.", show_default="0.5")] = None,
-    model: Annotated[Path | None, Option(help="layers, filters, position: a run's folder or a model file.", show_default="trains a small one")] = None,
+    model: Annotated[Path | None, Option(help="layers, filters, position, network: a run's folder or a model file; network: also a name.", show_default="trains a small one; network: lenet5")] = None,
     picture: Annotated[Path | None, Option(help="layers, filters, position: a picture to follow through the network.", show_default="the first test picture")] = None,
     output: Annotated[Path, Option("--output", "-o", help="Folder for the sheets, or a .png for one.", show_default="./lesson-TOPIC.png")] = Path(),
 ) -> None:  # fmt: skip
@@ -102,7 +102,7 @@ def read(topic: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """
     readers = _readers()[topic]
     if others := [option for option in given if option not in readers]:
-        takes = ", ".join(f"--{option}" for option in readers)
+        takes = ", ".join(f"--{option}" for option in readers) or "none"
         raise UsageError(f"--{others[0]}: does not belong to the lesson {topic}, which takes {takes}")
     return {readers[option][0]: readers[option][1](value) for option, value in given.items()}
 
@@ -136,6 +136,8 @@ def _readers() -> dict[str, dict[str, tuple[str, Callable[[Any], Any]]]]:
         "filters": network,
         "position": network,
         "layers": network,
+        "network": {"model": ("model", str), "input": ("input", parse_size)},
+        "architectures": {},
     }
 
 
@@ -147,7 +149,11 @@ def _of_topic(topic: str, given: Mapping[str, Any]) -> dict[str, Any]:
 def _with_subject(topic: str, values: dict[str, Any]) -> dict[str, Any]:
     """Return a topic's arguments with the network that it is about, where it is about one."""
     from ..api.lesson_subjects import ON_NETWORKS, subject
+    from ..api.networks import find_network
 
+    if topic == "network":
+        spec, classes = find_network(values.get("model", "lenet5"), input=values.get("input"))
+        return {"spec": spec, "classes": classes}
     if topic not in ON_NETWORKS:
         return values
     named = {name: values.pop(name, None) for name in ("model", "picture", "rate")}

@@ -78,7 +78,7 @@ def show(done: Study, *, as_json: bool, as_markdown: bool) -> None:
 
         typer.echo(f"{caption(done.record)}\n")
         headings, *rows = done.table()
-        print_table(headings, rows, numbers=headings[1:])
+        print_table(headings, rows, numbers=headings[1:], unbroken=headings[:1])
         typer.echo("\n" + "\n".join(done.conclusion) + "\n")
         for note in done.notes:
             typer.echo(f"note: {note}")

@@ -25,6 +25,7 @@ def train(
     data: Annotated[str | None, typer.Argument(help="digits, mnist, fashion-mnist, cifar10, cifar100; or your photos: a folder, a CSV, a zip.", show_default="digits")] = None,
     model: Annotated[str | None, Option(help="Network: lenet5, small-cnn, small-cnn-same, …", show_default="one that fits the pictures and the time")] = None,
     backbone: Annotated[str | None, Option(help="Of photos: the pretrained network whose features are learned from: efficientnet-lite0, -lite1, -lite2.", show_default="efficientnet-lite0 from 48 pixels up, where no --model is named")] = None,
+    tune: Annotated[bool, Option("--tune", help="Of photos: then learn the pretrained network's other layers too, for --budget or --epochs; kept only where better on held-out photos.")] = False,
     epochs: Annotated[int | None, Option(help="Times through the training pictures.", show_default="10")] = None,
     budget: Annotated[str | None, Option(help="Instead of --epochs: the time from data to saved model, 60s, 2m, 1h.")] = None,
     batch_size: Annotated[int | None, Option("--batch-size", "-b", help="Pictures for one update.", show_default="64; up to 1,500 with whitened-…")] = None,
@@ -41,6 +42,7 @@ def train(
     folds: Annotated[int | None, Option(help="Of photos with a pretrained network: parts of the cross-validation, 2 to 20, and how much they differ.", show_default="5, without that")] = None,
     balance: Annotated[bool, Option("--balance", help="Let every class count as much, however few pictures it has.")] = False,
     strict: Annotated[bool, Option("--strict", help="Of photos: refuse them where any cannot be read.")] = False,
+    verify: Annotated[bool, Option("--verify", help="Of photos: hold every file, and every picture of the cache, against its checksum.")] = False,
     image_column: Annotated[str | None, Option(help="Of a CSV: the column with the pictures.", show_default="recognised")] = None,
     label_column: Annotated[str | None, Option(help="Of a CSV: the column with the classes.", show_default="recognised")] = None,
     seed: Annotated[int | None, Option(help="Of first weights and order.", show_default="0")] = None,
@@ -89,7 +91,7 @@ def train(
         "early_stopping.patience": patience,
     }
     pairs = dict(parse_setting(setting) for setting in settings or ())
-    pairs |= photo_settings(img_size, resize, group_by, image_column, label_column, strict=strict)
+    pairs |= photo_settings(img_size, resize, group_by, image_column, label_column, strict=strict, verify=verify)
     share = parse_validation(validation)
     from .. import api
 
@@ -97,6 +99,7 @@ def train(
         data,
         model=model,
         backbone=backbone,
+        tune=tune,
         output=output,
         seed=seed,
         preset=preset,
@@ -124,6 +127,11 @@ def report(run: Run, data_dir: Path | None, *, show_figures: bool) -> None:
         look_back(run, data_dir, show_figures=show_figures)
         typer.echo(f"next: eyesight predict {run.path} PICTURES")
         return
+    if about.get("method") == "tune":
+        typer.echo(f"model: {run.model_file} ({tuning_figures(about)})")
+        look_back(run, data_dir, show_figures=show_figures)
+        typer.echo(f"next: eyesight predict {run.path} PICTURES")
+        return
     row = next((row for row in rows if row["epoch"] == about.get("kept_epoch")), rows[-1])
     looked_at = "test" if about.get("protocol") == "test-as-validation" else "validation"
     figure = f", {looked_at} accuracy {row['val_accuracy']:.4f}" if "val_accuracy" in row else ""
@@ -143,6 +151,19 @@ def probe_figures(about: dict[str, Any], row: dict[str, Any]) -> str:
     if "val_accuracy" in row:
         text += f"; {row['val_accuracy']:.4f} on validation pictures, which nothing was chosen on"
     return text
+
+
+def tuning_figures(about: dict[str, Any]) -> str:
+    """Return which of the probe and the tuned network was kept, and how good both are on the validation pictures."""
+    tuning = about["tuning"]
+    if "kept" not in tuning:
+        return "the probe; there was no time to tune"
+    kept = {"tuned": "the tuned network", "probe": "the probe, as tuning made it no better"}[tuning["kept"]]
+    what = "balanced accuracy" if tuning["balanced"] else "accuracy"
+    return (
+        f"{kept}; {what} on {tuning['n']:,} validation pictures: probe {tuning['probe']['accuracy']:.4f}, "
+        f"tuned {tuning['tuned']['accuracy']:.4f}"
+    )
 
 
 def place(run: RunFolder, rows: list[dict[str, Any]], kept: dict[str, Any]) -> str:

@@ -149,7 +149,7 @@ def _enlarged(data: Dataset, side: int, progress: Progress | None) -> Dataset:
     """Return a dataset of photos with larger pictures, read anew; any other as it is, and one of small photos."""
     if data.kind != "folder" or data.shape[0] in (side, *range(LARGE)):
         return data
-    options = {name: data.entries[name] for name in PhotoOptions.model_fields}
+    options = {name: data.entries[name] for name in PhotoOptions.model_fields if name in data.entries}
     found = load_photos(Path(data.entries["name"]), PhotoOptions(**options | {"img_size": side}), progress=progress)
     if data.sample is not None:
         found = found.with_sample(data.sample, seed=data.split_seed)

@@ -14,17 +14,21 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
 from ..errors import DataError, DataNotFoundError, UsageError
 from ..pictures.decode import size_of
 from ..pictures.sources import natural
 from .archive import is_archive, unpack
-from .cache import Decoded, Entry, PhotoStore, Progress, Resize, cache_folder, decode_all
+from .cache import Decoded, Progress, cache_folder, decode_all
 from .dataset import Dataset, Ints, Split
+from .decoder import KINDS, Resize
 from .folder import list_folder
 from .listing import Listing, Photo, count, is_table, some, suffix_of
 from .near import join_copies
+from .photo_store import PhotoStore
+from .shards import Known
 from .table import Columns, list_table
 
 LARGE = 48  # pixels: photos of so many a side and more show enough to a network that knows larger ones
@@ -46,6 +50,8 @@ class PhotoOptions(BaseModel):
     resize: Resize = "crop"  # cut the middle, add black borders, or stretch
     group_by: str | None = None  # "folder", a column, or a pattern: what stays on one side of a split
     strict: bool = False  # refuse what would be left out
+    # hold every file and every decoded picture against its checksum; no part of a configuration
+    verify: bool = Field(default=False, exclude=True)
     image_column: str | None = None
     label_column: str | None = None
 
@@ -72,18 +78,18 @@ def load_photos(
     check_classes(path, listing, listing.photos)
     photos = list(_grouped(listing.photos, options.group_by))
     side = options.img_size or _usual_side([photo.path for photo in photos], large)
-    read = decode_all(path, [photo.path for photo in photos], side=side, resize=options.resize, progress=progress)
+    paths, verify = [photo.path for photo in photos], options.verify
+    read = decode_all(path, paths, side=side, resize=options.resize, verify=verify, progress=progress)
     left_out = {photo.id: read.reasons[photo.path] for photo in photos if photo.path in read.reasons}
     bad = [f"{name}: {reason}" for name, reason in left_out.items()]
     if bad:
         of = f"{len(photos) - len(bad):,} of {count(len(photos), 'picture')} read"
         listing.problems.append(f"{of}; left out: {some(bad, separator='; ')}")
         _check_strict(path, listing.problems, options)
-    good = [photo for photo in photos if photo.path in read.entries]
+    good = [photo for photo in photos if photo.path not in read.reasons]
     check_classes(path, listing, good)
-    entries = [read.entries[photo.path] for photo in good]
-    notes = [*listing.problems, *listing.notes, *read.notes, *_findings(good, entries, photos)]
-    data = _assemble(path, options.model_copy(update={"img_size": side}), good, entries, read)
+    notes = [*listing.problems, *listing.notes, *read.notes, *_findings(good, read.known, photos)]
+    data = _assemble(path, options.model_copy(update={"img_size": side}), good, read)
     if data.given is None:  # some may be held out
         train, near = join_copies(data.train)
         data = replace(data, train=train)
@@ -183,19 +189,19 @@ def side_of(found: Sequence[tuple[int, int]]) -> int:
     return max(largest, 8) if len(sizes) == 1 and largest <= _USUAL_SIDE else _USUAL_SIDE
 
 
-def _findings(photos: Sequence[Photo], entries: Sequence[Entry], listed: Sequence[Photo]) -> Iterator[str]:
+def _findings(photos: Sequence[Photo], known: Known, listed: Sequence[Photo]) -> Iterator[str]:
     """Say what is odd about pictures that can be read; `listed` are all that were to be."""
     yield from class_findings(photos, listed)
-    yield from _copies(photos, entries)
+    yield from _copies(photos, known)
     if leaks := _crossing(photos):
         yield f"{count(len(leaks), 'group is', 'groups are')} on both sides of the given splits: {some(leaks)}"
-    grey = sum(entry.grey for entry in entries)
-    if 0 < grey < len(entries):
-        yield f"all pictures are kept in colour (3 channels); {grey:,} of {len(entries):,} are grey"
+    grey = int(known.grey.sum())
+    if 0 < grey < len(photos):
+        yield f"all pictures are kept in colour (3 channels); {grey:,} of {len(photos):,} are grey"
     misnamed = [
-        f"{photo.id} ({entry.kind})"
-        for photo, entry in zip(photos, entries, strict=True)
-        if entry.kind and suffix_of(photo.id) not in (*_SUFFIXES[entry.kind], "")
+        f"{photo.id} ({KINDS[kind]})"
+        for photo, kind in zip(photos, known.kinds.tolist(), strict=True)
+        if kind and suffix_of(photo.id) not in (*_SUFFIXES[KINDS[kind]], "")
     ]
     if misnamed:
         files = count(len(misnamed), "file is", "files are")
@@ -229,13 +235,14 @@ def class_findings(photos: Sequence[Photo], listed: Sequence[Photo]) -> Iterator
         )
 
 
-def _copies(photos: Sequence[Photo], entries: Sequence[Entry]) -> Iterator[str]:
+def _copies(photos: Sequence[Photo], known: Known) -> Iterator[str]:
     """Name exact copies: in two classes, in two splits, or only there twice."""
-    same = defaultdict[str, list[Photo]](list)
-    for photo, entry in zip(photos, entries, strict=True):
-        same[entry.digest].append(photo)
+    same = defaultdict[int, list[Photo]](list)
+    for i, first in enumerate(_first_copies(known.digests)):
+        if first != i:
+            same[first] = [*(same[first] or [photos[first]]), photos[i]]
     contradictions, leaks, plain = list[list[Photo]](), list[list[Photo]](), list[list[Photo]]()
-    for group in (group for group in same.values() if len(group) > 1):
+    for group in same.values():
         labels, splits = {photo.label for photo in group}, {photo.split for photo in group}
         contradictions += [group] if len(labels) > 1 else []
         leaks += [group] if len(splits) > 1 else []
@@ -259,19 +266,17 @@ def _crossing(photos: Sequence[Photo]) -> list[str]:
     return sorted(name for name, found in splits.items() if len(found) > 1)
 
 
-def _assemble(
-    path: Path, options: PhotoOptions, photos: Sequence[Photo], entries: Sequence[Entry], read: Decoded
-) -> Dataset:
+def _assemble(path: Path, options: PhotoOptions, photos: Sequence[Photo], read: Decoded) -> Dataset:
     """Return the dataset: one store, of which each split has a part."""
     classes = tuple(sorted({photo.label for photo in photos}, key=natural))
     numbers = {label: i for i, label in enumerate(classes)}
     store = PhotoStore(
-        pixels=read.pixels,
-        where=np.array([entry.row for entry in entries], np.int64),
-        channels=1 if all(entry.grey for entry in entries) else 3,
+        records=read.records,
+        where=read.known.rows,
+        channels=1 if read.known.grey.all() else 3,
         ids=tuple(photo.id for photo in photos),
         paths=tuple(photo.path for photo in photos),
-        digests=tuple(entry.digest for entry in entries),
+        digests=read.known.digests,
     )
     labels = np.array([numbers[photo.label] for photo in photos], np.int64)
     groups = _group_numbers(photos, store.digests)
@@ -283,7 +288,7 @@ def _assemble(
 
     train = part("train", "", "train")
     assert train is not None  # `check_classes` has seen two classes in it
-    how = {name: getattr(options, name) for name in PhotoOptions.model_fields}
+    how = options.model_dump(include=set(PhotoOptions.model_fields))
     return Dataset(
         name=_name(path),
         classes=classes,
@@ -297,7 +302,14 @@ def _assemble(
     )
 
 
-def _group_numbers(photos: Sequence[Photo], digests: Sequence[str]) -> Ints | None:
+def _first_copies(digests: npt.NDArray[np.uint8]) -> list[int]:
+    """Return for every file the first one with the same bytes, perhaps itself: (N)."""
+    _, firsts, numbers = np.unique(digests.view("V32")[:, 0], return_index=True, return_inverse=True)
+    found: list[int] = firsts[numbers].tolist()
+    return found
+
+
+def _group_numbers(photos: Sequence[Photo], digests: npt.NDArray[np.uint8]) -> Ints | None:
     """Return which photos belong together, by what the user says or because they are the same file; None if none do."""
     parents = list(range(len(photos)))
 
@@ -307,10 +319,12 @@ def _group_numbers(photos: Sequence[Photo], digests: Sequence[str]) -> Ints | No
             i = parents[i]
         return i
 
-    first: dict[tuple[str, str], int] = {}
-    for i, (photo, digest) in enumerate(zip(photos, digests, strict=True)):
-        for key in (("digest", digest), *([("group", photo.group)] if photo.group is not None else [])):
-            parents[top(i)] = top(first.setdefault(key, i))
+    named: dict[str, int] = {}
+    for i, (photo, copy) in enumerate(zip(photos, _first_copies(digests), strict=True)):
+        if copy != i:
+            parents[top(i)] = top(copy)
+        if photo.group is not None:
+            parents[top(i)] = top(named.setdefault(photo.group, i))
     groups = np.array([top(i) for i in range(len(photos))], np.int64)
     return groups if len(np.unique(groups)) < len(groups) else None
 

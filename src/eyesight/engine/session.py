@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from ..environment import available_cores
 from ..pictures.preprocess import Pixels
 
 if TYPE_CHECKING:
@@ -78,10 +79,3 @@ class Session:
         found: npt.NDArray[np.float32]
         (found,) = self._session.run([self._output], {"pictures": np.ascontiguousarray(pictures)})
         return found
-
-
-def available_cores() -> int:
-    """Return how many processor cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

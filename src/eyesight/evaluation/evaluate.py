@@ -295,8 +295,10 @@ def _notes(run: RunFolder, classifier: Classifier, data: Dataset, split: str) ->
         notes.append("these pictures were learned from; the accuracy on new ones is lower")
     if split == "validation" and training and training.weights == "best":
         notes.append("the epoch was chosen on these pictures; the accuracy on new ones is a little lower")
+    if split == "validation" and "kept" in about.get("tuning", {}):
+        notes.append("tuned or not was decided on these pictures; the accuracy on new ones may be a little lower")
     if split == "validation" and data.given is not None:
-        chosen = training is not None and training.weights == "best"
+        chosen = (training is not None and training.weights == "best") or "kept" in about.get("tuning", {})
         unused = data.protocol == "given-unused" or is_probe(run)
         notes.append(
             "these are the validation pictures that come with the data"

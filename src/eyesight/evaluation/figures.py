@@ -34,7 +34,7 @@ def _figure(width: float, height: float) -> Figure:
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def _short(name: str, length: int = 20) -> str:
+def short(name: str, length: int = 20) -> str:
     """Return a class name on one line, cut where it is too long to be drawn."""
     name = " ".join(name.split())
     return name if len(name) <= length else name[: length - 1].rstrip() + "…"
@@ -64,7 +64,7 @@ def class_grid(data: Dataset, split: Split, *, per_class: int = 2) -> Figure:
     """Draw the first pictures of every class, with class names; of at most 25 classes, the first ones."""
     shown = range(min(len(data.classes), 25))
     ids = [i for label in shown for i in np.flatnonzero(split.labels == label)[:per_class].tolist()]
-    titles = [_short(data.classes[label]) for label in split.labels[ids]]
+    titles = [short(data.classes[label]) for label in split.labels[ids]]
     some = f"the first {len(shown)} of {len(data.classes)} classes" if len(shown) < len(data.classes) else "the classes"
     columns = min(5 * per_class, max(1, len(ids)))
     return picture_grid(split.gather(ids), titles, columns=columns, title=f"{data.name}: {some}")
@@ -88,7 +88,7 @@ def label_counts(data: Dataset) -> Figure:
             wide_enough = [f"{n:,}" if n > 0.05 * most else "" for n in counts]
             axes.bar_label(bars, wide_enough, label_type="center", color="white", fontsize=8)
         offset += counts
-    axes.set_yticks(np.arange(classes), [_short(name, 30) for name in data.classes], fontsize=9 if few else 7)
+    axes.set_yticks(np.arange(classes), [short(name, 30) for name in data.classes], fontsize=9 if few else 7)
     axes.set_ylim(classes - 0.4, -0.6)  # the first class at the top
     axes.xaxis.set_major_formatter("{x:,.0f}")
     _whole_numbers(axes)
@@ -141,7 +141,7 @@ def confusion(report: Report) -> Figure:
 
     The colour is the share of the row, so that rare classes are as visible as frequent ones; the numbers are counts.
     """
-    names = [_short(row.label, 24) for row in report.per_class]
+    names = [short(row.label, 24) for row in report.per_class]
     counts = np.array(report.confusion_matrix)
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     small = len(names) <= _LARGEST_ANNOTATED
@@ -193,7 +193,7 @@ def _marked(predictions: Predictions, split: Split, ids: npt.NDArray[np.int64], 
     predicted, probabilities = predictions.predicted, predictions.probabilities
     titles, colors = [], []
     for i in ids:
-        name, truth = (_short(predictions.classes[k]) for k in (predicted[i], predictions.labels[i]))
+        name, truth = (short(predictions.classes[k]) for k in (predicted[i], predictions.labels[i]))
         right = predicted[i] == predictions.labels[i]
         probability = f"{probabilities[i, predicted[i]]:.0%}"
         titles.append(f"✓ {name} ({probability})" if right else f"✗ {name} ({probability})\nis {truth}")

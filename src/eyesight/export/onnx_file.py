@@ -113,7 +113,7 @@ def pack_onnx(graph: onnx.ModelProto, description: OnnxDescription) -> bytes:
     }
     for key, value in texts.items():
         model.metadata_props.add(key=key, value=value.encode(errors="backslashreplace").decode())
-    body = model.SerializeToString(deterministic=True) + _TAIL
+    body: bytes = model.SerializeToString(deterministic=True) + _TAIL
     return body + hashlib.sha256(body).hexdigest().encode()
 
 
@@ -171,7 +171,7 @@ def unpack_onnx(data: bytes, source: Path | str) -> tuple[onnx.ModelProto, OnnxD
         FormatError: not such a file, cut off, altered, newer, or with a graph that no classifier has.
     """
     import onnx
-    from google.protobuf.message import DecodeError
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
     from .operators import check_graph
     from .wire import check_wire

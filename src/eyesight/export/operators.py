@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import onnx
@@ -131,8 +131,8 @@ def _check_nodes(graph: onnx.GraphProto, constants: dict[str, onnx.TensorProto],
         for attribute in node.attribute:
             _check_attribute(node.op_type, attribute)
         _check_parameters(node, constants)
-    if missing := {value.name for value in graph.output} - known:
-        raise _Odd(f"nothing computes {min(missing)[:60]!r}")
+    if nowhere := {value.name for value in graph.output} - known:
+        raise _Odd(f"nothing computes {min(nowhere)[:60]!r}")
 
 
 def _check_count(node: onnx.NodeProto, opset: int) -> None:
@@ -160,21 +160,26 @@ def _check_attribute(operator: str, attribute: AttributeProto) -> None:
     elif name in _REAL:
         fits = all(isinstance(number, float) and math.isfinite(number) for number in values)
     else:
-        fits = name in _WORDS and value in _WORDS[name]
+        fits = name in _WORDS and isinstance(value, str) and value in _WORDS[name]
     if not fits:
         raise _Odd(f"{operator}: attribute {name[:60]!r} has a value that classifiers do not have")
 
 
-def _value(attribute: AttributeProto) -> Any:
-    """Return the one value that an attribute has."""
-    kinds = {
-        AttributeProto.INT: lambda: attribute.i,
-        AttributeProto.FLOAT: lambda: attribute.f,
-        AttributeProto.STRING: lambda: attribute.s.decode("ascii", "replace"),
-        AttributeProto.INTS: lambda: list(attribute.ints),
-        AttributeProto.FLOATS: lambda: list(attribute.floats),
-    }
-    return kinds.get(attribute.type, lambda: None)()
+def _value(attribute: AttributeProto) -> object:
+    """Return the one value that an attribute has; None where it is of a kind that classifiers do not have."""
+    match attribute.type:
+        case AttributeProto.INT:
+            return attribute.i
+        case AttributeProto.FLOAT:
+            return attribute.f
+        case AttributeProto.STRING:
+            return attribute.s.decode("ascii", "replace")
+        case AttributeProto.INTS:
+            return list(attribute.ints)
+        case AttributeProto.FLOATS:
+            return list(attribute.floats)
+        case _:
+            return None
 
 
 def _check_parameters(node: onnx.NodeProto, constants: dict[str, onnx.TensorProto]) -> None:

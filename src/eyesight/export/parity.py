@@ -143,7 +143,7 @@ def compare(
         model=getattr(reference, "checksum", None),
         source=sample.source,
         count=len(sample.pictures),
-        digest=hashlib.sha256(np.ascontiguousarray(sample.pictures)).hexdigest(),
+        digest=hashlib.sha256(sample.pictures.tobytes()).hexdigest(),
         comparisons=comparisons,
         machine=_machine(),
         files=dict(files or {}),

@@ -71,11 +71,12 @@ class Quantized:
 
     def rows(self) -> list[tuple[str, str, str]]:
         """Return (what, of float32, of int8) for a table."""
-        return [
-            (f"accuracy, {self.count:,} {self.split} pictures", *(f"{value:.4f}" for value in self.accuracy)),
-            ("size", *(f"{value / 1e3:,.0f} kB" for value in self.bytes)),
-            ("pictures a second", *(f"{value:,.0f}" for value in self.speed)),
-        ]
+        pairs = {
+            f"accuracy, {self.count:,} {self.split} pictures": [f"{value:.4f}" for value in self.accuracy],
+            "size": [f"{value / 1e3:,.0f} kB" for value in self.bytes],
+            "pictures a second": [f"{value:,.0f}" for value in self.speed],
+        }
+        return [(what, exact, small) for what, (exact, small) in pairs.items()]
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data."""

@@ -9,6 +9,10 @@ from ..registry import Registry
 from .network import NetworkSpec
 
 _WHITENED_SIDES = 8, 96  # pixels of the shorter side: what the whitened networks are made for
+PHOTO_NETWORKS = (  # smaller pictures leave them single places; resnet20 and the small- ones are their forms for those
+    "alexnet", "vgg16", "resnet18", "resnet34", "resnet50", "mobilenet-v2",
+    "efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2",
+)  # fmt: skip
 
 NETWORKS = Registry(
     "network",
@@ -35,6 +39,9 @@ NETWORKS = Registry(
         "resnet50": "eyesight.models.families.resnet:resnet50",
         "resnet20": "eyesight.models.families.resnet:resnet20",
         "mobilenet-v2": "eyesight.models.families.mobilenet_v2:mobilenet_v2",
+        "small-alexnet": "eyesight.models.families.alexnet:small_alexnet",
+        "small-vgg": "eyesight.models.families.vgg:small_vgg",
+        "small-mobilenet-v2": "eyesight.models.families.mobilenet_v2:small_mobilenet_v2",
     },
     group="eyesight.models",
 )
@@ -63,6 +70,13 @@ def network_spec(name: str, *, shape: tuple[int, int, int], classes: int) -> Net
         raise UsageError(f"{name}: cannot take pictures of {shape} and {classes} classes: {reason}") from None
     spec.check_size()
     return spec
+
+
+def usual_input(name: str) -> tuple[tuple[int, int, int], int]:
+    """Return the pictures (H, W, C) and the number of classes that a network is best known with."""
+    if name in PHOTO_NETWORKS:
+        return (224, 224, 3), 1000
+    return ((28, 28, 1) if name == "lenet5" else (32, 32, 3)), 10
 
 
 def default_network(shape: tuple[int, int, int]) -> str:

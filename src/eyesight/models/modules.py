@@ -77,14 +77,14 @@ class StridedSameConv2d(nn.Conv2d):
     Where the zeros are odd in number, there is one more at the bottom and at the right, as in TensorFlow.
     """
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def _conv_forward(self, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
         """Return (N, out, ⌈H / stride⌉, ⌈W / stride⌉) for (N, C, H, W)."""
         kernel, stride = self.kernel_size[0], self.stride[0]
         (top, bottom), (left, right) = (same_padding(side, kernel, stride) for side in x.shape[2:])
         padding = (top, left)
         if top != bottom or left != right:
             x, padding = F.pad(x, (left, right, top, bottom)), (0, 0)
-        return F.conv2d(x, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
+        return F.conv2d(x, weight, bias, self.stride, padding, self.dilation, self.groups)
 
 
 class ScaleModule(nn.Module):

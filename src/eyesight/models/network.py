@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from ..errors import FormatError, UsageError
 from ..formats import Arrays
 from .layer import Layer, Shape
-from .layers import Chain, Combinator, Conv, Linear
+from .layers import Chain, Combinator, Conv, Linear, Whitening
 
 if TYPE_CHECKING:
     from .torch_network import Network
@@ -96,6 +96,14 @@ class NetworkSpec(BaseModel):
     def flops(self) -> int:
         """Return the floating-point operations of one forward pass for one picture."""
         return self.whole.flops(self.input)
+
+    def multiply_adds(self) -> int:
+        """Return how many multiplications, each with an addition, weights take part in for one picture."""
+        return sum(
+            math.prod(layer.output_shape(shape)) * math.prod(layer.weights(shape)["weight"][1:])
+            for _, layer, shape in leaves(self.whole, self.input)
+            if isinstance(layer, Conv | Whitening | Linear)
+        )
 
     def weights(self) -> dict[str, Shape]:
         """Return the shape of every array that a file holds of the network, by path."""

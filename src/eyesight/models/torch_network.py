@@ -131,10 +131,11 @@ def channels_last(module: nn.Module) -> nn.Module:
     return changed
 
 
-def build_network(weights: NetworkWeights) -> Network:
+def build_network(weights: NetworkWeights, kind: type[Network] = Network) -> Network:
     """Return the module of a network with its weights, channels_last."""
+    weights.spec.check_size()
     with torch.device("meta"):
-        network = weights.spec.build()
+        network = kind(weights.spec)
     network = network.to_empty(device="cpu").float()  # whatever torch's default type is
     load_arrays(network, weights.arrays, weights.spec.name)
     channels_last(network)

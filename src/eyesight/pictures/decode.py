@@ -113,7 +113,7 @@ def name_of(source: object) -> str:
 
 def _stored(source: PictureSource) -> Path | bytes | Image.Image:
     """Return the source as one of three types; what an opened file still holds is read."""
-    if isinstance(source, Image.Image):
+    if isinstance(source, bytes | Image.Image):
         return source
     if isinstance(source, str | os.PathLike):
         return Path(os.fsdecode(source))
@@ -350,6 +350,8 @@ def _turn(picture: Image.Image) -> Image.Transpose | None:
 
     Pillow's `exif_transpose` also writes the data anew, and fails on the slips that real cameras make in it.
     """
+    if isinstance(picture, PngImageFile) and not picture.info:  # small ones take as long to open as to look for it
+        return None
     try:
         turn = _TURNS.get(picture.getexif().get(_ORIENTATION, 1))
     except Exception:  # see `decode`

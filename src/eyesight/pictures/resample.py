@@ -19,7 +19,8 @@ from PIL import Image
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom, in pixels
 
-_STRIP = 1 << 20  # pixels averaged at a time
+_STRIP = 1 << 16  # pixels averaged at a time: so few that the memory of one strip serves the next
+_CONVERTED = 1 << 20  # values that are made float32 at once, which is faster and takes four times the memory
 
 
 def cover(picture: Image.Image, width: int, height: int) -> npt.NDArray[np.uint8]:
@@ -78,17 +79,20 @@ def _area_means(picture: Image.Image, width: int, height: int, box: Box) -> npt.
     """Return the means over `height` x `width` equal parts of a box, computed in strips of rows."""
     columns, column_shares = _shares(width, box[0], box[2], picture.width)
     rows, row_shares = _shares(height, box[1], box[3], picture.height)
-    bands = len(picture.getbands())
+    left, right = int(columns[0, 0]), int(columns[-1, -1]) + 1
+    bands, used = len(picture.getbands()), right - left
     means = np.empty((height, width, bands), np.uint8)
-    step = max(1, _STRIP // (picture.width * len(rows)))
+    step = max(1, _STRIP // (used * len(rows)))
     for top in range(0, height, step):
         part = slice(top, top + step)
         first, last = int(rows[0, part][0]), int(rows[-1, part][-1])
-        strip = np.asarray(picture.crop((0, first, picture.width, last + 1)))
-        down = _weighted(strip.reshape(len(strip), -1), rows[:, part] - first, row_shares[:, part])
-        turned = down.reshape(-1, picture.width, bands).swapaxes(0, 1)
-        across = _weighted(turned.reshape(picture.width, -1), columns, column_shares)
-        means[part] = (across + 0.5).reshape(width, -1, bands).swapaxes(0, 1)  # cut to the nearest whole number
+        strip = np.asarray(picture.crop((left, first, right, last + 1))).reshape(-1, used * bands)
+        lines = strip.astype(np.float32) if strip.size <= _CONVERTED else strip
+        down = _weighted(lines, rows[:, part] - first, row_shares[:, part])
+        turned = down.reshape(-1, used, bands).swapaxes(0, 1)
+        across = _weighted(turned.reshape(used, -1), columns - left, column_shares)
+        across += 0.5  # and cut: to the nearest whole number
+        means[part] = across.astype(np.uint8).reshape(width, -1, bands).swapaxes(0, 1)
     return means[..., 0] if bands == 1 else means
 
 
@@ -108,10 +112,17 @@ def _shares(count: int, start: float, stop: float, length: int) -> tuple[npt.NDA
 
 
 def _weighted(
-    lines: npt.NDArray[np.number], picks: npt.NDArray[np.intp], shares: npt.NDArray[np.float32]
+    lines: npt.NDArray[np.float32] | npt.NDArray[np.uint8], picks: npt.NDArray[np.intp], shares: npt.NDArray[np.float32]
 ) -> npt.NDArray[np.float32]:
     """Return (count, M): sums of lines (L, M) picked by their numbers (T, count), each times its share."""
-    total = np.zeros((picks.shape[1], lines.shape[1]), np.float32)
-    for pick, share in zip(picks, shares, strict=True):
-        total += lines[pick] * share[:, None]
+    total, part = (np.empty((picks.shape[1], lines.shape[1]), np.float32) for _ in range(2))
+    for number, (pick, share) in enumerate(zip(picks, shares, strict=True)):
+        out = part if number else total
+        if lines.dtype == np.float32:
+            np.take(lines, pick, axis=0, out=out, mode="clip")  # another mode would copy the result once more
+            out *= share[:, None]
+        else:
+            np.multiply(lines[pick], share[:, None], out=out)
+        if number:
+            total += part
     return total

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..engine.session import available_cores
+from ..environment import available_cores
 from ..pictures.preprocess import Pixels, Preprocessing
 from ..training.features import embed, open_backbone
 from .collection import Collection, Photos, Stored

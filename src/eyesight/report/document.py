@@ -13,6 +13,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from .vector import Drawing
+
 Floats = npt.NDArray[np.float64]
 Shade = Literal["none", "grey", "red", "green", "blue", "pale-red", "pale-green", "pale-blue", "signed", "color"]
 
@@ -133,6 +135,21 @@ class Curve:
 
 
 @dataclass(frozen=True)
+class Diagram:
+    """A drawing on a sheet, its own lines of text in a terminal.
+
+    Attributes:
+        drawing: for the sheet.
+        lines: that say the same.
+        scale: how much larger it is drawn, where there is room.
+    """
+
+    drawing: Drawing
+    lines: tuple[str, ...]
+    scale: float = 1.0
+
+
+@dataclass(frozen=True)
 class Line:
     """Blocks side by side; what does not fit goes to the next line."""
 
@@ -155,7 +172,7 @@ class Only:
     block: Block
 
 
-Block = Words | Grid | Sign | Table | Bars | Curve | Line | Card | Only
+Block = Words | Grid | Sign | Table | Bars | Curve | Diagram | Line | Card | Only
 
 
 @dataclass(frozen=True)

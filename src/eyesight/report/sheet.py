@@ -13,7 +13,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .document import Bars, Block, Card, Curve, Grid, Lesson, Line, Only, Sign, Table, Words, number, typographic
+from .document import (
+    Bars,
+    Block,
+    Card,
+    Curve,
+    Diagram,
+    Grid,
+    Lesson,
+    Line,
+    Only,
+    Sign,
+    Table,
+    Words,
+    number,
+    typographic,
+)
 from .drawing import BLUE, ORANGE, text_width, wrap
 from .sheet_grid import draw_cells, draw_pixels, grid_size
 
@@ -89,6 +104,8 @@ def _box(block: Block, width: float, *, scale: float) -> Box | None:
         return _bars_box(block)
     if isinstance(block, Curve):
         return _curve_box(block)
+    if isinstance(block, Diagram):
+        return _diagram_box(block, width)
     if isinstance(block, Card):
         return _card_box(block, width)
     return _line_box(block, width)
@@ -279,6 +296,18 @@ def spread(places: Sequence[float], least: float) -> list[float]:
     for k in sorted(range(len(places)), key=places.__getitem__):
         result[k] = before = max(places[k], before + least)
     return result
+
+
+def _diagram_box(diagram: Diagram, width: float) -> Box:
+    """Measure a drawing, made smaller where it would not fit."""
+    drawing = diagram.drawing
+    scale = min(diagram.scale, width / drawing.width)
+
+    def draw(axes: Axes, x: float, y: float, _: float, __: float) -> None:
+        drawing.paint(axes, x, y, scale)
+
+    height = scale * drawing.height
+    return Box(scale * drawing.width, height, draw, height / 2)
 
 
 def _card_box(card: Card, width: float) -> Box:

@@ -13,7 +13,7 @@ from itertools import zip_longest
 import numpy as np
 from rich.text import Text
 
-from .document import Bars, Block, Card, Curve, Grid, Lesson, Line, Only, Sign, Table, Words, cells
+from .document import Bars, Block, Card, Curve, Diagram, Grid, Lesson, Line, Only, Sign, Table, Words, cells
 
 Lines = list[Text]
 
@@ -49,6 +49,8 @@ def render(block: Block, width: int) -> Lines:
         return _table(block)
     if isinstance(block, Bars):
         return _bars(block)
+    if isinstance(block, Diagram):
+        return [Text(part) for line in block.lines for part in _hanging(line, width)]
     if isinstance(block, Line):
         return _side_by_side(block, width)
     if isinstance(block, Card):
@@ -63,6 +65,12 @@ def _words(block: Words, width: int) -> Lines:
         block.text, width, initial_indent=indent, subsequent_indent=indent * 2, break_on_hyphens=False
     )
     return [Text(part, style=style) for part in wrapped]
+
+
+def _hanging(line: str, width: int) -> list[str]:
+    """Break a line; what does not fit stands a little deeper than its beginning."""
+    indent = " " * (len(line) - len(line.lstrip(" │")) + 2)
+    return textwrap.wrap(line, width, subsequent_indent=indent, drop_whitespace=False, break_on_hyphens=False) or [""]
 
 
 def _card(block: Card, width: int) -> Lines:

@@ -14,7 +14,7 @@ from typing import Any
 
 from ..data.dataset import Dataset
 from ..errors import UnknownNameError, UsageError
-from ..models import NETWORKS, network_spec, plain_network
+from ..models import NETWORKS, PHOTO_NETWORKS, network_spec, plain_network
 from ..training.plan.entries import set_values
 from ..training.plan.recipe import LENGTHS, Recipe
 from ..training.plan.resolve import read_request
@@ -22,7 +22,8 @@ from .definition import MOST_SEEDS, Arm, Definition
 
 _FEW, _SOME = 200, 2000  # training pictures so few that networks learn them by heart: of small datasets, of others
 _SMALL_DATA = 10_000
-_MOST_FLOPS = 50e6  # forward; a network of more would take longer than all others of a study together
+_MOST_FLOPS = 100e6  # forward; a network of more would take longer than all others of a study together
+_PHOTO_SIDE = 64  # pixels; of smaller pictures, networks for photos leave single places, where small ones see more
 _ROUNDS = 20  # validations in one training of the regularization study: of its length, patience waits a tenth
 
 
@@ -188,9 +189,12 @@ def _dense_vs_conv(data: Dataset, full: bool, _: Recipe) -> Parts:
 
 
 def _architectures(data: Dataset, full: bool, _: Recipe) -> Parts:
-    """Vary the network: all that are registered, can take the pictures, and are not too large for equal epochs."""
+    """Vary the network: all that are registered, made for such pictures, and not too large for equal epochs."""
     arms, left_out = [], {}
     for name in NETWORKS:
+        if name in PHOTO_NETWORKS and min(data.shape[:2]) < _PHOTO_SIDE:
+            left_out[name] = f"{', '.join(PHOTO_NETWORKS)} are made for photos; their small forms take their place"
+            continue
         try:
             flops = network_spec(name, shape=data.shape, classes=len(data.classes)).flops()
         except UsageError as error:
@@ -251,7 +255,7 @@ STUDIES = {
     ),
     "architectures": Kind(
         "all networks: parameters, operations, time, accuracy",
-        ("digits", "cifar10"), (1, 25), (3, 3), _architectures,
+        ("digits", "cifar10"), (1, 60), (3, 3), _architectures,
     ),
     "dense-layers": Kind(
         "one convolutional network with other dense layers",

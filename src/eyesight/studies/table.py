@@ -104,7 +104,7 @@ def notes(record: Record, found: Sequence[ArmOutcome]) -> list[str]:
                 f"Early stopping used {outcome.updates.mean:,.0f} of {planned:,} updates, "
                 f"and kept the weights with the lowest loss on {data.validation:,} validation pictures."
             )
-    lines += [f"Left out: {reason}." for reason in definition.left_out.values()]
+    lines += [f"Left out: {reason}." for reason in dict.fromkeys(definition.left_out.values())]
     lines.append(
         f"Trained on {environment['device']} ({environment['processor']}), "
         f"{_threads(environment['threads'])}, {environment['precision']}."

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import torch
 
 from ..data.augment import NO_AUGMENTATION, Augmentation, Changes
+from ..data.augment_photos import PhotoAugmentation, PhotoChanges
 from ..data.dataset import Split
 from ..pictures.preprocess import Preprocessing, adapt, plain_memory
 from .resident import Resident
@@ -73,7 +74,7 @@ class Batches:
         dtype: torch.dtype,
         contiguous: bool = False,
         replacement: bool = False,
-        augmentation: Augmentation = NO_AUGMENTATION,
+        augmentation: Augmentation | PhotoAugmentation = NO_AUGMENTATION,
     ) -> None:
         self.split = split
         self.preprocessing = preprocessing
@@ -91,12 +92,14 @@ class Batches:
     @cached_property
     def resident(self) -> Resident | None:
         """The split's pictures on the device; None where they come from the host."""
+        if isinstance(self.augmentation, PhotoAugmentation):
+            return None
         return Resident.where_it_fits(self.split, self.device)
 
     def _order(self, epoch: int) -> npt.NDArray[np.int64]:
         return stream(self.seed, "order", epoch).permutation(len(self.split))
 
-    def _changes(self, epoch: int) -> Changes:
+    def _changes(self, epoch: int) -> Changes | PhotoChanges:
         """Return how the pictures in the places of an epoch's order are changed."""
         return self.augmentation.draw(stream(self.seed, "augmentation", epoch), len(self.split))
 
@@ -113,17 +116,22 @@ class Batches:
         last = index == self.steps_per_epoch - 1
         return epoch, slice(index * self.batch_size, None if last else (index + 1) * self.batch_size)
 
-    def _changes_at(self, step: int) -> Changes:
+    def _changes_at(self, step: int) -> Changes | PhotoChanges:
         """Return how the pictures of an update are changed; shuffled, this depends on no batch size."""
         if self.replacement:
             return self.augmentation.draw(stream(self.seed, "augmentation", step), self.batch_size)
         epoch, places = self._place(step)
         return self.changes(epoch).at(places)
 
-    def batch(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the pictures (N, C, H, W) and labels (N,) of update `step`, counted from 0 over all epochs."""
+    def batch(self, step: int, *, most: int | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the pictures (N, C, H, W) and labels (N,) of update `step`, counted from 0 over all epochs.
+
+        With `most`, only so many of them.
+        """
         ids, changes = self.ids(step), self._changes_at(step)
-        if self.resident is not None:
+        if most is not None:
+            ids, changes = ids[:most], changes.at(slice(most))
+        if self.resident is not None and isinstance(changes, Changes):
             pictures, labels = self.resident.take(ids, changes)
         else:
             gathered = changes.apply(self.split.gather(ids))

@@ -61,10 +61,13 @@ class BudgetClock:
         seconds: used before now, over all sittings.
         path: the run's record, a JSON line for every value.
         values: what was recorded before, to be taken first.
+        since: seconds of the budget that were used before the first update, from which progress counts.
     """
 
-    def __init__(self, budget: float, *, seconds: float, path: Path, values: Sequence[float] = ()) -> None:
-        self.budget = budget
+    def __init__(
+        self, budget: float, *, seconds: float, path: Path, values: Sequence[float] = (), since: float = 0.0
+    ) -> None:
+        self.budget, self.since = budget, since
         self._origin = time.perf_counter() - seconds
         self._values = list(values)
         self._path = path
@@ -82,14 +85,15 @@ class BudgetClock:
             step: counted from 0.
             reserve: seconds to keep for the last validation and for saving the model.
         """
-        usable = max(self.budget - reserve, 1e-9)
+        usable = max(self.budget - reserve - self.since, 1e-9)
         if step < len(self._values):
             value = self._values[step]
             if step == len(self._values) - 1 and value < 1:  # the clock goes on from the last recorded moment
-                self._origin = time.perf_counter() - value * usable
+                self._origin = time.perf_counter() - self.since - value * usable
             return value
         earlier = self._values[-1] if self._values else 0.0
-        value = 0.0 if step == 0 else min(max(earlier, self.seconds() / usable), 1.0)  # one update at least; never back
+        used = self.seconds() - self.since
+        value = 0.0 if step == 0 else min(max(earlier, used / usable), 1.0)  # one update at least; never back
         self._record(value)
         return value
 

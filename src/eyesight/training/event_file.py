@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 
 from ..run import RunFolder
-from .events import Embedding, Event, Progress, event_to_json
+from .events import Decoding, Embedding, Event, Progress, event_to_json
 
 _LOGGED_EVERY = 10.0  # seconds between the lines that tell how far it is
 
@@ -22,7 +22,7 @@ class EventFile:
 
     def __call__(self, event: Event) -> None:
         """Write one event."""
-        if isinstance(event, Progress | Embedding):
+        if isinstance(event, Progress | Embedding | Decoding):
             if time.monotonic() - self._progress_at < _LOGGED_EVERY:
                 return
             self._progress_at = time.monotonic()

@@ -157,6 +157,54 @@ class HeadFitted:
 
 
 @dataclass(frozen=True)
+class Decoding:
+    """Photos are being decoded, at a size from which parts can be cut.
+
+    Attributes:
+        done, total: photos that are done, of those that were not decoded before.
+        doing: what becomes of them, in words.
+    """
+
+    done: int
+    total: int
+    doing: str
+
+
+@dataclass(frozen=True)
+class EpochTimed:
+    """It was measured how long an epoch will take, before the first one.
+
+    Attributes:
+        upper, whole: seconds while the upper stages learn, and while all do.
+        epochs: that the time is estimated to be enough for, or that were asked for.
+        seconds: that they are estimated to take together.
+    """
+
+    upper: float
+    whole: float
+    epochs: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A tuned network was compared with the probe that it began as.
+
+    Attributes:
+        probe, tuned: accuracy on the validation pictures; balanced, where every class counts the same.
+        examples: validation pictures.
+        kept: "probe" or "tuned".
+        balanced: whether the mean over classes was compared.
+    """
+
+    probe: float
+    tuned: float
+    examples: int
+    kept: str
+    balanced: bool
+
+
+@dataclass(frozen=True)
 class Warned:
     """Something a person should know; training goes on."""
 
@@ -187,6 +235,9 @@ Event = (
     | ThreadsChosen
     | Embedding
     | HeadFitted
+    | Decoding
+    | EpochTimed
+    | Compared
     | Warned
     | Ended
 )

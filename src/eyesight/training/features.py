@@ -26,10 +26,12 @@ import numpy.typing as npt
 import PIL
 
 from ..backbones import body_weights, cached_file, describe_backbone
-from ..data.cache import PhotoStore, cache_folder
+from ..data.cache import cache_folder
 from ..data.dataset import Ints, Pixels, Split
+from ..data.mapped import new_matrix, release
+from ..data.photo_store import PhotoStore
 from ..engine.features import Features
-from ..engine.session import available_cores
+from ..environment import available_cores
 from ..errors import FormatError
 from ..formats import Arrays, read_tensors, write_tensors
 from ..models.network import NetworkWeights
@@ -44,6 +46,7 @@ VERSION: Final = 1
 _TOGETHER = 64  # pictures that are computed at a time: a signal waits for no more than these
 _FILE = 512  # pictures in a file
 _FILE_SECONDS = 5.0  # or as many as are computed in this time
+_RELEASED = 16  # files that are read before what was filled may leave memory
 _HASHED = 8 << 20  # bytes of pictures that are hashed at a time
 
 
@@ -67,7 +70,7 @@ class SplitPictures:
         """Return digests of the files of photos, or of the pixels where there are no files."""
         store = self.split.store
         if isinstance(store, PhotoStore):
-            return [bytes.fromhex(store.digests[row]) for row in self.split.rows.tolist()]
+            return [digest.tobytes() for digest in store.digests[self.split.rows]]
         batches = self.split.batches(memory=_HASHED)
         return [hashlib.sha256(picture.tobytes()).digest() for batch in batches for picture in batch]
 
@@ -197,21 +200,36 @@ def embed(
     """
     keys = backbone.keys(pictures.digests(), mirror=mirror)
     cache = _Cache(backbone.folder, backbone.features.width)
-    found = np.zeros((len(keys), backbone.features.width), np.float32)
+    found = new_matrix(len(keys), backbone.features.width, cache_folder())
     known = cache.fill(keys, found)
     wanted = np.flatnonzero(~known)
+    done = 0
     try:
-        for start in range(0, len(wanted), _TOGETHER):
-            ids, pixels = pictures.read(wanted[start : start + _TOGETHER])
+        for part, (ids, pixels) in _ahead(pictures, np.split(wanted, range(_TOGETHER, len(wanted), _TOGETHER))):
             if len(ids):
                 found[ids] = backbone.features.of(pixels[:, :, ::-1] if mirror else pixels)
                 known[ids] = True
                 cache.add([keys[i] for i in ids.tolist()], found[ids])
-            if progress is not None:
-                progress(min(start + _TOGETHER, len(wanted)), len(wanted))
+            done += len(part)
+            if done % _FILE == 0:
+                release(found)
+            if progress is not None and len(part):
+                progress(done, len(wanted))
     finally:
         cache.flush()
+        release(found)
     return Embedded(found, int(known[wanted].sum()), known, tuple(cache.problems))
+
+
+def _ahead(pictures: Pictures, parts: Sequence[Ints]) -> Iterator[tuple[Ints, tuple[Ints, Pixels]]]:
+    """Yield parts with their pictures, each of which is read while the one before is computed."""
+    with ThreadPoolExecutor(1, thread_name_prefix="read") as reader:
+        coming = reader.submit(pictures.read, parts[0])
+        for part, following in zip(parts, [*parts[1:], None], strict=True):
+            read = coming.result()
+            if following is not None:
+                coming = reader.submit(pictures.read, following)
+            yield part, read
 
 
 class _Cache:
@@ -230,11 +248,13 @@ class _Cache:
         for i, key in enumerate(keys):
             places.setdefault(key, []).append(i)
         known = np.zeros(len(keys), np.bool_)
-        for own, rows in self._files():
+        for number, (own, rows) in enumerate(self._files()):
             for j, key in enumerate(own):
                 if (wanted := places.get(key)) is not None:
                     out[wanted] = rows[j]
                     known[wanted] = True
+            if number % _RELEASED == 0:
+                release(out)
         return known
 
     def _files(self) -> Iterator[tuple[list[bytes], Floats]]:

@@ -20,7 +20,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ..data.dataset import Ints
+from ..data.mapped import is_mapped, parts, release
 from ..metrics import class_weights, cross_entropy
+from .logistic import fit_in_parts
 
 Floats = npt.NDArray[Any]
 
@@ -30,6 +32,7 @@ _ROUNDS = 1000  # of the optimiser, at most
 _TOLERANCE = {np.float64: 1e-6, np.float32: 1e-4}  # of the gradient
 _UNSEEN = 5.0  # logits below the least of the others, of a class that a fold has no example of
 _DOUBLE = 5_000  # examples; of more the arithmetic is in float32, which takes half of the memory
+_COPIED = 16_000  # examples; of more the features are only read, which is slower by a little
 _RANK = 1e-10  # of the largest eigenvalue; directions below are of rounding
 _SHORT = 4_000_000  # numbers
 _ERRORS = 1.0  # standard errors by which mirror images must be better
@@ -49,7 +52,10 @@ class Head:
 
     def logits(self, features: Floats) -> npt.NDArray[np.float32]:
         """Return logits (N, K)."""
-        return np.asarray(features @ self.weight.T.astype(features.dtype) + self.bias, np.float32)
+        found = np.empty((len(features), len(self.bias)), np.float32)
+        for part in parts(features):
+            found[part] = features[part] @ self.weight.T.astype(features.dtype) + self.bias
+        return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,13 +76,22 @@ class Choice:
 
 
 def mean_view(features: Floats, mirrored: Floats) -> npt.NDArray[np.float32]:
-    """Return the mean of the features of pictures and of their mirror images: the mean of the logits is of this."""
-    return np.asarray((features + mirrored) / 2, np.float32)
+    """Return the mean of the features of pictures and of their mirror images: the mean of the logits is of this.
+
+    Where the features are many, they are overwritten, and returned.
+    """
+    out = features if is_mapped(features) else np.empty(features.shape, np.float32)
+    for part in parts(features):
+        out[part] = (features[part] + mirrored[part]) / 2
+        if out is features:
+            release(mirrored)
+    return out
 
 
 def fit_head(features: Floats, labels: Ints, classes: int, strength: float, *, balance: bool = False) -> Head:
     """Return the layer that fits examples best, for a strength; with `balance`, every class counts as much."""
-    (head,) = _path(features, labels, classes, [strength], balance=balance)
+    everyone = np.ones(len(labels), np.bool_)
+    (head,) = _path(features, labels, everyone, classes, [strength], balance=balance)
     return head
 
 
@@ -135,21 +150,62 @@ def _cross_validate(
     logits = np.empty((len(strengths), len(labels), classes), np.float32)
     for fold in np.unique(folds):
         out = folds == fold
-        for i, head in enumerate(_path(features[~out], labels[~out], classes, strengths, balance=balance)):
-            logits[i, out] = head.logits(features[out])
+        for i, head in enumerate(_path(features, labels, ~out, classes, strengths, balance=balance)):
+            for part in parts(features):
+                logits[i, part][out[part]] = head.logits(features[part][out[part]])
             check()
     return logits
 
 
-def _path(features: Floats, labels: Ints, classes: int, strengths: Sequence[float], *, balance: bool) -> Iterator[Head]:
-    """Yield the layer for each strength, each search beginning where the one before ended.
+def _path(
+    features: Floats,
+    labels: Ints,
+    counted: npt.NDArray[np.bool_],
+    classes: int,
+    strengths: Sequence[float],
+    *,
+    balance: bool,
+) -> Iterator[Head]:
+    """Yield the layer for each strength, of the examples that count; each search begins where the one before ended.
 
     A small problem is computed by one thread: its products are so short that two would mostly wait for each other.
     """
     from threadpoolctl import threadpool_limits
 
-    with threadpool_limits(limits=1 if features.size < _SHORT else None, user_api="blas"):
-        yield from _search(features, labels, classes, strengths, balance=balance)
+    number = int(counted.sum())
+    small = number * features.shape[1] < _SHORT
+    with threadpool_limits(limits=1 if small else None, user_api="blas"):
+        if number > _COPIED:
+            yield from _search_in_parts(features, labels, counted, classes, strengths, balance=balance)
+        else:
+            some = (features, labels) if number == len(labels) else (features[counted], labels[counted])
+            yield from _search(*some, classes, strengths, balance=balance)
+
+
+def _search_in_parts(
+    features: Floats,
+    labels: Ints,
+    counted: npt.NDArray[np.bool_],
+    classes: int,
+    strengths: Sequence[float],
+    *,
+    balance: bool,
+) -> Iterator[Head]:
+    """Yield the layer for each strength, of examples that are too many to be copied."""
+    present = np.unique(labels[counted])
+    if len(present) == 1:
+        yield from _only(present, features.shape[1], classes, len(strengths))
+        return
+    weights = counted * (class_weights(labels[counted], classes)[labels] if balance else 1.0)  # (N,)
+    compact = np.searchsorted(present, labels).clip(0, len(present) - 1)  # those of other classes do not count
+    for weight, bias in fit_in_parts(features, compact, len(present), weights, strengths):
+        yield _spread(Head(weight, bias), present, classes)
+
+
+def _only(present: Ints, width: int, classes: int, count: int) -> Iterator[Head]:
+    """Yield the layers of examples of a single class, which need no search."""
+    for _ in range(count):
+        yield Head(np.zeros((classes, width)), np.where(np.arange(classes) == present[0], 0, -_UNSEEN))
 
 
 def _search(
@@ -175,8 +231,7 @@ def _search(
         scaled = scaled @ basis
     present = np.unique(labels)
     if len(present) == 1:
-        for _ in strengths:
-            yield Head(np.zeros((classes, features.shape[1])), np.where(np.arange(classes) == present[0], 0, -_UNSEEN))
+        yield from _only(present, features.shape[1], classes, len(strengths))
         return
     counting = "balanced" if balance else None
     model = LogisticRegression(max_iter=_ROUNDS, tol=_TOLERANCE[kind], warm_start=True, class_weight=counting)

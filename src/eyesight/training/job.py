@@ -115,8 +115,11 @@ class Job:
 
     @property
     def keeps_best(self) -> bool:
-        """Whether the best weights by validation become the model, rather than the last."""
-        if self.data.validation is None:
+        """Whether the best weights by validation become the model, rather than the last.
+
+        Where a network is tuned, its last weights are compared with the probe, and nothing else is chosen.
+        """
+        if self.data.validation is None or self.recipe.method == "tune":
             return False
         return self.recipe.keep == "best" or (self.recipe.keep == "auto" and self.data.protocol not in UNCHOSEN)
 

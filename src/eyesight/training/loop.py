@@ -23,6 +23,7 @@ from ..classifier import Training
 from ..device import autocast, synchronise
 from ..errors import EyesightError, InterruptedRun, RunError, TrainingError
 from ..models.torch_network import check_finite, load_arrays, to_arrays
+from ..models.tunable import TunableNetwork
 from ..run import RunFolder, Status
 from . import checkpoint
 from .clock import Clock
@@ -259,14 +260,19 @@ class Loop:
         if math.isfinite(loss) and check_finite(state.network):
             self.keep_weights()
             return
-        good_step = self.restore_weights()
-        self.write_model(last=True, epoch=good_step // job.steps_per_round, averaged=False, calibrated=False)
+        kept = self.keep_good_weights()
         fp32 = ", --precision fp32" if job.precision == "bf16" else ""
         raise TrainingError(
-            f"the loss is no longer a number at step {state.step} (learning rate {job.recipe.lr:g}); the weights of "
-            f"step {good_step} are kept in {self.run.model_file}; "
+            f"the loss is no longer a number at step {state.step} (learning rate {job.recipe.lr:g}); {kept}; "
             f"try --lr {job.recipe.lr / 10:g}, --set recipe.clip_norm=1{fp32}"
         )
+
+    def keep_good_weights(self) -> str:
+        """Write a classifier that answers in numbers, after weights that do not; return which and where, in words."""
+        good_step = self.restore_weights()
+        epoch = good_step // self.job.steps_per_round
+        self.write_model(last=True, epoch=epoch, averaged=False, calibrated=False)
+        return f"the weights of step {good_step} are kept in {self.run.model_file}"
 
     def keep_weights(self) -> None:
         """Note the weights and those noted before, on their device and always in the same memory."""
@@ -313,8 +319,7 @@ class Loop:
         """Leave with the state as it was saved last, and the weights so far as a classifier."""
         weights = ""
         with contextlib.suppress(OSError):  # a full disk takes nothing from the state that is saved
-            self.write_weights_so_far()
-            weights = f"the weights so far are in {self.run.model_file}; "
+            weights = f"{self.write_weights_so_far()}; "
         self.close("interrupted", f"signal {signal_number}")
         of = f" of {self.job.total_steps}" if self.job.total_steps is not None else ""
         raise InterruptedRun(
@@ -364,14 +369,18 @@ class Loop:
             load_arrays(state.network, state.best.weights, "memory")
             self.write_model(last=False, epoch=state.best.epoch, averaged=state.best.averaged)
 
-    def write_weights_so_far(self) -> None:
-        """Write the best weights so far, or the last where there is no best one, without the work of a finished run."""
+    def write_weights_so_far(self) -> str:
+        """Write the best weights so far, or the last where there is no best one; return which and where, in words.
+
+        This is done without the work of a finished run.
+        """
         job, state = self.job, self.state
         if job.keeps_best and state.best.epoch:
             load_arrays(state.network, state.best.weights, "memory")
             self.write_model(last=False, epoch=state.best.epoch, averaged=state.best.averaged, calibrated=False)
         else:
             self.write_model(last=True, epoch=state.step // job.steps_per_round, averaged=False, calibrated=False)
+        return f"the weights so far are in {self.run.model_file}"
 
     def write_model(
         self, *, last: bool, epoch: int, averaged: bool, beside: bool = False, calibrated: bool = True
@@ -456,6 +465,8 @@ def train_step(job: Job, state: TrainState, progress: float) -> None:
     seed_torch(job, state.step)
     images, labels = job.batches.batch(state.step)  # (N, C, H, W), (N,)
     images = shrink(images, recipe.resolution, progress)
+    if isinstance(network, TunableNetwork):
+        network.first = network.upper if progress < recipe.upper else 0
     rate = job.recipe.lr * job.schedule(progress)
     for group in optimizer.param_groups:
         group["lr"] = rate * group.get("lr_scale", 1.0)

@@ -32,7 +32,7 @@ from .state import TrainState
 
 THREADS_FORMAT, THREADS_VERSION = "eyesight-threads", 1
 
-_WORTH = 1.1  # so many times as fast must all threads be: below, the power and the other programs' time are wasted
+WORTH = 1.1  # so many times as fast must all threads be: below, the power and the other programs' time are wasted
 _DISTURBED = 1.5  # so many times as slow as one thread, all are only where other programs use the processor
 _SLOWER = 2.0  # updates that take so many times as long as when the threads were chosen: another look
 _WATCHED = 0.25  # seconds of updates in every such comparison, at least
@@ -134,7 +134,7 @@ class Threads:
 
     def _choose(self, one: float, several: float) -> None:
         count = self.candidates[1]
-        if several * _WORTH < one:
+        if several * WORTH < one:
             self._next, reason = (count, several), f"{one / several:.1f} times as fast as one"
         elif several > _DISTURBED * one:
             self._next = (1, one)

@@ -1,6 +1,7 @@
 """MobileNetV2: inverted residual blocks, which are wide only inside, where each channel is convolved alone.
 
-In: (C, H, W) and the number of classes. Out: a `NetworkSpec`; `inverted_residual` for the families that came of it.
+In: (C, H, W) and the number of classes. Out: a `NetworkSpec`: one for photos, and a small one for pictures of about 32
+pixels; `inverted_network` for the families that came of it.
 Source: Sandler et al., "MobileNetV2: inverted residuals and linear bottlenecks", CVPR 2018.
 """
 
@@ -41,20 +42,26 @@ _STAGES = (
 )
 
 
-def mobilenet_v2_scaled(name: str, *, width: float = 1.0, top: int = 1280) -> Callable[[Input, int], NetworkSpec]:
+def mobilenet_v2_scaled(
+    name: str, *, width: float = 1.0, top: int = 1280, small: bool = False
+) -> Callable[[Input, int], NetworkSpec]:
     """Return the maker of a network of this family.
 
     Args:
         name: of the network.
         width: factor of all channels but those of the last convolution.
         top: channels of the last convolution.
+        small: for small pictures: the first two steps that halve the picture keep its size.
     """
 
     def make(shape: Input, classes: int) -> NetworkSpec:
-        stages = tuple(stage._replace(width=scaled_width(stage.width, width)) for stage in _STAGES)
+        stages = [stage._replace(width=scaled_width(stage.width, width)) for stage in _STAGES]
+        if small:
+            stages[1] = stages[1]._replace(stride=1)
         return inverted_network(
-            name, shape, classes, stages=stages, ends=(scaled_width(32, width), top), norm=BatchNorm(), dropout=0.2
-        )
+            name, shape, classes, stages=tuple(stages), ends=(scaled_width(32, width), top), norm=BatchNorm(),
+            dropout=0.2, stride=1 if small else 2,
+        )  # fmt: skip
 
     return make
 
@@ -68,6 +75,7 @@ def inverted_network(
     ends: tuple[int, int],
     norm: BatchNorm,
     dropout: float,
+    stride: int = 2,
 ) -> NetworkSpec:
     """Return a network of stages of inverted residual blocks between two convolutions.
 
@@ -79,9 +87,10 @@ def inverted_network(
         ends: channels of the first and of the last convolution.
         norm: after each convolution.
         dropout: share of the features that training leaves out before the last layer.
+        stride: of the first convolution.
     """
     stem, top = ends
-    parts: dict[str, AnyLayer] = {"stem": _convolution(stem, norm, kernel=3, stride=2)}
+    parts: dict[str, AnyLayer] = {"stem": _convolution(stem, norm, kernel=3, stride=stride)}
     channels = stem
     for i, stage in enumerate(stages, start=1):
         blocks: dict[str, AnyLayer] = {}
@@ -132,3 +141,4 @@ def _convolution(out: int, norm: BatchNorm, *, kernel: int, stride: int = 1) -> 
 
 
 mobilenet_v2 = mobilenet_v2_scaled("mobilenet-v2")
+small_mobilenet_v2 = mobilenet_v2_scaled("small-mobilenet-v2", width=0.35, top=320, small=True)

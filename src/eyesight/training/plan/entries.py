@@ -1,16 +1,18 @@
-"""Entries of a configuration as nested plain data: set by dotted key, compared, told.
+"""Entries of a configuration as nested plain data: set by dotted key, read, compared, told.
 
 In: nested mappings. Out: the same with other values, or what differs. It knows no particular entry.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from ...errors import UsageError
 
 _LONGEST = 60  # characters of a value in a message
+_UNITS = {"s": 1, "m": 60, "h": 3600}
 
 
 def set_values(values: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -31,6 +33,18 @@ def set_values(values: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[s
             place = place[part]
         place[last] = value
     return result
+
+
+def parse_time(text: str) -> float:
+    """Return the seconds of a time in words.
+
+    >>> [parse_time(text) for text in ("30s", "2m", "0.5h")]
+    [30.0, 120.0, 1800.0]
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", text.strip())
+    if not match or float(match[1]) <= 0:
+        raise UsageError(f"expected a time such as 30s, 2m or 1h; received: {text!r}")
+    return float(match[1]) * _UNITS[match[2]]
 
 
 def compare(was: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> dict[str, tuple[Any, Any]]:

@@ -31,13 +31,24 @@ from ...run import CONFIG_FORMAT, CONFIG_VERSION
 from ..optim.averaging import AVERAGES
 from ..optim.optimizers import OPTIMIZERS
 from ..optim.schedules import SCHEDULES
+from .entries import parse_time
 
 # Each is the common choice for small networks at batch sizes of 32 to 128.
 DEFAULT_LR = {"sgd": 0.05, "muon": 0.2}
 _OTHER_LR = 1e-3
 _NAMES = {"optimizer": OPTIMIZERS, "schedule": SCHEDULES, "averaging": AVERAGES}
-PROBE_FIELDS = ("method", "strength", "mirror", "folds")  # of a recipe; the others are of training by gradient
-_OF_BOTH = ("method", "balance")
+PROBE_FIELDS = ("method", "strength", "mirror", "folds")  # of a recipe
+_TUNE_FIELDS = ("side", "crop", "colour", "erase", "upper", "layer_decay")
+_OF_ALL = ("method", "balance")
+_OF_TUNING_TOO = (  # of training by gradient
+    "epochs", "updates", "budget", "batch_size", "accumulate", "flip", "optimizer", "lr", "momentum", "weight_decay",
+    "schedule", "clip_norm", "label_smoothing",
+)  # fmt: skip
+_METHODS = {
+    "gradient": "training by gradient",
+    "probe": "a probe of a pretrained network",
+    "tune": "tuning a pretrained network",
+}
 FOLDS_ARE_FOR = "cross-validation is for photos with a pretrained backbone, of 48 pixels and more"
 LENGTHS = ("epochs", "updates", "budget")  # a recipe has one of these
 
@@ -92,12 +103,21 @@ class EarlyStopping(_Part):
 class Recipe(_Part):
     """How the network is trained. Every default carries its reason."""
 
-    # gradient: the whole network, from first weights; probe: the last layer alone, on a pretrained network's features
-    method: Literal["gradient", "probe"] = "gradient"
+    # gradient: the whole network, from first weights; probe: the last layer alone, on a pretrained network's features;
+    # tune: then its other layers too, kept where that is better on validation pictures
+    method: Literal["gradient", "probe", "tune"] = "gradient"
     strength: Annotated[float, Field(gt=0, le=1e6)] | None = None  # of a probe: cross-validation says, where not given
     mirror: bool | None = None  # of a probe, whether it sees mirror images too: likewise
     folds: Annotated[int, Field(ge=2, le=20)] | None = None  # of a probe's cross-validation; five, where not given
     balance: bool = False  # every class counts as much as another, however many pictures it has
+    # of tuning: pixels of a photo while it is learned from; six sevenths of what is seen later, as what is cropped and
+    # enlarged looks nearer (Touvron et al., "Fixing the train-test resolution discrepancy", 2019)
+    side: Annotated[int, Field(ge=32, le=1024)] | None = None
+    crop: Annotated[float, Field(gt=0, le=1)] = 0.35  # smallest share of a photo's area that is seen
+    colour: Annotated[float, Field(ge=0, lt=1)] = 0.3  # most by which brightness, contrast and saturation change
+    erase: Annotated[float, Field(ge=0, le=1)] = 0.25  # share of photos of which a rectangle is hidden
+    upper: Annotated[float, Field(ge=0, le=1)] = 0.2  # share of the training in which the upper stages learn alone
+    layer_decay: Annotated[float, Field(gt=0, le=1)] = 0.8  # rate of a stage, as a share of that of the stage above
     # how long: times through the training pictures, or updates, or seconds. Ten is the tutorials' number of epochs
     epochs: Annotated[int, Field(ge=1, le=100_000)] | None = 10
     updates: Annotated[int, Field(ge=1, le=1_000_000_000)] | None = None
@@ -158,15 +178,23 @@ class Recipe(_Part):
 
     @model_validator(mode="after")
     def _of_one_method(self) -> Recipe:
-        probes = self.method == "probe"
-        if self.folds is not None and not probes:
+        if self.folds is not None and self.method == "gradient":
             raise UsageError(f"{FOLDS_ARE_FOR}; received: training by gradient", field="recipe.folds")
-        what = "training by gradient" if probes else "a probe of a pretrained network"
+        if self.folds is not None and self.method == "tune":
+            raise UsageError(
+                "the folds are of a probe alone; a network that is tuned is judged on validation pictures, so leave "
+                f"one of the two out; received: {self.folds}",
+                field="recipe.folds",
+            )
         for name, field in Recipe.model_fields.items():
             value = getattr(self, name)
-            own = name in _OF_BOTH or (name in PROBE_FIELDS) == probes
-            if not own and value not in (None, field.default):
-                raise UsageError(f"only for {what}; received: {value}", field=f"recipe.{name}")
+            if name not in _fields_of(self.method) and value not in (None, field.default):
+                owners = [what for method, what in _METHODS.items() if name in _fields_of(method)]
+                raise UsageError(f"only for {' and '.join(owners)}; received: {value}", field=f"recipe.{name}")
+        if self.method == "tune" and self.optimizer == "muon":
+            raise UsageError(
+                "cannot tune, as it keeps filters at a size of its own; take adamw", field="recipe.optimizer"
+            )
         return self
 
     @model_serializer(mode="wrap")
@@ -175,9 +203,17 @@ class Recipe(_Part):
         entries: dict[str, Any] = handler(self)
         if not self.balance:
             del entries["balance"]  # as in files written before there was a choice
-        if self.method == "probe":
-            return {name: value for name, value in entries.items() if name in (*PROBE_FIELDS, *_OF_BOTH)}
-        return {name: value for name, value in entries.items() if name in _OF_BOTH or name not in PROBE_FIELDS}
+        return {name: value for name, value in entries.items() if name in _fields_of(self.method)}
+
+    @field_validator("budget", mode="before")
+    @classmethod
+    def _seconds(cls, value: Any) -> Any:
+        if isinstance(value, str) and value.strip()[-1:] in ("s", "m", "h"):
+            try:
+                return parse_time(value)
+            except UsageError as error:
+                raise UsageError(str(error), field="recipe.budget") from None
+        return value
 
     @field_validator(*_NAMES)
     @classmethod
@@ -194,6 +230,15 @@ class Recipe(_Part):
         if until != sorted(set(until)):
             raise UsageError(f"expected progress that rises; received: {until}", field="recipe.resolution")
         return self
+
+
+def _fields_of(method: str) -> set[str]:
+    """Return the entries that a method knows."""
+    if method == "probe":
+        return {*PROBE_FIELDS, *_OF_ALL}
+    if method == "tune":
+        return {*PROBE_FIELDS, *_OF_ALL, *_TUNE_FIELDS, *_OF_TUNING_TOO} - {"folds"}
+    return set(Recipe.model_fields) - {*PROBE_FIELDS, *_TUNE_FIELDS} | {*_OF_ALL}
 
 
 Threads = int | Literal["auto"] | tuple[tuple[int, int], ...]

@@ -16,7 +16,8 @@ from typing import Any
 import torch
 
 from ...backbones import BACKBONES, DEFAULT_BACKBONE
-from ...data.dataset import Dataset
+from ...data.dataset import UNCHOSEN, Dataset
+from ...data.photos import LARGE
 from ...device import choose_device, choose_precision, is_forked, keep_freed_memory, threads, torch_defaults
 from ...errors import UsageError, concerns, naming
 from ...models import default_network, plain_network
@@ -26,6 +27,8 @@ from .planner import CANDIDATES, USUAL_SEEN, batch_size, plan
 from .recipe import FOLDS_ARE_FOR, LENGTHS, PROBE_FIELDS, Config, Machine, ModelConfig, parse_config
 from .speed import fastest_speed, machine_speed
 
+_DECIDING = 0.2  # of few photos: on a tenth of them, one more right answer would decide
+_SHARE_OF_SIDE, _SIDES = 6 / 7, 16  # see `Recipe.side`; sides are multiples of 16 pixels
 _FEW = 2_000  # photos; of fewer, those held out would be missed in training, and tell little
 _MEASURED = 0.01  # of the time that is left: so long the machine's speed is measured
 _LARGE = 32  # pixels; smaller pictures are mostly centred already, and moving them only slows learning
@@ -80,6 +83,14 @@ def choose_backbone(request: Request, *, own_module: bool = False) -> str | None
     """
     config, asked = request.config, request.entries
     recipe = {name for name, value in asked.get("recipe", {}).items() if value is not None}
+    if config.recipe.method == "tune":
+        name = DEFAULT_BACKBONE if config.model.name == "auto" else config.model.name
+        if own_module or name not in BACKBONES:
+            raise UsageError(
+                f"tunes a pretrained network: {', '.join(BACKBONES)}; {name} is trained from scratch, without it",
+                field="tune",
+            )
+        return name
     if config.recipe.method == "probe":
         name = DEFAULT_BACKBONE if config.model.name == "auto" else config.model.name
         if config.recipe.folds is not None and (own_module or name not in BACKBONES):
@@ -111,6 +122,62 @@ def choose_split(request: Request, data: Dataset) -> Dataset:
         return data
     pictures = len(data.train) + (len(data.validation) if data.protocol == "holdout" and data.validation else 0)
     return data.with_validation(0, seed=data.split_seed) if pictures < _FEW else data
+
+
+def check_tuned(request: Request, data: Dataset, backbone: str) -> None:
+    """Raise `UsageError` unless a pretrained network can be tuned on a dataset."""
+    height, width, _ = data.shape
+    side = BACKBONES[backbone].size
+    if (height, width) != (side, side):
+        what = "other pictures are trained on from scratch, without it"
+        if request.entries.get("data", {}).get("img_size") is not None:
+            what = f"{backbone} looks at {side}x{side} pixels, so leave the size out"
+        raise UsageError(
+            f"is for photos of {LARGE} pixels a side and more; {what}; received: {data.name}, {width}x{height} pixels",
+            field="tune",
+        )
+    if data.validation is None or data.protocol in UNCHOSEN:
+        expected = "needs photos to decide on whether the tuned network is the better one: a share above 0"
+        raise UsageError(f"tuning {expected}; received: {data.validation_share}", field="data.validation")
+
+
+def split_to_tune(request: Request, data: Dataset) -> Dataset:
+    """Return photos with some held out: more than usual where they are few, as little can be told on a handful."""
+    if request.entries.get("data", {}).get("validation") is not None or data.protocol != "holdout":
+        return data
+    pictures = len(data.train) + (len(data.validation) if data.validation else 0)
+    return data.with_validation(_DECIDING, seed=data.split_seed) if pictures < _FEW else data
+
+
+def recommend_tuning(backbone: str) -> dict[str, Any]:
+    """Return the recipe with which a pretrained network is tuned."""
+    return {
+        "side": round(_SHARE_OF_SIDE * BACKBONES[backbone].size / _SIDES) * _SIDES,
+        "flip": True,
+        "batch_size": 32,
+        "optimizer": "adamw",
+        "lr": 2e-4,
+        "weight_decay": 0.02,
+        "label_smoothing": 0.1,
+        "clip_norm": 5.0,
+    }
+
+
+def resolve_tuning(request: Request, data: Dataset, backbone: str) -> Config:
+    """Return the whole configuration of a probe and the tuning after it.
+
+    On a CPU bf16 is only for whoever asks for it: depthwise convolutions are no faster in it.
+    """
+    machine = choose_machine(request.config.machine)
+    if request.config.machine.precision == "auto" and machine.device == "cpu":
+        machine = machine.model_copy(update={"precision": "fp32"})
+    changes = {
+        "data": data.config_entries,
+        "model.name": backbone,
+        "recipe": fill_in(request.entries.get("recipe", {}), recommend_tuning(backbone)),
+        "machine": machine.model_dump(mode="json"),
+    }
+    return parse_config(set_values(request.entries, changes))
 
 
 def resolve_probe(request: Request, data: Dataset, backbone: str) -> Config:
