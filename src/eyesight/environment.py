@@ -25,7 +25,7 @@ def available_cores() -> int:
 def describe_environment() -> dict[str, Any]:
     """Return versions of Python and packages, the platform, the processor and its number of cores."""
     return {
-        "python": platform.pythonpackage_version(),
+        "python": platform.python_version(),
         "packages": {name: package_version(name) for name in _PACKAGES},
         "platform": platform.platform(),
         "processor": _processor(),
