@@ -12,6 +12,7 @@ from .bulk import predict_files
 from .datasets import check_data, download, load_data
 from .exporting import Export, export_model, load_keras_weights
 from .features import Embedding, embed
+from .lessons import LessonSheet, convolve, lesson
 from .networks import diagram, summary
 from .runs import Run, load_classifier, load_model, open_run
 from .serving import serve
@@ -23,13 +24,16 @@ __all__ = [
     "Embedding",
     "Evaluation",
     "Export",
+    "LessonSheet",
     "Run",
     "check_data",
+    "convolve",
     "diagram",
     "download",
     "embed",
     "export_model",
     "from_arrays",
+    "lesson",
     "load_classifier",
     "load_data",
     "load_keras_weights",

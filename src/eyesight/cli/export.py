@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .say import say
+
 if TYPE_CHECKING:
     from ..api.exporting import Export
 
@@ -35,7 +37,7 @@ def export(
         **options,
     )  # fmt: skip
     if as_json:
-        typer.echo(json.dumps(made.to_json(), indent=2, ensure_ascii=False))
+        say(json.dumps(made.to_json(), indent=2, ensure_ascii=False))
     else:
         show(made)
 
@@ -47,12 +49,12 @@ def show(made: Export) -> None:
     if made.certificate:
         columns = ("answers from", "largest difference", "same class")
         print_table(columns, made.certificate.rows(), numbers=columns[1:])
-        typer.echo(f"\ncompared with the classifier on {made.certificate.source}")
+        say(f"\ncompared with the classifier on {made.certificate.source}")
     if made.quantized:
-        typer.echo()
+        say()
         print_table(("", "float32", "int8"), made.quantized.rows(), numbers=("float32", "int8"))
     for path in made.files:
-        typer.echo(f"wrote {path} ({size(path.stat().st_size)})")
+        say(f"wrote {path} ({size(path.stat().st_size)})")
 
 
 def size(count: int) -> str:
