@@ -27,7 +27,7 @@ ORDER = (
     ("training",),
     ("evaluation", "explain"),
     ("quality", "studies", "lessons", "export", "bench", "bulk"),
-    ("serve",),
+    ("server",),
     ("progress",),
     ("api",),
     ("eyesight",),  # the public names; only the command line and users import them
@@ -35,7 +35,7 @@ ORDER = (
     ("__main__",),
 )
 RANK = {name: rank for rank, names in enumerate(ORDER) for name in names}
-BANNED = {name: {"training"} for name in ("evaluation", "explain", "export", "serve")}  # they start from the disk
+BANNED = {name: {"training"} for name in ("evaluation", "explain", "export", "server")}  # they start from the disk
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 

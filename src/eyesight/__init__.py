@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from .api import open_run as open_run
     from .api import predict_files as predict_files
     from .api import resume as resume
+    from .api import serve as serve
     from .api import study as study
     from .api import summary as summary
     from .api import train as train
@@ -85,6 +86,7 @@ _HOMES = {
     "open_run": "api",
     "predict_files": "api",
     "resume": "api",
+    "serve": "api",
     "study": "api",
     "summary": "api",
     "train": "api",

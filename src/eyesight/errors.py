@@ -12,6 +12,7 @@ and puts that in its place (`naming`): Python the argument, the command line the
     ├── DataError                     data missing, corrupt, or of the wrong shape
     │   ├── DataNotFoundError         says which files to put where
     │   └── PictureError              one picture that cannot be read
+    │       └── LargePictureError     or has more pixels than are accepted
     ├── FormatError                   a file of ours that is cut off, altered or something else
     │   └── NewerFileError                or of a newer version
     ├── RunError                      a run folder that exists, is locked, or does not fit
@@ -77,6 +78,10 @@ class DataNotFoundError(DataError):
 
 class PictureError(DataError):
     """A single picture that cannot be decoded."""
+
+
+class LargePictureError(PictureError):
+    """A picture of more pixels than are accepted; nothing of it was decoded."""
 
 
 class FormatError(EyesightError):

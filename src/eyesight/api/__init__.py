@@ -15,6 +15,7 @@ from .features import Embedding, embed
 from .lessons import LessonSheet, convolve, lesson
 from .networks import diagram, summary
 from .runs import Run, load_classifier, load_model, open_run
+from .serving import serve
 from .studies import study, tutorial
 from .training import resume, train
 
@@ -40,6 +41,7 @@ __all__ = [
     "open_run",
     "predict_files",
     "resume",
+    "serve",
     "study",
     "summary",
     "train",

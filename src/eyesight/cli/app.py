@@ -29,6 +29,7 @@ from . import (
     predict,
     presets,
     runs,
+    serve,
     study,
     summary,
     train,
@@ -53,6 +54,7 @@ app.command("evaluate", cls=Command)(evaluate.evaluate)
 app.command("predict", cls=Command)(predict.predict)
 app.command("embed", cls=Command)(embed.embed)
 app.command("export", cls=Command)(export.export)
+app.command("serve", cls=Command)(serve.serve)
 app.command("runs", cls=Command)(runs.runs)
 app.command("summary", cls=Command)(summary.summary)
 app.command("study", cls=Command)(study.study)

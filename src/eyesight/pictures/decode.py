@@ -21,7 +21,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
-from ..errors import PictureError, UsageError
+from ..errors import LargePictureError, PictureError, UsageError
 from .flatten import flatten, has_clear_deep_colour, values_of
 from .portable import is_slow, load_map
 from .refusal import HEAD, describe, is_heif
@@ -47,7 +47,14 @@ _TURNS = {2: 0, 3: 3, 4: 1, 5: 5, 6: 4, 7: 6, 8: 2}  # its value → PIL.Image.T
 _QUARTER_TURNS = (2, 4, 5, 6)  # those of them that swap width and height
 
 
-def decode(source: PictureSource, *, channels: int, size: tuple[int, int] | None = None, name: str = "") -> Image.Image:
+def decode(
+    source: PictureSource,
+    *,
+    channels: int,
+    size: tuple[int, int] | None = None,
+    name: str = "",
+    most: int | None = None,
+) -> Image.Image:
     """Open a picture as upright 8-bit grey (`L`) or colour (`RGB`).
 
     EXIF rotation is applied; transparency is laid over white; 16-bit is scaled by 1/257 (Pillow's own conversion
@@ -60,9 +67,11 @@ def decode(source: PictureSource, *, channels: int, size: tuple[int, int] | None
         channels: 1 or 3.
         size: (width, height) that the picture will be shrunk to. Where that is by a whole number, the blocks divide it.
         name: what errors call it; where not given, the file's name.
+        most: pixels that are accepted, where fewer than by the limits of this file.
 
     Raises:
-        PictureError: not a picture, cut off, too large, or of a kind without a defined brightness.
+        PictureError: not a picture, cut off, or of a kind without a defined brightness.
+        LargePictureError: its header claims more pixels than are accepted.
         UsageError: the source is of another type.
     """
     name, stored = name or name_of(source), _stored(source)
@@ -70,13 +79,14 @@ def decode(source: PictureSource, *, channels: int, size: tuple[int, int] | None
         with silent_pillow():
             if isinstance(stored, Path) and stored.is_fifo():
                 stored = _drained(stored)
-            picture, turn = _read(stored, "L" if channels == 1 else "RGB", size)
+            picture, turn = _read(stored, "L" if channels == 1 else "RGB", size, most)
             return picture if turn is None else picture.transpose(turn)
     except Exception as error:  # on damaged files Pillow's decoders raise nearly anything
-        refusal = f"{name}: {_reason(error, stored)}"
+        large = isinstance(error, LargePictureError | Image.DecompressionBombError)
+        refusal = (LargePictureError if large else PictureError)(f"{name}: {_reason(error, stored)}")
     # A new error, raised out here: the first one holds, by its traceback, the pixels decoded so far, and whoever keeps
     # errors would keep those as well.
-    raise PictureError(refusal)
+    raise refusal
 
 
 def size_of(path: str | os.PathLike[str]) -> tuple[int, int] | None:
@@ -136,16 +146,16 @@ def _reason(error: Exception, source: Path | bytes | Image.Image) -> str:
 
 
 def _read(
-    source: Path | bytes | Image.Image, mode: str, size: tuple[int, int] | None
+    source: Path | bytes | Image.Image, mode: str, size: tuple[int, int] | None, most: int | None
 ) -> tuple[Image.Image, Image.Transpose | None]:
     """Return the picture as `mode`, and how to turn it; the caller does, when the file's own pixels are freed."""
     if isinstance(source, Image.Image):  # the caller's, and so is its memory; it stays open, and of its size
-        _check_size(source)
+        _check_size(source, most)
         values = values_of(source)
         source.load()
         return flatten(source, mode, _block(source, size), values), _turn(source)
     with _opened(source) as picture:
-        _check_size(picture)
+        _check_size(picture, most)
         pixels, block = picture.width * picture.height, _block(picture, size)
         if isinstance(picture, JpegImageFile) and _draft(picture, block):
             block = 1
@@ -231,12 +241,14 @@ def _head(source: Path | bytes | Image.Image) -> bytes:
     return source[:HEAD] if isinstance(source, bytes) else b""
 
 
-def _check_size(picture: Image.Image) -> None:
-    """Raise a PictureError for a picture that is empty or beyond the limits, before it is decoded."""
-    most = MAX_JPEG_PIXELS if isinstance(picture, JpegImageFile) else MAX_PIXELS
-    if not 0 < picture.width * picture.height <= most or max(picture.size) > MAX_SIDE:
-        wanted = f"expected 1 to {most:,} pixels, and at most {MAX_SIDE:,} a side"
-        raise PictureError(f"{wanted}; received: {picture.width}x{picture.height}")
+def _check_size(picture: Image.Image, most: int | None) -> None:
+    """Raise an error for a picture that is empty or beyond the limits, before it is decoded."""
+    limit = MAX_JPEG_PIXELS if isinstance(picture, JpegImageFile) else MAX_PIXELS
+    limit = limit if most is None else min(limit, most)
+    if not 0 < picture.width * picture.height <= limit or max(picture.size) > MAX_SIDE:
+        wanted = f"expected 1 to {limit:,} pixels, and at most {MAX_SIDE:,} a side"
+        kind = LargePictureError if min(picture.size) > 0 else PictureError
+        raise kind(f"{wanted}; received: {picture.width}x{picture.height}")
 
 
 def _block(picture: Image.Image, size: tuple[int, int] | None) -> int:

@@ -67,14 +67,17 @@ class Preprocessing(BaseModel):
         return self.height, self.width, self.channels
 
 
-def read_picture(source: PictureSource, preprocessing: Preprocessing, *, name: str = "") -> Pixels:
+def read_picture(
+    source: PictureSource, preprocessing: Preprocessing, *, name: str = "", most: int | None = None
+) -> Pixels:
     """Decode and fit one picture: uint8 of shape (H, W, C). Errors call it `name`, or by its file's name.
 
     Raises:
         PictureError: not a picture, cut off, too large, or of a kind without a defined brightness.
+        LargePictureError: it has more pixels than `most`.
     """
     size = (preprocessing.width, preprocessing.height)
-    return fit(decode(source, channels=preprocessing.channels, size=size, name=name), preprocessing)
+    return fit(decode(source, channels=preprocessing.channels, size=size, name=name, most=most), preprocessing)
 
 
 def fit(picture: Image.Image, preprocessing: Preprocessing) -> Pixels:
