@@ -22,7 +22,8 @@ PUBLIC = [
     "Answer", "Classifier", "Dataset", "Embedding", "Evaluation", "Export", "ExportedModel", "EyesightError",
     "ImageClassifier", "PhotoFeatures", "Predictions", "Report", "Run", "Split", "Study", "__version__", "check_data",
     "convolve", "diagram", "download", "embed", "export_model", "from_arrays", "lesson", "load_classifier", "load_data",
-    "load_keras_weights", "load_model", "open_run", "predict_files", "resume", "study", "summary", "train", "tutorial",
+    "load_keras_weights", "load_model", "open_run", "predict_files", "resume", "serve", "study", "summary", "train",
+    "tutorial",
 ]  # fmt: skip
 QUICK = {"epochs": 1, "threads": 1, "precision": "fp32", "progress": False}
 
