@@ -13,7 +13,11 @@ PARALLEL = --numprocesses $(WORKERS) --dist loadfile
 AVX2 = ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2
 ON_AVX2 = tests/models $(wildcard tests/engine) tests/bench tests/test_classifier.py tests/training/test_training.py
 
-.PHONY: demo test test-avx2 test-long check format clean
+# Each notebook is made from the program of its name, and run; make -B notebooks makes all of them again.
+NOTEBOOKS = $(patsubst examples/tutorial_%.py,examples/notebooks/%.ipynb,$(wildcard examples/tutorial_*.py))
+
+.DELETE_ON_ERROR:
+.PHONY: demo test test-avx2 test-long check format kernel notebooks clean
 
 demo: .venv/installed
 	$(RUN) train digits --output demo/run --overwrite
@@ -39,6 +43,15 @@ check: .venv/installed-dev
 format: .venv/installed-dev
 	.venv/bin/ruff format
 	.venv/bin/ruff check --fix
+
+kernel: .venv/installed-dev # of the page, from C; the bytes are committed
+	.venv/bin/python -m eyesight.export.page.kernel
+
+notebooks: $(NOTEBOOKS)
+
+examples/notebooks/%.ipynb: examples/tutorial_%.py | .venv/installed-dev
+	.venv/bin/jupytext --quiet --to ipynb --output $@ $<
+	.venv/bin/jupyter execute --inplace --timeout=-1 $@
 
 clean:
 	rm -rf .venv demo .mypy_cache .ruff_cache

@@ -29,6 +29,8 @@ from runs import accuracy, open_results, warm_up, write
 
 DATASETS = ("mnist", "fashion-mnist", "cifar10")
 BUDGETS = (5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 320.0, 600.0)
+SHARES = (0.3, 0.5, 1, 2, 5, 10, 20, 30)  # percent, on the figure's axis
+LABELS = {"mnist": ("MNIST", 0), "fashion-mnist": ("Fashion-MNIST", -7), "cifar10": ("CIFAR-10", 7)}  # and points above
 Runs = dict[str, dict[str, Any]]
 
 
@@ -89,22 +91,32 @@ def show(name: str, found: dict[str, Runs]) -> bool:
 
 
 def draw(results: dict[str, dict[str, Runs]], path: Path) -> None:
-    """Draw the share of mistakes against the time, both in steps of equal ratios."""
-    figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
-    for name, found in results.items():
-        budgets = sorted(found, key=float)
-        errors = [[100 * (1 - run["accuracy"]) for run in found[budget].values()] for budget in budgets]
-        times = [float(budget) for budget in budgets]
-        axes.plot(times, [statistics.mean(values) for values in errors], marker="o", label=name)
-        axes.fill_between(times, [min(values) for values in errors], [max(values) for values in errors], alpha=0.2)
-    axes.set(xscale="log", yscale="log", xlabel="budget (seconds)", ylabel="mistakes (% of the pictures)")
+    """Draw the share of mistakes against the time, both in steps of equal ratios; each line is named at its end."""
+    figure, axes = plt.subplots(figsize=(8, 5), layout="constrained")
+    for (name, found), color in zip(results.items(), ("#1f5fa8", "#d1600a", "#2f7d4f"), strict=True):
+        times, errors = zip(*sorted((float(budget), mistakes(runs)) for budget, runs in found.items()), strict=True)
+        means = [statistics.mean(values) for values in errors]
+        axes.plot(times, means, color=color, marker="o", markersize=5)
+        axes.fill_between(times, [min(values) for values in errors], [max(values) for values in errors],
+                          color=color, alpha=0.2, lw=0)  # fmt: skip
+        title, side = LABELS[name]
+        axes.annotate(f"{title}: {means[-1]:.2g} %", (times[-1], means[-1]), (10, side), textcoords="offset points",
+                      color=color, va="center", weight="bold")  # fmt: skip
+        axes.annotate(f"{means[0]:.2g} %", (times[0], means[0]), (8, 9), textcoords="offset points", color=color)
+    axes.set(xscale="log", yscale="log", xlabel="budget: seconds of training", ylabel="mistakes on the test pictures")
+    axes.set_xlim(4.3, 2400)  # room for the names
     axes.set_xticks(BUDGETS, [f"{budget:g}" for budget in BUDGETS], minor=False)
     axes.set_xticks([], minor=True)
-    axes.set_yticks([0.3, 0.5, 1, 2, 5, 10, 20, 30], ["0.3", "0.5", "1", "2", "5", "10", "20", "30"])
+    axes.set_yticks(SHARES, [f"{share:g} %" for share in SHARES])
     axes.set_yticks([], minor=True)
     axes.grid(alpha=0.3)
-    axes.legend()
+    axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=120)
+
+
+def mistakes(runs: Runs) -> list[float]:
+    """Return the share of mistakes of each run, in percent."""
+    return [100 * (1 - run["accuracy"]) for run in runs.values()]
 
 
 def main() -> int:

@@ -4,8 +4,8 @@
 
 Proper requests come at `--rate`, first alone, then beside the hostile ones: their 99th percentile may double, no more.
 The hostile clients send cut pictures, bodies of 12 MB, bombs, text, slow headers, slow bodies, lengths that lie, and go
-away in the middle. At the end the server must be alive, with every hostile answer a 4xx. Server and clients run on a core
-each. Exit code 1 where a goal is missed.
+away in the middle. At the end the server must be alive, with every hostile answer a 4xx. Server and clients run on a
+core each. Exit code 1 where a goal is missed.
 """
 
 from __future__ import annotations
@@ -146,9 +146,8 @@ def main() -> int:
     quiet, loud = (found["statuses"]["200"] for found in (alone, beside))
     strange = {name: found for name, found in beside["statuses"].items() if name != "200"}
     print(f"alone   p50 {quiet['p50']:.2f} ms  p99 {quiet['p99']:.2f} ms")
-    print(
-        f"beside  p50 {loud['p50']:.2f} ms  p99 {loud['p99']:.2f} ms: {loud['p99'] / quiet['p99']:.1f} times (at most 2)"
-    )
+    times = loud["p99"] / quiet["p99"]
+    print(f"beside  p50 {loud['p50']:.2f} ms  p99 {loud['p99']:.2f} ms: {times:.1f} times (at most 2)")
     print(f"other answers to proper requests: {strange or 'none'}; without an answer: {beside['unanswered']}")
     print(f"alive: {alive}; memory {before / 1e6:,.0f} MB before, {after / 1e6:,.0f} MB after")
     wrong = [name for name in seen if name.rpartition(": ")[2][:1] in "25" or "no connection" in name]

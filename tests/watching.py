@@ -28,7 +28,7 @@ def nothing_executed() -> Iterator[None]:
         yield
     finally:
         _watched = None
-    assert seen == []
+    assert seen == [], seen
 
 
 class Bomb:

@@ -25,10 +25,12 @@ if TYPE_CHECKING:
     from .api import Run as Run
     from .api import bundle as bundle
     from .api import check_data as check_data
+    from .api import convolve as convolve
     from .api import diagram as diagram
     from .api import download as download
     from .api import embed as embed
     from .api import export_model as export_model
+    from .api import lesson as lesson
     from .api import load_classifier as load_classifier
     from .api import load_data as load_data
     from .api import load_keras_weights as load_keras_weights
@@ -74,11 +76,13 @@ _HOMES = {
     "Study": "studies.study",
     "bundle": "api",
     "check_data": "api",
+    "convolve": "api",
     "diagram": "api",
     "download": "api",
     "embed": "api",
     "export_model": "api",
     "from_arrays": "api",
+    "lesson": "api",
     "load_classifier": "api",
     "load_data": "api",
     "load_keras_weights": "api",

@@ -26,7 +26,7 @@ def describe_environment() -> dict[str, Any]:
     """Return versions of Python and packages, the platform, the processor and its number of cores."""
     return {
         "python": platform.python_version(),
-        "packages": {name: _version(name) for name in _PACKAGES},
+        "packages": {name: package_version(name) for name in _PACKAGES},
         "platform": platform.platform(),
         "processor": _processor(),
         "cores": os.cpu_count(),
@@ -34,7 +34,7 @@ def describe_environment() -> dict[str, Any]:
 
 
 @functools.cache  # reading it takes milliseconds
-def _version(package: str) -> str | None:
+def package_version(package: str) -> str | None:
     """Return a package's version; None where it came without metadata, as in a bare source folder."""
     try:
         return version(package)

@@ -12,6 +12,7 @@ from typing import IO, Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
+from .report.visible import visible
 from .studies.events import RunBegun, RunFinished
 from .training.events import (
     Compared,
@@ -44,7 +45,7 @@ class Report:
 
     def say(self, text: str) -> None:
         """Print a line."""
-        self.console.print(text)
+        self.console.print(visible(text))
         self.spoke = time.monotonic()
 
     def open_bar(self, status: str = "") -> None:
@@ -303,7 +304,7 @@ def epochs_text(event: EpochTimed) -> str:
     many = f"{event.epochs:,.0f}" if event.epochs >= 10 else f"{round(event.epochs, 1):g}"
     return (
         f"tuning: an epoch takes about {duration(event.upper)} while the upper layers learn, then "
-        f"{duration(event.whole)}; {many} epochs in {duration(event.seconds)}"
+        f"{duration(event.whole)}; {many} epoch{'' if many == '1' else 's'} in {duration(event.seconds)}"
     )
 
 

@@ -253,7 +253,7 @@ def test_without_network_it_installs_and_predicts_the_same(
     assert not {"torch", "sklearn", "scipy", "matplotlib"} & packages_there
     size = sum(path.lstat().st_size for path in installed.rglob("*"))
     assert made.installed == pytest.approx(size, rel=0.1)
-    assert (made.path / "labels.txt").read_text().split() == digits_run.classifier.classes
+    assert (made.path / "labels.txt").read_text().split() == list(digits_run.classifier.classes)
     proof(f"bundle: {made.size / 1e6:.0f} MB, {made.wheels} wheels; installed {size / 1e6:.0f} MB")
 
 

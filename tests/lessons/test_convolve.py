@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from matplotlib.colors import to_rgb
 from PIL import Image
 from scipy.signal import correlate2d
 
@@ -21,9 +22,13 @@ from eyesight.cli import main
 from eyesight.errors import DataError, EyesightError, UnknownNameError, UsageError
 from eyesight.lessons import convolution, convolve, kernels
 from eyesight.lessons.convolution import correlate, output_shape
-from eyesight.lessons.convolve import brightness, grey_levels, larger_kernel_hint, load_photo
+from eyesight.lessons.convolve import grey_levels, load_photo
 from eyesight.lessons.convolve_figure import draw
+from eyesight.lessons.convolve_words import brightness, larger_kernel_hint
 from eyesight.lessons.kernels import parse_kernel, parse_numbers, read_kernel, spell
+from eyesight.report.document import Grid
+from eyesight.report.drawing import BLUE, ORANGE, signed_colors
+from eyesight.report.sheet_grid import _shade
 
 LONG = "a name as long as the names of files may well be, now and then"
 PICTURE = np.arange(42).reshape(6, 7) % 11
@@ -280,7 +285,7 @@ def test_a_kernels_name_that_is_nearly_right_gets_the_right_one() -> None:
 
 @pytest.mark.parametrize(
     ("kernel", "words"),
-    [("blur5", "keeps the brightness"), ("edge", "dark except at edges"), ("1 2 3; 1 1 1", "9 times as bright"),
+    [("blur5", "keeps the brightness"), ("edge", "0 except at edges"), ("1 2 3; 1 1 1", "9 times as bright"),
      ("0.5", "0.5 times as bright"), ("-1", "light and dark change places, times 1"), ("0 0", "all black")],
 )  # fmt: skip
 def test_a_kernel_multiplies_an_even_surface_by_its_sum_and_says_so(kernel: str, words: str) -> None:
@@ -320,6 +325,43 @@ def test_results_of_no_definite_brightness_are_scaled(photo: Path) -> None:
     assert (result.picture.min(), result.picture.max()) == (0, 255)
 
 
+def test_signed_numbers_are_orange_above_zero_and_blue_below(tmp_path: Path) -> None:
+    """A dot of 125 in the dark through the edge kernel: 1000 in its place, -125 beside it, 0 elsewhere."""
+    pixels = np.zeros((9, 9), np.uint8)
+    pixels[4, 4] = 125
+    Image.fromarray(pixels).save(tmp_path / "dot.png")
+    result = convolve.convolve("dot.png", ["edge"], scale="signed").results[0]
+    (above, _, below), middle, none = result.picture[3, 3], result.picture[3, 2], result.picture[0, 0]
+    assert above > below
+    assert middle[2] > middle[0]
+    assert none.tolist() == [255, 255, 255]
+    assert result.shown.startswith("shown signed: 0 white, above it orange, below it blue, from ±")
+    strongest = signed_colors(np.array([[900.0, -50.0]]), full=50)
+    np.testing.assert_allclose(strongest, [[to_rgb(ORANGE), to_rgb(BLUE)]])  # none is more than its colour
+    with pytest.raises(UsageError, match="scale: signed: shows one number for each pixel"):
+        convolve.convolve("dot.png", ["edge"], scale="signed", color=True)
+
+
+def test_a_kernel_has_one_colour_in_lessons_and_in_convolve() -> None:
+    kernel = np.array([[-1.0, 0.0, 2.0]])
+    done = convolve.convolve(kernels=["-1 0 2"])
+    drawn = next(axes.images[0] for axes in draw(done).axes if axes.images and axes.images[0].get_array().shape[0] == 1)
+    np.testing.assert_allclose(drawn.get_array(), _shade(Grid(kernel, shade="signed")))
+
+
+def test_edge_kernels_come_in_every_odd_size_and_stay_as_bright(tmp_path: Path) -> None:
+    assert parse_kernel("edge3").name == "edge"
+    for side in (5, 9):
+        values = parse_kernel(f"edge{side}").values
+        assert values.shape == (side, side)
+        assert values[side // 2, side // 2] == side**2 - 1
+        assert (values.sum(), np.unique(values).size) == (0, 2)
+    small, large = (done.results[0] for done in (convolve.convolve(kernels=[name]) for name in ("edge", "edge9")))
+    assert (small.white, large.white) == (255, 2550)  # else nearly every pixel would be black or white
+    assert (large.picture == 255).mean() < 3 * (small.picture == 255).mean()
+    assert large.shown == "below 0 shown black, above 2,550 shown white"
+
+
 def test_larger_photos_ask_for_larger_kernels() -> None:
     edge = parse_kernel("edge")
     assert larger_kernel_hint((302, 403), [edge]) is None
@@ -327,6 +369,10 @@ def test_larger_photos_ask_for_larger_kernels() -> None:
     hint = larger_kernel_hint((3000, 4000), [parse_kernel("blur29"), edge])
     assert hint is not None
     assert "3×3 is small for 3000×4000: it takes 29×29 " in hint
+    assert hint.endswith("try edge29 or blur29, or a smaller photo")  # larger ones of the kinds asked for
+    sobel = larger_kernel_hint((3000, 4000), [parse_kernel("sobel-x")])
+    assert sobel is not None
+    assert "try edge29, or" in sobel
     assert np.isclose(29**2 / (3000 * 4000), 3**2 / (302 * 403), rtol=0.1)  # what the hint promises
 
 
@@ -341,7 +387,7 @@ def test_without_arguments_it_shows_the_edges_of_a_photo(capsys: pytest.CaptureF
     assert header.split()[:5] == ["kernel", "size", "result", "parameters", "sum"]
     assert "from -1,112 to 1,175; below 0 shown black, above 255 shown white" in " ".join(out.split())
     assert max(map(len, out.splitlines())) <= 80
-    assert row.split()[:9] == ["edge", "3×3", "300×401", "10", "0", "dark", "except", "at", "edges;"]
+    assert row.split()[:9] == ["edge", "3×3", "300×401", "10", "0", "0", "except", "at", "edges;"]
     assert (last, err) == ("sheet: convolve.png", "")
     with Image.open("convolve.png") as sheet:
         assert sheet.format == "PNG"
@@ -435,7 +481,7 @@ def test_a_sheet_in_the_way_is_replaced_and_nothing_else_is_left(photo: Path) ->
          "kernel 'blur4': expected an odd size, so that it has a middle, from 1 to 999; received: 4"),
         (["-k", "gaussian1001"], 2,
          "kernel 'gaussian1001': expected an odd size, so that it has a middle, from 1 to 999; received: 1001"),
-        (["-k", "edge5"], 2, "kernel 'edge5': edge is 3×3 and takes no size; blur, gaussian, random do"),
+        (["-k", "emboss5"], 2, "kernel 'emboss5': emboss is 3×3 and takes no size; edge, blur, gaussian, random do"),
         (["-k", "sobelx"], 2, "unknown kernel 'sobelx'; did you mean 'sobel-x'?"),
         (["-k", "edge", "-k", "missing.txt"], 1, "missing.txt: no such file"),
         (["-k", "photo.png"], 1, "photo.png: expected a kernel as text, CSV or .npy; received something else"),

@@ -23,6 +23,7 @@ from eyesight.errors import InterruptedRun, RunError, TrainingError, UsageError
 from eyesight.models.tunable import tunable
 from eyesight.training import probe as probe_module
 from eyesight.training import tuning as tuning_module
+from eyesight.training.batches import stream
 from eyesight.training.clock import BudgetClock, read_progress
 from eyesight.training.comparison import score
 from eyesight.training.events import (
@@ -39,6 +40,7 @@ from eyesight.training.events import (
 from eyesight.training.head import Head
 from eyesight.training.optim.layerwise import build_layerwise
 from eyesight.training.plan.recipe import Recipe, parse_config
+from eyesight.training.plan.resolve import read_request, resolve
 
 QUICK = {"tune": True, "side": 64, "batch_size": 8, "strength": 0.01, "mirror": False, "threads": 1, "progress": False}
 
@@ -74,13 +76,13 @@ def weights(path: Path) -> bytes:
     return path.read_bytes()
 
 
-def stop_at(kind: type, when: Callable[[Any], bool] = lambda _: True) -> Callable[[Any], None]:
+def stop_at(kind: type) -> Callable[[Any], None]:
     """Return a listener that presses Ctrl-C at the first such event; a second time would end the process."""
     done = False
 
     def listen(event: Any) -> None:
         nonlocal done
-        if isinstance(event, kind) and when(event) and not done:
+        if isinstance(event, kind) and not done:
             done = True
             os.kill(os.getpid(), signal.SIGINT)
 
@@ -108,7 +110,6 @@ def test_a_probe_as_good_is_kept_with_the_tuned_network_beside_it(photos: Path) 
     assert np.array_equal(run.classifier.logits(some), probe.classifier.logits(some))
     tuned = Classifier.load(run.last_model_file)
     assert tuned.inference.temperature != 1
-    assert run.evaluate("validation", weights="last").accuracy == 1
     notes = run.evaluate("validation").report.notes
     assert any("decided on these pictures" in note for note in notes)
     assert [row["epoch"] for row in run.metrics()] == [0, 1, 2]
@@ -145,10 +146,10 @@ def test_a_better_network_is_kept_and_judged_as_it_predicts(photos: Path, capsys
 
 @pytest.mark.usefixtures("no_probe")
 def test_going_on_gives_what_an_uninterrupted_run_gives(photos: Path) -> None:
-    whole = eyesight.train(photos, epochs=3, output="whole", **QUICK)
-    stop = stop_at(EpochEnded, lambda event: event.row["epoch"] == 2)
+    whole = eyesight.train(photos, epochs=2, output="whole", **QUICK)
+    stop = stop_at(EpochEnded)
     with pytest.raises(InterruptedRun, match=r"until then the probe is in part.model\.safetensors; go on with"):
-        eyesight.train(photos, epochs=3, output="part", listeners=[stop], **QUICK)
+        eyesight.train(photos, epochs=2, output="part", listeners=[stop], **QUICK)
     part = eyesight.open_run("part")
     assert part.status == "interrupted"
     assert part.classifier.training.weights == "last"  # the probe, which is whole
@@ -178,13 +179,13 @@ def test_nothing_is_lost_by_an_interruption_before_the_first_update(own_photos: 
 
 def test_a_budget_counts_the_probe_and_is_repeated_bit_for_bit(photos: Path) -> None:
     told: list[Any] = []
-    run = eyesight.train(photos, budget=6, output="run", listeners=[told.append], **QUICK)
+    run = eyesight.train(photos, budget="3s", output="run", listeners=[told.append], **QUICK)
     tuning, record = run.about()["tuning"], read_progress(run.folder.clock_file)
     assert 0 < tuning["since"] < run.about()["seconds"]
     assert record[0] == 0
     assert record[-1] == 1
     timed = next(event for event in told if isinstance(event, EpochTimed))
-    assert 0 <= timed.seconds <= 6
+    assert 0 <= timed.seconds <= 3
     again = eyesight.train(replay=run, output="again", progress=False)
     file = "model_file" if tuning["kept"] == "tuned" else "last_model_file"
     assert weights(getattr(again, file)) == weights(getattr(run, file))
@@ -307,6 +308,13 @@ def test_what_does_not_go_together_is_one_line(
     assert not Path("run").exists()
 
 
+def test_a_study_says_that_it_does_not_tune() -> None:
+    data = eyesight.from_arrays((np.zeros((4, 8, 8), np.uint8), np.arange(4) % 2), validation=0)
+    with pytest.raises(UsageError, match=r"expected gradient here; received: tune") as error:
+        resolve(read_request({"recipe": {"method": "tune"}}), data)
+    assert error.value.field == "recipe.method"
+
+
 def test_a_test_set_decides_nothing(tmp_path: Path) -> None:
     fill(tmp_path / "photos", "train", 3)
     fill(tmp_path / "photos", "test", 2, start=9)
@@ -340,7 +348,6 @@ def test_what_is_drawn_is_what_is_learned_from(photos: Path, monkeypatch: pytest
 
     def watch(*args: Any) -> Any:
         job, state = prepare(*args)
-        job.batches.split.gather(np.arange(2))
         seen.append(job.batches.changes(0).apply(job.batches.split.gather(job.batches.order(0))))
         return job, state
 
@@ -349,14 +356,8 @@ def test_what_is_drawn_is_what_is_learned_from(photos: Path, monkeypatch: pytest
     run = eyesight.open_run("run")
     recipe, data = run.config.recipe, run.data()
     augmentation = tuning_module.photo_augmentation(recipe, 224)
-    order = np.random.default_rng([0, *_purpose("order"), 0]).permutation(16)
+    order = stream(run.config.seed, "order", 0).permutation(len(data.train))
     drawn = tuning_module.augmented(
         data, data.train.select(order, name="train"), augmentation, seed=run.config.seed, epochs=1
     )
     assert np.array_equal(drawn[1::2], seen[0])
-
-
-def _purpose(name: str) -> list[int]:
-    import zlib
-
-    return [zlib.crc32(name.encode())]

@@ -13,6 +13,7 @@ from .bundling import Bundle, bundle
 from .datasets import check_data, download, load_data
 from .exporting import Export, export_model, load_keras_weights
 from .features import Embedding, embed
+from .lessons import LessonSheet, convolve, lesson
 from .networks import diagram, summary
 from .runs import Run, load_classifier, load_model, open_run
 from .serving import serve
@@ -25,14 +26,17 @@ __all__ = [
     "Embedding",
     "Evaluation",
     "Export",
+    "LessonSheet",
     "Run",
     "bundle",
     "check_data",
+    "convolve",
     "diagram",
     "download",
     "embed",
     "export_model",
     "from_arrays",
+    "lesson",
     "load_classifier",
     "load_data",
     "load_keras_weights",

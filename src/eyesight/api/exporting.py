@@ -24,6 +24,8 @@ from ..models import network_spec
 from ..pictures.preprocess import Preprocessing
 from .runs import Run, load_classifier, open_run
 
+MOST_EXAMPLES: Final = 12  # pictures in a page
+
 
 @dataclass(frozen=True)
 class Export:
@@ -113,7 +115,7 @@ def export_model(
         data_dir: folder with the datasets, where they are no longer where they were.
         licence: of the classifier, as its owner wants it to be stated.
         overwrite: replace files that exist.
-        **options: of the format; for onnx `int8` and `max_drop`.
+        **options: of the format; for onnx `int8` and `max_drop`, for web `threshold` and `examples`.
 
     Raises:
         EyesightError: the file would answer otherwise; it is not written.
@@ -201,6 +203,21 @@ def _write_onnx(request: Request) -> Export:
     return keep(request.output, make_int8(origin, request.sample(), request.data(), name=name, max_drop=max_drop))
 
 
+def _write_web(request: Request) -> Export:
+    from ..export.page_export import make_page
+
+    threshold, examples = request.options.get("threshold"), request.options.get("examples", 0)
+    if threshold is not None and not 0 < threshold < 1:
+        raise UsageError(f"expected a probability between 0 and 1; received: {threshold}", field="threshold")
+    if not 0 <= examples <= MOST_EXAMPLES:
+        raise UsageError(f"expected 0 to {MOST_EXAMPLES}; received: {examples}", field="examples")
+    sample = request.sample()
+    if examples and not sample.real:
+        raise UsageError("there are no real pictures at hand; name some as pictures", field="examples")
+    made = make_page(request.origin, sample, name=request.output.name, threshold=threshold, examples=examples)
+    return keep(request.output, made)
+
+
 def keep(path: Path, made: Proven) -> Export:
     """Write a proven file, and its certificate beside it."""
     made.certificate.check()
@@ -279,6 +296,7 @@ def _onnx_name(name: str, options: dict[str, Any]) -> str:
 
 FORMATS: Final = {
     "onnx": Format(_write_onnx, _onnx_name, options=("int8", "max_drop")),
+    "web": Format(_write_web, lambda name, _: f"{name}.html", options=("threshold", "examples")),
     "keras": Format(_write_keras, lambda name, _: f"{name}.weights.h5", beside=lambda _: []),
     "labels": Format(_write_labels, lambda *_: "labels.txt", beside=_other_labels),
     "card": Format(_write_card, lambda *_: "README.md", beside=lambda _: []),

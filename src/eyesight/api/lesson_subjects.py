@@ -79,7 +79,7 @@ def subject(
 @cache
 def _small_network(say: Say) -> tuple[Classifier, Arrays]:
     """Train a small network on the embedded digits, once in a process: it, and the weights it began with."""
-    say(f"training a small network on the embedded digits for {_LONG['epochs']} epochs; --model takes yours")
+    say(f"training a small network on the embedded digits for {_LONG['epochs']} epochs; name a model to see yours")
     with _training("digits", **_LONG) as run:
         return run.classifier, _first_weights(run)
 

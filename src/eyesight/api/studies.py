@@ -85,7 +85,7 @@ def tutorial(
             listeners=[_bar(progress), part.listen],
         )
         judged = run.evaluate("test")
-        part.close(FinishedRun(run.path, run.metrics(), judged.report, judged.predictions))
+        part.close(FinishedRun(run.path, run.metrics(), judged.report, judged.predictions, run.classifier))
     telling.table()
     return run
 

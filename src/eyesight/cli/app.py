@@ -17,6 +17,7 @@ import typer
 
 from .. import __version__
 from ..errors import EyesightError, InterruptedRun
+from ..report.visible import visible
 from . import (
     bench,
     bundle,
@@ -36,6 +37,7 @@ from . import (
     tutorial,
 )
 from .arguments import Command
+from .say import say
 from .streams import ClosedStdout, prepare_streams
 
 app = typer.Typer(
@@ -70,7 +72,7 @@ _UsageProblem = typer.BadParameter.__mro__[1]
 
 def _version(asked: bool) -> None:
     if asked:
-        typer.echo(f"eyesight {__version__}")
+        say(f"eyesight {__version__}")
         raise typer.Exit
 
 
@@ -108,7 +110,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 2
         message, code = explain(error)
         if message:
-            print(f"eyesight: error: {message}", file=sys.stderr)
+            print(visible(f"eyesight: error: {message}"), file=sys.stderr)
         return code
 
 

@@ -46,7 +46,8 @@ def option_name(field: str, context: Any) -> str:
     if any(concerns(field, key) for key in settings):
         return f"--set: {field}"
     name = _PARAMETERS.get(field, field)
-    return next((parameter.opts[0] for parameter in context.command.params if parameter.name == name), field)
+    options = context.command.params
+    return next((p.opts[0] for p in options if p.name == name or f"--{name}" in p.opts), field)
 
 
 def given(context: typer.Context, *, but: Collection[str] = ()) -> list[str]:
@@ -101,20 +102,6 @@ def parse_validation(text: str | None) -> float | Literal["test"] | None:
     if not 0 <= share <= 0.5:
         raise UsageError(f"--validation: expected a share from 0 to 0.5, or 'test'; received: {text!r}")
     return share
-
-
-def parse_size(text: str) -> tuple[int, int, int]:
-    """Return (H, W, C) of HEIGHTxWIDTHxCHANNELS.
-
-    >>> parse_size("32x32x3")
-    (32, 32, 3)
-    """
-    match = re.fullmatch(r"(\d{1,5})x(\d{1,5})(?:x([13]))?", text.strip().lower())
-    if not match or not int(match[1]) or not int(match[2]):
-        raise UsageError(
-            f"--input: expected HEIGHTxWIDTHxCHANNELS with 1 or 3 channels, such as 32x32x3; received: {text!r}"
-        )
-    return int(match[1]), int(match[2]), int(match[3] or 3)
 
 
 def photo_settings(

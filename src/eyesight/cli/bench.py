@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import UsageError
-from .arguments import parse_size
+from ..pictures.size import parse_size
+from .say import say
 
 if TYPE_CHECKING:
     from ..bench.report import BenchReport
@@ -54,7 +55,7 @@ def bench(
     if load > _BUSY:
         notes.append(f"load {load} before measuring: other programs were running, so the numbers mean little")
     try:
-        measured.run(lambda line: typer.echo(line, err=True))
+        measured.run(lambda line: say(line, err=True))
     finally:  # also after Ctrl-C: what there is so far
         result = report(measured, found=found, notes=notes + left_out, load=load)
         if any(row.rounds for row in result.results) or result.complete:
@@ -106,14 +107,14 @@ def subject(network: str, size: str | None, classes: int | None) -> tuple[str, t
 def show(report: BenchReport, *, as_json: bool, output: Path | None) -> None:
     """Print the report as JSON or as a table with its conclusion, and draw it."""
     if as_json:
-        typer.echo(json.dumps(report.to_json(), indent=2))
+        say(json.dumps(report.to_json(), indent=2))
     else:
         show_table(report)
     if output:
         from ..bench.figure import throughput
         from ..report.drawing import save
 
-        typer.echo(f"figure: {save(throughput(report), output)}", err=True)
+        say(f"figure: {save(throughput(report), output)}", err=True)
 
 
 def show_table(report: BenchReport) -> None:
@@ -123,12 +124,12 @@ def show_table(report: BenchReport) -> None:
 
     height, width, channels = report.input
     machine = report.machine
-    typer.echo(
+    say(
         f"{report.network}, input {width}x{height}x{channels}, {report.classes:,} classes, {report.parameters:,} parameters"
     )
     for name, model in machine["devices"].items():
-        typer.echo(f"{name}: {model}" + (f", {machine['cores']} cores" if name == "cpu" else ""))
-    typer.echo(f"torch {machine['packages']['torch']}, load before measuring {machine['load']}\n")
+        say(f"{name}: {model}" + (f", {machine['cores']} cores" if name == "cpu" else ""))
+    say(f"torch {machine['packages']['torch']}, load before measuring {machine['load']}\n")
     rows = []
     for result in report.results:
         setting = result.setting
@@ -141,7 +142,7 @@ def show_table(report: BenchReport) -> None:
     columns = ("task", "batch", "device", "precision", "threads", "pictures/s", "quartiles", "speed-up")
     print_table(columns, rows, numbers=("batch", "threads", "pictures/s", "quartiles", "speed-up"))
     if report.reference:
-        typer.echo(f"speed-up: against {report.reference}, at the same batch size")
+        say(f"speed-up: against {report.reference}, at the same batch size")
     for note in report.notes:
-        typer.echo(f"note: {note}")
-    typer.echo("\n" + "\n".join(report.conclusion))
+        say(f"note: {note}")
+    say("\n" + "\n".join(report.conclusion))

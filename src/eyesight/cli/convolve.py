@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from ..errors import UsageError
-
-if TYPE_CHECKING:
-    from ..lessons.convolve import Convolved
+from .say import say
 
 
 def convolve(
@@ -21,7 +19,7 @@ def convolve(
     padding: Annotated[Literal["valid", "same"], typer.Option(help="valid stays inside the photo; same puts zeros around it.")] = "valid",
     stride: Annotated[int, typer.Option(min=1, help="Pixels from one window to the next.")] = 1,
     seed: Annotated[int, typer.Option(min=0, help="Of random kernels.")] = 0,
-    scale: Annotated[Literal["auto", "clip", "min-max"], typer.Option(help="What is black and white: clip 0 and 255, min-max the smallest and largest result, auto clips where the kernel's sum is 0 or 1.")] = "auto",
+    scale: Annotated[Literal["auto", "clip", "min-max", "signed"], typer.Option(help="What is black and white: clip 0 and 255; min-max the smallest and largest result; signed shows 0 white, above it orange, below it blue; auto clips where the kernel's sum is 0 or 1.")] = "auto",
     output: Annotated[Path, typer.Option("--output", "-o", help="PNG to write, in place of an older one.", show_default="./convolve.png")] = Path("convolve.png"),
     npy: Annotated[Path | None, typer.Option(help="File for the raw numbers; with several kernels NAME.npy becomes NAME-KERNEL.npy.")] = None,
     list_kernels: Annotated[bool, typer.Option("--list", help="List the kernels that have names.")] = False,
@@ -33,55 +31,27 @@ def convolve(
             raise UsageError("--list: takes no photo and no --kernel")
         show_kernels(seed, as_json)
         return
-    from ..lessons import convolve as lesson
+    from .. import api
 
-    done = lesson.convolve(photo, kernels or [lesson.DEFAULT_KERNEL], color=color, padding=padding, stride=stride,
-                           seed=seed, scale=scale, sheet=output, npy=npy)  # fmt: skip
-    if as_json:
-        typer.echo(json.dumps(done.to_json(), indent=2, ensure_ascii=False))
-    else:
-        show(done)
-
-
-def show(done: Convolved) -> None:
-    """Print what each kernel did, and where the results are."""
-    from ..lessons.convolution import by
-    from ..lessons.convolve import brightness, number
-    from ..report.terminal import align_columns
-
-    kind = "color" if done.photo.pixels.shape[2] == 3 else "grey"
-    typer.echo(f"{done.photo.name}, {by(done.photo.shape)}, {kind}; padding {done.padding}, stride {done.stride}")
-    rows = [
-        (r.kernel.name, by(r.kernel.shape), by(r.shape), f"{r.kernel.parameters:,}", number(r.kernel.sum),
-         f"{brightness(r.kernel)}; from {r.numbers[0]} to {r.numbers[1]}; {r.shown}")
-        for r in done.results
-    ]  # fmt: skip
-    columns = ("kernel", "size", "result", "parameters", "sum", "what comes out")
-    typer.echo("\n".join(align_columns(columns, rows, numbers=("parameters", "sum"), width=80)))
-    for result in done.results:
-        if result.file:
-            typer.echo(f"numbers: {result.file}")
-    if done.hint:
-        typer.echo(f"hint: {done.hint}")
-    typer.echo(f"sheet: {done.sheet}")
+    done = api.convolve(photo, kernels or "edge", color=color, padding=padding, stride=stride, seed=seed, scale=scale,
+                        output=output, npy=npy)  # fmt: skip
+    say(json.dumps(done.to_json(), indent=2, ensure_ascii=False) if as_json else done.text)
 
 
 def show_kernels(seed: int, as_json: bool) -> None:
     """Print the kernels that have names, with their numbers as --kernel takes them."""
-    from ..lessons.convolve import brightness, number
+    from ..lessons.convolve_words import brightness, number
     from ..lessons.kernels import all_kernels, spell
     from ..report.terminal import align_columns
 
     kernels = all_kernels(seed=seed)
     if as_json:
         values = [{"name": k.name, "values": k.values.tolist(), "sum": k.sum, "about": k.about} for k in kernels]
-        typer.echo(json.dumps(values, indent=2))
+        say(json.dumps(values, indent=2))
         return
     rows = []
     for kernel in kernels:
         rows.append((kernel.name, number(kernel.sum), f"{kernel.about}; {brightness(kernel)}"))
         rows.append(("", "", spell(kernel.values)))
-    typer.echo(
-        "\n".join(align_columns(("kernel", "sum", "what it shows, and its numbers"), rows, numbers=("sum",), width=80))
-    )
-    typer.echo("blur, gaussian and random take any odd size: blur7, gaussian15, random5")
+    say("\n".join(align_columns(("kernel", "sum", "what it shows, and its numbers"), rows, numbers=("sum",), width=80)))
+    say("edge, blur, gaussian and random take any odd size: edge5, blur7, gaussian15")

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from .arguments import Command, photo_settings
+from .say import say
 
 app = typer.Typer(help="Datasets: which there are, and what is in them.", no_args_is_help=True)
 
@@ -42,7 +43,7 @@ def list_datasets(
             }
         )
     if as_json:
-        typer.echo(json.dumps(rows, indent=2))
+        say(json.dumps(rows, indent=2))
         return
     from .tables import print_table
 
@@ -50,8 +51,8 @@ def list_datasets(
     table = [[f"{row[c]:,}" if isinstance(row[c], int) else row[c] or "no" for c in columns] for row in rows]
     print_table(columns, table, numbers=("classes", "train", "test"))
     if missing := [str(row["name"]) for row in rows if row["found"] is None]:
-        typer.echo(f"what is missing comes with: eyesight data download {' '.join(missing)}", err=True)
-    typer.echo("or your own: a folder of photos, a CSV, a zip or tar; see eyesight data show photos/", err=True)
+        say(f"what is missing comes with: eyesight data download {' '.join(missing)}", err=True)
+    say("or your own: a folder of photos, a CSV, a zip or tar; see eyesight data show photos/", err=True)
 
 
 @app.command("download", cls=Command)
@@ -64,7 +65,7 @@ def download_datasets(
     from .. import api
 
     for name in names:
-        typer.echo(f"{name}: {api.download(name, data_dir=data_dir, offline=offline)}")
+        say(f"{name}: {api.download(name, data_dir=data_dir, offline=offline)}")
 
 
 @app.command("show", cls=Command)
@@ -94,25 +95,25 @@ def show_dataset(
 
         figure = draw_augmented(name, data_dir=data_dir, progress=True, **options)
         stem = Path(name).resolve().name.partition(".")[0]
-        typer.echo(f"augmented: {save(figure, output / f'{stem}-augmented.png')}")
+        say(f"augmented: {save(figure, output / f'{stem}-augmented.png')}")
         return
     data = api.load_data(name, data_dir=data_dir, validation=0, progress=True, **options)
     for note in data.notes:
-        typer.echo(f"note: {note}", err=True)
+        say(f"note: {note}", err=True)
     counts = {split: part.label_counts(len(data.classes)).tolist() for split, part in data.splits().items()}
     drawn = {"pictures": figures.class_grid(data, data.train), "label-counts": figures.label_counts(data)}
     files = [save(figure, output / f"{data.name}-{what}.png") for what, figure in drawn.items()]
     if as_json:
         facts = {"name": data.name, "shape": data.shape, "classes": data.classes, "counts": counts, "notes": data.notes}
         facts["left_out"] = dict(data.left_out)
-        typer.echo(json.dumps(facts | {"fingerprint": data.fingerprint, "figures": [str(f) for f in files]}, indent=2))
+        say(json.dumps(facts | {"fingerprint": data.fingerprint, "figures": [str(f) for f in files]}, indent=2))
         return
     from .tables import print_table
 
-    typer.echo(repr(data))
+    say(repr(data))
     rows = [(k, label, *(f"{counts[split][k]:,}" for split in counts)) for k, label in enumerate(data.classes)]
     print_table(("label", "class", *counts), rows, numbers=("label", *counts))
-    typer.echo(f"pictures: {files[0]}\ncounts:   {files[1]}")
+    say(f"pictures: {files[0]}\ncounts:   {files[1]}")
 
 
 @app.command("check", cls=Command)
@@ -150,15 +151,15 @@ def check_dataset(
     if html is not None:
         write_bytes(html, make_page(found).encode("utf-8", "backslashreplace"))
     if as_json:
-        typer.echo(json.dumps(found.to_json(), indent=2))
+        say(json.dumps(found.to_json(), indent=2))
     else:
         from .findings import print_check
 
         print_check(found)
         if html is not None:
-            typer.echo(f"page: {html}")
+            say(f"page: {html}")
         if output is not None:
-            typer.echo(f"what to use: {output} ({used:,} pictures); eyesight train {output}")
+            say(f"what to use: {output} ({used:,} pictures); eyesight train {output}")
     raise typer.Exit(int(found.act))
 
 
@@ -184,12 +185,12 @@ def show_cache(
     if clean:
         clean_cache(folders)
     for problem in problems:
-        typer.echo(f"eyesight: removed: {problem}", err=True)
+        say(f"eyesight: removed: {problem}", err=True)
     if verify:
-        typer.echo(f"{checked:,} decoded pictures were held against their checksums", err=True)
+        say(f"{checked:,} decoded pictures were held against their checksums", err=True)
     if as_json:
         rows = [{"from": f.root, "what": f.what, "bytes": f.bytes, "folder": str(f.path)} for f in folders]
-        typer.echo(json.dumps(rows, indent=2))
+        say(json.dumps(rows, indent=2))
     else:
         from .tables import print_table
 
@@ -197,5 +198,5 @@ def show_cache(
             table = [(folder.root, folder.what, f"{folder.bytes / 1e6:,.1f}") for folder in folders]
             print_table(("photos", "what", "MB"), table, numbers=("MB",))
         whole = sum(folder.bytes for folder in folders) / 1e6
-        typer.echo(f"{'removed' if clean else 'in all'} {whole:,.1f} MB in {cache_folder()}")
+        say(f"{'removed' if clean else 'in all'} {whole:,.1f} MB in {cache_folder()}")
     raise typer.Exit(int(bool(problems)))

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ..errors import UsageError
+from .say import say
 
 _SHOWN = 5  # pictures that cannot be read, named one by one
 
@@ -44,10 +45,10 @@ def embed(
         report.close_bar()
     files = found.save(output)
     for path, reason in list(found.reasons.items())[:_SHOWN]:
-        typer.echo(f"eyesight: skipped: {path}: {reason}", err=True)
+        say(f"eyesight: skipped: {path}: {reason}", err=True)
     rows, width = found.features.shape
-    typer.echo(f"{rows:,} pictures, {width:,} features each by {found.backbone}: {', '.join(map(str, files))}")
+    say(f"{rows:,} pictures, {width:,} features each by {found.backbone}: {', '.join(map(str, files))}")
     if found.reasons:
         total = rows + len(found.reasons)
-        typer.echo(f"eyesight: error: {len(found.reasons)} of {total} pictures could not be read", err=True)
+        say(f"eyesight: error: {len(found.reasons)} of {total} pictures could not be read", err=True)
         raise typer.Exit(1)

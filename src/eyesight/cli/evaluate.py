@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from .say import say
+
 if TYPE_CHECKING:
     from ..evaluation.evaluate import Evaluation
     from ..evaluation.judge import Report
@@ -28,13 +30,13 @@ def evaluate(
 
     result = api.open_run(run).evaluate(split, data_dir=data_dir, weights=weights)
     if as_json:
-        typer.echo(json.dumps(result.report.to_json(), indent=2))
+        say(json.dumps(result.report.to_json(), indent=2))
     else:
         show(result)
     if result.repeats:
-        typer.echo("as before: the same classifier on the same pictures, with the same numbers", err=True)
-    typer.echo(f"figures: {result.figures['confusion'].parent}", err=True)
-    typer.echo(f"report and predictions: {result.folder}", err=True)
+        say("as before: the same classifier on the same pictures, with the same numbers", err=True)
+    say(f"figures: {result.figures['confusion'].parent}", err=True)
+    say(f"report and predictions: {result.folder}", err=True)
     if show_figures:
         from .opening import open_files
 
@@ -49,17 +51,17 @@ def show(result: Evaluation) -> None:
     report = result.report
     print_table(("", ""), report.headline())
     for line in (report.overfitting, *(f"note: {note}" for note in report.notes)):
-        typer.echo(line) if line else None
-    typer.echo()
+        say(line) if line else None
+    say()
     rows = [(c.label, number(c.precision), number(c.recall), number(c.f1), f"{c.support:,}") for c in report.per_class]
     columns = ("class", "precision", "recall", "F1", "support")
     print_table(columns, rows, numbers=columns[1:])
     show_confusion(report)
     if confusions := report.confusions():
-        typer.echo("\nmost frequent confusions")
+        say("\nmost frequent confusions")
         print_table(("class", "taken for", "times"), [(a, b, f"{n:,}") for a, b, n in confusions], numbers=("times",))
     if report.mistakes:
-        typer.echo("\nsurest mistakes")
+        say("\nsurest mistakes")
         mistakes = [(m.example, m.label, m.predicted, f"{m.probability:.4f}") for m in report.mistakes]
         print_table(("example", "class", "taken for", "probability"), mistakes, numbers=("probability",))
 
@@ -74,6 +76,6 @@ def show_confusion(report: Report) -> None:
     widest = max(len(str(n)) for row in report.confusion_matrix for n in row)
     if max(map(len, names)) + len(names) * (max(widest, len(numbers[-1])) + 2) > table_width():
         return
-    typer.echo("\nconfusion matrix: a row for each true class, a column for each predicted one")
+    say("\nconfusion matrix: a row for each true class, a column for each predicted one")
     matrix = [(name, *row) for name, row in zip(names, report.confusion_matrix, strict=True)]
     print_table(("", *numbers), matrix, numbers=numbers)

@@ -8,10 +8,9 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator
 
-import typer
-
 from ..data.listing import count
 from ..quality.check import KINDS, Check, Finding
+from .say import say
 from .tables import print_table, table_width
 
 _SHOWN = 5  # findings of a kind
@@ -20,18 +19,18 @@ _TOGETHER = 3  # pictures of one finding
 
 def print_check(check: Check) -> None:
     """Print counts, what was found, and the first of each kind."""
-    typer.echo(f"{check.collection.name}: {count(len(check.collection.items), 'picture')}")
+    say(f"{check.collection.name}: {count(len(check.collection.items), 'picture')}")
     rows = [(label, *(f"{counts[label]:,}" for counts in check.counts.values())) for label in check.collection.classes]
     print_table(("class", *check.counts), rows, numbers=tuple(check.counts))
     for kind, texts in (("problem", check.problems), ("note", check.notes)):
         for text in texts:
             line = f"{kind}: {' '.join(text.split())}"
             for part in textwrap.wrap(line, table_width(), subsequent_indent="  ", break_on_hyphens=False):
-                typer.echo(part)
+                say(part)
     found = {kind: check.of(kind) for kind in KINDS}
-    typer.echo("")
+    say("")
     if not any(found.values()):
-        typer.echo("nothing was found" if not check.problems else "nothing else was found")
+        say("nothing was found" if not check.problems else "nothing else was found")
         return
     summary = [
         (KINDS[kind].heading, f"{len(findings):,}", KINDS[kind].advice) for kind, findings in found.items() if findings
@@ -39,10 +38,10 @@ def print_check(check: Check) -> None:
     print_table(("found", "number", "what becomes of them"), summary, numbers=("number",))
     for kind, findings in found.items():
         if findings:
-            typer.echo(f"\n{KINDS[kind].heading}")
+            say(f"\n{KINDS[kind].heading}")
             print_table(("", "", ""), list(_rows(check, findings)))
     if not check.act:
-        typer.echo("\nnothing to act on")
+        say("\nnothing to act on")
 
 
 def _rows(check: Check, findings: list[Finding]) -> Iterator[tuple[str, str, str]]:

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Iterable
 from pathlib import Path
 
-import typer
+from .say import say
 
 
 def open_files(paths: Iterable[Path]) -> None:
@@ -25,7 +25,7 @@ def open_files(paths: Iterable[Path]) -> None:
     name = "open" if sys.platform == "darwin" else "xdg-open"
     program = shutil.which(name)
     if program is None:
-        typer.echo(f"eyesight: --open: {name} is not installed, so nothing was opened", err=True)
+        say(f"eyesight: --open: {name} is not installed, so nothing was opened", err=True)
         return
     quiet = subprocess.DEVNULL
     for path in paths:
@@ -34,6 +34,6 @@ def open_files(paths: Iterable[Path]) -> None:
                 [program, str(path)], stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True
             )
         except OSError as error:
-            typer.echo(f"eyesight: --open: {program}: {(error.strerror or str(error)).lower()}", err=True)
+            say(f"eyesight: --open: {program}: {(error.strerror or str(error)).lower()}", err=True)
             return
         threading.Thread(target=process.wait, daemon=True).start()  # it may run for long, and must be waited for

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import EyesightError, PictureError, UsageError
+from .say import say
 
 if TYPE_CHECKING:
     from ..predictor import Answers
@@ -66,17 +67,17 @@ def predict(
 
     def skip(error: PictureError) -> None:
         failed.append(error)
-        typer.echo(f"eyesight: skipped: {error}", err=True)
+        say(f"eyesight: skipped: {error}", err=True)
 
     results = predictor.predict(inputs, top=top or 3, on_error=skip)
     if as_json:
-        typer.echo(json.dumps([result.to_json() for result in results], indent=2, ensure_ascii=False))
+        say(json.dumps([result.to_json() for result in results], indent=2, ensure_ascii=False))
     elif as_csv:
         write_csv(results)
     elif results:
         write_table(results)
     if failed:
-        typer.echo(f"eyesight: error: {len(failed)} of {len(inputs)} pictures could not be read", err=True)
+        say(f"eyesight: error: {len(failed)} of {len(inputs)} pictures could not be read", err=True)
         raise typer.Exit(1)
 
 
@@ -87,7 +88,7 @@ def telling_warnings() -> Iterator[None]:
         warnings.simplefilter("always")
         yield
     for note in notes:
-        typer.echo(f"eyesight: {note.message}", err=True)
+        say(f"eyesight: {note.message}", err=True)
 
 
 def write_file(
@@ -108,8 +109,8 @@ def write_file(
     finally:
         report.close_bar()
     for path, reason in found.reasons.items():
-        typer.echo(f"eyesight: no answer: {path}: {reason}", err=True)
-    typer.echo(f"{found.pictures:,} pictures: {found.path}")
+        say(f"eyesight: no answer: {path}: {reason}", err=True)
+    say(f"{found.pictures:,} pictures: {found.path}")
     if found.errors:
         raise EyesightError(f"{found.errors:,} of {found.pictures:,} pictures could not be read")
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .say import say
+
 if TYPE_CHECKING:
     from ..training.plan.measured import Spread
 
@@ -38,7 +40,7 @@ def presets(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")]
             }
             for preset in PRESETS.values()
         ]
-        typer.echo(json.dumps(rows, indent=2))
+        say(json.dumps(rows, indent=2))
         return
     print_table(
         ("preset", "time", f"network, {_FAMILY}", "test accuracy", "n"),
@@ -48,10 +50,10 @@ def presets(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")]
         ],
         numbers=("time", "n"),
     )
-    typer.echo()
+    say()
     for note in _NOTES:
-        typer.echo(textwrap.fill(note.format(**figures_file()), _WIDTH))
-    typer.echo(f"next: eyesight train --preset {next(iter(PRESETS))}")
+        say(textwrap.fill(note.format(**figures_file()), _WIDTH))
+    say(f"next: eyesight train --preset {next(iter(PRESETS))}")
 
 
 def _accuracy(measured: Spread | None) -> tuple[str, str]:

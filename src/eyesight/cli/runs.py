@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import EyesightError, RunError
+from .say import say
 
 if TYPE_CHECKING:
     from ..run import RunFolder
@@ -25,10 +26,10 @@ def runs(
         raise RunError(f"{folder}: no such folder; make a run with: eyesight train")
     rows = [row for run in list_runs(folder) if (row := describe(run))]
     if as_json:
-        typer.echo(json.dumps(rows, indent=2))
+        say(json.dumps(rows, indent=2))
         return
     if not rows:
-        typer.echo(f"{folder}: no runs yet; make one with: eyesight train", err=True)
+        say(f"{folder}: no runs yet; make one with: eyesight train", err=True)
         return
     from .tables import print_table
 
@@ -46,7 +47,7 @@ def describe(run: RunFolder) -> dict[str, Any] | None:
         about, metrics = run.about(), run.metrics()
         epochs = run.trained_epochs(metrics)
     except EyesightError as error:
-        typer.echo(f"eyesight: skipped: {error}", err=True)
+        say(f"eyesight: skipped: {error}", err=True)
         return None
     kept: dict[str, Any] = next((row for row in metrics if row["epoch"] == about.get("kept_epoch")), {})
     honest = about.get("protocol") != "test-as-validation"  # there the figure is of the test set

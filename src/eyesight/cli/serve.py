@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from .say import say
+
 Option = typer.Option
 
 
@@ -27,7 +29,7 @@ def serve(
     from ..api.serving import run_server
 
     def started(url: str) -> None:
-        typer.echo(
+        say(
             f"eyesight: serving {model} on {url} (Ctrl-C ends it); try: curl --data-binary @photo.jpg {url}/predict",
             err=True,
         )

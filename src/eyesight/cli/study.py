@@ -10,6 +10,7 @@ import typer
 
 from ..errors import UsageError
 from .arguments import given, parse_setting
+from .say import say
 
 if TYPE_CHECKING:
     from ..studies.study import Study
@@ -63,23 +64,23 @@ def show_studies() -> None:
         sizes = zip(kind.datasets, kind.seeds, kind.minutes, strict=True)
         rows.append((name, kind.about, *(f"{data} ×{seeds}: {minutes:g} min" for data, seeds, minutes in sizes)))
     print_table(("study", "compares", "by default", "with --full"), rows)
-    typer.echo("data ×seeds: about how long on two cores; with --full estimated", err=True)
+    say("data ×seeds: about how long on two cores; with --full estimated", err=True)
 
 
 def show(done: Study, *, as_json: bool, as_markdown: bool) -> None:
     """Print the results of a study."""
     if as_json:
-        typer.echo(json.dumps(done.to_json(), indent=2))
+        say(json.dumps(done.to_json(), indent=2))
     elif as_markdown:
-        typer.echo(done.markdown(), nl=False)
+        say(done.markdown(), nl=False)
     else:
         from ..studies.table import caption
         from .tables import print_table
 
-        typer.echo(f"{caption(done.record)}\n")
+        say(f"{caption(done.record)}\n")
         headings, *rows = done.table()
         print_table(headings, rows, numbers=headings[1:], unbroken=headings[:1])
-        typer.echo("\n" + "\n".join(done.conclusion) + "\n")
+        say("\n" + "\n".join(done.conclusion) + "\n")
         for note in done.notes:
-            typer.echo(f"note: {note}")
-    typer.echo(f"figure: {done.figure}", err=True)
+            say(f"note: {note}")
+    say(f"figure: {done.figure}", err=True)

@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from .arguments import parse_size
+from ..pictures.size import parse_size
+from .say import say
 
 _INPUT, _CLASSES = "32x32x3", 10
 
@@ -34,13 +35,13 @@ def summary(
         draw(spec, classes=names).save(diagram)
     result = summarise(spec)
     if as_json:
-        typer.echo(json.dumps(result.to_json(), indent=2))
+        say(json.dumps(result.to_json(), indent=2))
     else:
         from .tables import print_table
 
         rows = [(row.layer, row.kind, row.output, f"{row.parameters:,}") for row in result.rows]
-        typer.echo(f"{result.network}, input {result.input}")
+        say(f"{result.network}, input {result.input}")
         print_table(("layer", "kind", "output shape", "parameters"), rows, numbers=("parameters",))
-        typer.echo(f"total: {result.parameters:,} parameters, {result.flops / 1e6:,.1f} million operations a picture")
+        say(f"total: {result.parameters:,} parameters, {result.flops / 1e6:,.1f} million operations a picture")
     if diagram is not None:
-        typer.echo(f"diagram: {diagram}", err=True)
+        say(f"diagram: {diagram}", err=True)

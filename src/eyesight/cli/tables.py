@@ -14,6 +14,8 @@ from collections.abc import Iterable, Sequence
 import typer
 from rich.cells import cell_len
 
+from ..report.visible import visible
+
 WIDTH = 80  # columns, of a pipe or a file, and the least of a terminal
 _GAP = 2  # columns between two others
 _NARROWEST = 8  # columns of text; what is longer can be made as narrow as this
@@ -40,7 +42,7 @@ def print_table(
     """
     head = [list(columns)] if any(columns) else []
     # a line break or a tab in a name would leave its column
-    cells = head + [[" ".join(str(value).split()) for value in row] for row in rows]
+    cells = head + [[visible(" ".join(str(value).split())) for value in row] for row in rows]
     if not cells:
         return
     natural = [max(cell_len(row[k]) for row in cells) for k in range(len(columns))]

@@ -9,6 +9,7 @@ import typer
 
 from ..errors import UsageError
 from .arguments import given, parse_duration, parse_setting, parse_validation, photo_settings
+from .say import say
 
 if TYPE_CHECKING:
     from ..api import Run
@@ -123,21 +124,21 @@ def report(run: Run, data_dir: Path | None, *, show_figures: bool) -> None:
     """Draw what there is to see; print what was made and what to do next."""
     about, rows = run.about(), run.metrics()
     if about.get("method") == "probe":
-        typer.echo(f"model: {run.model_file} ({probe_figures(about, rows[-1])})")
+        say(f"model: {run.model_file} ({probe_figures(about, rows[-1])})")
         look_back(run, data_dir, show_figures=show_figures)
-        typer.echo(f"next: eyesight predict {run.path} PICTURES")
+        say(f"next: eyesight predict {run.path} PICTURES")
         return
     if about.get("method") == "tune":
-        typer.echo(f"model: {run.model_file} ({tuning_figures(about)})")
+        say(f"model: {run.model_file} ({tuning_figures(about)})")
         look_back(run, data_dir, show_figures=show_figures)
-        typer.echo(f"next: eyesight predict {run.path} PICTURES")
+        say(f"next: eyesight predict {run.path} PICTURES")
         return
     row = next((row for row in rows if row["epoch"] == about.get("kept_epoch")), rows[-1])
     looked_at = "test" if about.get("protocol") == "test-as-validation" else "validation"
     figure = f", {looked_at} accuracy {row['val_accuracy']:.4f}" if "val_accuracy" in row else ""
-    typer.echo(f"model: {run.model_file} ({place(run.folder, rows, row)}{figure})")
+    say(f"model: {run.model_file} ({place(run.folder, rows, row)}{figure})")
     look_back(run, data_dir, show_figures=show_figures)
-    typer.echo(f"next: eyesight evaluate {run.path}")
+    say(f"next: eyesight evaluate {run.path}")
 
 
 def probe_figures(about: dict[str, Any], row: dict[str, Any]) -> str:
@@ -180,12 +181,12 @@ def look_back(run: Run, data_dir: Path | None, *, show_figures: bool) -> None:
     try:
         found = run.look_back(data_dir)
     except Exception as error:  # a full disk, a font, data that has gone: the model is safe
-        typer.echo(f"eyesight: warning: no figures were drawn: {' '.join(str(error).split())}", err=True)
+        say(f"eyesight: warning: no figures were drawn: {' '.join(str(error).split())}", err=True)
         return
     if found.overfitting:
-        typer.echo(str(found.overfitting))
+        say(str(found.overfitting))
     names = ", ".join(path.name for path in found.figures.values())
-    typer.echo(f"figures: {run.folder.figures_folder} ({names})")
+    say(f"figures: {run.folder.figures_folder} ({names})")
     if show_figures:
         from .opening import open_files
 

@@ -12,6 +12,7 @@ import typer
 
 from ..errors import UsageError
 from .arguments import given
+from .say import say
 
 Option = typer.Option
 
@@ -51,7 +52,7 @@ def show_list(as_json: bool) -> None:
 
     if as_json:
         values = [asdict(t) | {"command": t.command, "measured": asdict(t.measured)} for t in TUTORIALS.values()]
-        typer.echo(json.dumps(values, indent=2, ensure_ascii=False))
+        say(json.dumps(values, indent=2, ensure_ascii=False))
         return
     what = [
         (t.name, f"{t.parameters:,}", f"{t.title}: {t.layers}. It says: {t.measured.published}.")
@@ -77,4 +78,4 @@ def show_list(as_json: bool) -> None:
         *(part for note in notes for part in textwrap.wrap(note, 80, subsequent_indent="  ")),
         "next: eyesight tutorial lenet5-mnist --ours",
     ]
-    typer.echo("\n".join(lines))
+    say("\n".join(lines))

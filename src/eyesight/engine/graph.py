@@ -3,8 +3,7 @@
 In: a tree of layers, its weights by path, preprocessing, views, temperature. Out: an ONNX model. It needs no torch and
 runs nothing (`session` does). What is written here is what predicts, and what an export writes to a file.
 
-In the graph batch normalisation and constant factors are computed into the convolution or dense layer before them, and
-dropout is left out. Source: Jacob et al., "Quantization and training of neural networks", CVPR 2018.
+What the graph computes in which order, `steps` says.
 
 Letters: N pictures, H height, W width, C channels, K classes, V views.
 """
@@ -13,7 +12,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -22,24 +20,29 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from ..formats import Arrays
-from ..models.elementwise import Activation, BatchNorm, Dropout, Scale
-from ..models.layer import Layer, Shape, same_padding
-from ..models.layers import Chain, Conv, Flatten, Linear, Pad, Residual, Whitening
+from ..models.elementwise import Activation
+from ..models.layer import Layer, Shape
+from ..models.layers import Flatten, Linear, Pad
 from ..models.network import NetworkSpec, leaves
 from ..models.pooling import AdaptiveAveragePool, GlobalAveragePool, GlobalMaxPool, MaxPool
 from ..pictures.preprocess import Preprocessing
 from ..pictures.views import VIEW_COUNT, Views
+from .steps import Affine, Plain, Product, Step, Sum, change_products, fold
 
 INPUT, OUTPUT = "pictures", "logits"
 OPSET: Final = 20  # the first with Gelu
 _IR_VERSION = 10  # of the file; readers of 2024 and later know it
 _LAST = np.iinfo(np.int64).min  # the end of a slice that runs backwards through everything
 
-Floats = npt.NDArray[np.float64]
-
 
 def build_graph(
-    spec: NetworkSpec, weights: Arrays, preprocessing: Preprocessing, *, views: Views = "one", temperature: float = 1.0
+    spec: NetworkSpec,
+    weights: Arrays,
+    preprocessing: Preprocessing,
+    *,
+    views: Views = "one",
+    temperature: float = 1.0,
+    change: Callable[[Product], Product] | None = None,
 ) -> onnx.ModelProto:
     """Return the graph of a classifier: `pictures` uint8 (N, H, W, C) to `logits` float32 (N, K).
 
@@ -49,11 +52,15 @@ def build_graph(
         preprocessing: gives the pictures' size, and mean and deviation of each channel.
         views: which views of a picture are looked at; their logits are averaged.
         temperature: the logits are divided by it.
+        change: what becomes of every convolution and dense layer, such as rounding, before it is written.
     """
+    steps = fold(spec.whole, spec.input, weights)
+    if change is not None:
+        steps = change_products(steps, change)
     graph = _Graph()
     images = _normalised(graph, preprocessing)
     seen, shares = _seen(graph, images, views, preprocessing)
-    x = _add_steps(graph, _steps(spec.whole, spec.input, weights), seen)
+    x = _add_steps(graph, steps, seen)
     if len(shares) > 1:
         x = graph.add("Reshape", x, graph.constant(np.array([len(shares), -1, spec.classes], np.int64)))
         x = graph.add("Mul", x, graph.constant(np.array(shares, np.float32).reshape(-1, 1, 1)))
@@ -72,7 +79,7 @@ def build_feature_graph(spec: NetworkSpec, weights: Arrays, preprocessing: Prepr
         preprocessing: see `build_graph`.
     """
     graph, chain = _Graph(), spec.before_output()
-    x = _add_steps(graph, _steps(chain, spec.input, weights), _normalised(graph, preprocessing))
+    x = _add_steps(graph, fold(chain, spec.input, weights), _normalised(graph, preprocessing))
     return graph.model(spec.name, preprocessing, x, "features", *chain.output_shape(spec.input))
 
 
@@ -148,172 +155,68 @@ def _seen(graph: _Graph, images: str, views: Views, preprocessing: Preprocessing
     return graph.add("Concat", *names, axis=0) if len(names) > 1 else images, [share for share, _ in placed]
 
 
-@dataclass(frozen=True)
-class _Step:
-    """A layer that becomes nodes as it is."""
-
-    nodes: Callable[[_Graph, str], str]
-    keeps_order: bool = False  # whether larger numbers in never give smaller ones out, place by place
-
-    def add_to(self, graph: _Graph, x: str) -> str:
-        """Add its nodes; return the name of what comes out."""
-        return self.nodes(graph, x)
-
-
-@dataclass(frozen=True)
-class _Affine:
-    """Every channel times a factor, plus a shift: (C,) each."""
-
-    scale: Floats
-    shift: Floats
-    flat: bool  # whether numbers are (N, F) rather than (N, C, H, W)
-
-    def add_to(self, graph: _Graph, x: str) -> str:
-        """Add its nodes; return the name of what comes out."""
-        shape = (-1,) if self.flat else (-1, 1, 1)
-        x = graph.add("Mul", x, graph.constant(self.scale.astype(np.float32).reshape(shape)))
-        return graph.add("Add", x, graph.constant(self.shift.astype(np.float32).reshape(shape)))
-
-
-@dataclass(frozen=True)
-class _Product:
-    """A convolution (weight (O, I, k, k)) or dense layer (weight (O, F)), with what follows computed into it."""
-
-    weight: Floats
-    bias: Floats
-    attributes: dict[str, Any]
-
-    def followed_by(self, affine: _Affine) -> _Product:
-        """Return the product with each output scaled and shifted."""
-        factor = affine.scale.reshape(-1, *[1] * (self.weight.ndim - 1))
-        return replace(self, weight=self.weight * factor, bias=self.bias * affine.scale + affine.shift)
-
-    def add_to(self, graph: _Graph, x: str) -> str:
-        """Add its node; return the name of what comes out."""
-        constants = [graph.constant(value.astype(np.float32)) for value in (self.weight, self.bias)]
-        return graph.add("Conv" if self.weight.ndim > 2 else "Gemm", x, *constants, **self.attributes)
-
-
-@dataclass(frozen=True)
-class _Sum:
-    """What a residual's branch gives plus what its shortcut gives."""
-
-    branch: list[_AnyStep]
-    shortcut: list[_AnyStep]
-
-    def add_to(self, graph: _Graph, x: str) -> str:
-        """Add the nodes of both and their addition; return the name of what comes out."""
-        return graph.add("Add", _add_steps(graph, self.branch, x), _add_steps(graph, self.shortcut, x))
-
-
-_AnyStep = _Step | _Affine | _Product | _Sum
-
-
-def _add_steps(graph: _Graph, steps: list[_AnyStep], x: str) -> str:
+def _add_steps(graph: _Graph, steps: list[Step], x: str) -> str:
     """Add the nodes of steps, one after the other; return the name of what comes out."""
     for step in steps:
-        x = step.add_to(graph, x)
+        x = _add_step(graph, step, x)
     return x
 
 
-def _steps(chain: Chain, shape: Shape, weights: Arrays, prefix: str = "") -> list[_AnyStep]:
-    """Return what the layers of a chain do, in order, with as few steps as possible."""
-    steps: list[_AnyStep] = []
-    _extend(steps, chain, shape, weights, prefix)
-    return steps
+def _add_step(graph: _Graph, step: Step, x: str) -> str:
+    match step:
+        case Product():
+            return _add_product(graph, step, x)
+        case Affine():
+            shape = (-1,) if len(step.given) == 1 else (-1, 1, 1)
+            x = graph.add("Mul", x, graph.constant(step.scale.astype(np.float32).reshape(shape)))
+            return graph.add("Add", x, graph.constant(step.shift.astype(np.float32).reshape(shape)))
+        case Sum():
+            return graph.add("Add", _add_steps(graph, step.branch, x), _add_steps(graph, step.shortcut, x))
+        case Plain():
+            return _add_plain(graph, step.layer, step.given, x)
 
 
-def _extend(steps: list[_AnyStep], chain: Chain, shape: Shape, weights: Arrays, prefix: str) -> None:
-    """Append what the layers of a chain do, some of it computed into the steps that are there."""
-    for name, layer, given in chain.inputs(shape):
-        path = f"{prefix}{name}"
-        own = {key: weights[f"{path}.{key}"].astype(np.float64) for key in layer.weights(given)}
-        match layer:
-            case Chain():
-                _extend(steps, layer, given, weights, f"{path}.")
-            case Residual():
-                branch = _steps(layer.branch, given, weights, f"{path}.branch.")
-                steps.append(_Sum(branch, _steps(layer.shortcut, given, weights, f"{path}.shortcut.")))
-            case Conv() | Whitening() | Linear():
-                steps.append(_product(layer, own, given))
-            case BatchNorm() | Scale():
-                _follow(steps, _affine(layer, own, given))
-            case Dropout():
-                pass
-            case _:
-                steps.append(_plain(layer, given))
+def _add_product(graph: _Graph, product: Product, x: str) -> str:
+    attributes: dict[str, Any] = {"transB": 1}
+    if not isinstance(product.layer, Linear):
+        rows, columns = product.padding()
+        pads = [rows[0], columns[0], rows[1], columns[1]]
+        attributes = {"pads": pads, "strides": [product.layer.stride] * 2, "group": product.groups}
+    constants = [graph.constant(value.astype(np.float32)) for value in (product.weight, product.bias)]
+    return graph.add("Gemm" if isinstance(product.layer, Linear) else "Conv", x, *constants, **attributes)
 
 
-def _product(layer: Conv | Whitening | Linear, own: dict[str, Floats], shape: Shape) -> _Product:
-    weight = own["weight"]
-    bias = own.get("bias", np.zeros(len(weight)))
-    if isinstance(layer, Linear):
-        return _Product(weight, bias, {"transB": 1})
-    if isinstance(layer, Whitening):
-        return _Product(weight, bias, {"strides": [layer.stride] * 2})
-    rows, columns = (
-        same_padding(side, layer.kernel, layer.stride) if layer.padding == "same" else (0, 0) for side in shape[1:]
-    )
-    pads = [rows[0], columns[0], rows[1], columns[1]]
-    return _Product(weight, bias, {"pads": pads, "strides": [layer.stride] * 2, "group": layer.groups})
-
-
-def _affine(layer: BatchNorm | Scale, own: dict[str, Floats], shape: Shape) -> _Affine:
-    if isinstance(layer, Scale):
-        return _Affine(np.full(shape[0], layer.factor), np.zeros(shape[0]), flat=len(shape) == 1)
-    scale = own["weight"] / np.sqrt(own["running_var"] + layer.eps)
-    return _Affine(scale, own["bias"] - own["running_mean"] * scale, flat=len(shape) == 1)
-
-
-def _follow(steps: list[_AnyStep], affine: _Affine) -> None:
-    """Compute a scale and shift into the product before it; also across a pooling, where the largest stays so."""
-    place = len(steps) - 1
-    while place >= 0 and isinstance(step := steps[place], _Step) and step.keeps_order and (affine.scale > 0).all():
-        place -= 1
-    if place >= 0 and isinstance(product := steps[place], _Product):
-        steps[place] = product.followed_by(affine)
-    else:
-        steps.append(affine)
-
-
-def _plain(layer: Layer, shape: Shape) -> _Step:
-    """Return the step of a layer without weights."""
+def _add_plain(graph: _Graph, layer: Layer, given: Shape, x: str) -> str:
+    """Add the nodes of a layer without weights; return the name of what comes out."""
     match layer:
         case Activation(function="silu"):
-            return _Step(lambda graph, x: graph.add("Mul", x, graph.add("Sigmoid", x)))
+            return graph.add("Mul", x, graph.add("Sigmoid", x))
         case Activation(function="relu6"):
             ends = np.float32(0), np.float32(6)
-            return _Step(lambda graph, x: graph.add("Clip", x, *map(graph.constant, ends)))
+            return graph.add("Clip", x, *map(graph.constant, ends))
         case Activation():
-            kind = {"relu": "Relu", "tanh": "Tanh", "gelu": "Gelu"}[layer.function]
-            return _Step(lambda graph, x: graph.add(kind, x))
+            return graph.add({"relu": "Relu", "tanh": "Tanh", "gelu": "Gelu"}[layer.function], x)
         case MaxPool():
-            sides = zip(layer.output_shape(shape)[1:], shape[1:], strict=True)
+            sides = zip(layer.output_shape(given)[1:], given[1:], strict=True)
             over = [max(0, (count - 1) * layer.step + layer.size - side) for count, side in sides]
             window: dict[str, Any] = {
                 "kernel_shape": [layer.size] * 2,
                 "strides": [layer.step] * 2,
                 "pads": [0, 0, *over],
             }
-            return _Step(lambda graph, x: graph.add("MaxPool", x, **window), keeps_order=True)
-        case GlobalMaxPool():
-            axes = np.array([2, 3], np.int64)
-            return _Step(lambda graph, x: graph.add("ReduceMax", x, graph.constant(axes), keepdims=0))
-        case GlobalAveragePool():
-            both = np.array([2, 3], np.int64)
-            return _Step(lambda graph, x: graph.add("ReduceMean", x, graph.constant(both), keepdims=0))
+            return graph.add("MaxPool", x, **window)
+        case GlobalMaxPool() | GlobalAveragePool():
+            kind = "ReduceMax" if isinstance(layer, GlobalMaxPool) else "ReduceMean"
+            return graph.add(kind, x, graph.constant(np.array([2, 3], np.int64)), keepdims=0)
         case AdaptiveAveragePool():
-            left, right = (_means(layer.windows(side), side) for side in shape[1:])
-            return _Step(
-                lambda graph, x: graph.add(
-                    "MatMul", graph.constant(left), graph.add("MatMul", x, graph.constant(right.T))
-                )
-            )
+            left, right = (_means(layer.windows(side), side) for side in given[1:])
+            x = graph.add("MatMul", x, graph.constant(right.T))
+            return graph.add("MatMul", graph.constant(left), x)
         case Pad():
             pads = np.array([0, 0, layer.top, layer.left, 0, 0, layer.bottom, layer.right], np.int64)
-            return _Step(lambda graph, x: graph.add("Pad", x, graph.constant(pads)))
+            return graph.add("Pad", x, graph.constant(pads))
         case Flatten():
-            return _Step(lambda graph, x: graph.add("Flatten", x))
+            return graph.add("Flatten", x)
     raise NotImplementedError(f"{layer.describe()}: has no place in a graph yet")
 
 

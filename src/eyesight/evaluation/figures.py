@@ -41,9 +41,15 @@ def short(name: str, length: int = 20) -> str:
 
 
 def picture_grid(
-    pictures: Pixels, titles: Sequence[str], *, columns: int = 5, colors: Sequence[str] | None = None, title: str = ""
+    pictures: Pixels,
+    titles: Sequence[str],
+    *,
+    columns: int = 5,
+    colors: Sequence[str] | None = None,
+    title: str = "",
+    white: bool = False,
 ) -> Figure:
-    """Draw pictures (N, H, W, C) in a grid, each under its title."""
+    """Draw pictures (N, H, W, C) in a grid, each under its title; `white` draws 0 of grey ones white, and 255 black."""
     rows = max(1, -(-len(pictures) // columns))
     longest = max((len(line) for text in titles for line in text.split("\n")), default=0)
     lines = max((text.count("\n") + 1 for text in titles), default=1)
@@ -52,7 +58,7 @@ def picture_grid(
     for i, axes in enumerate(figure.subplots(rows, columns, squeeze=False).flat):
         axes.set_axis_off()
         if i < len(pictures):
-            show_picture(axes, pictures[i])
+            show_picture(axes, pictures[i], white=white)
             blank = "\n" * (lines - 1 - titles[i].count("\n"))  # so that all rows are equally high
             axes.set_title(blank + titles[i], fontsize=9, color=colors[i] if colors else "black")
     if title:

@@ -38,10 +38,12 @@ class Sample:
     Attributes:
         pictures: uint8 (N, H, W, C) of the stored size.
         source: where they came from, in words.
+        real: whether they are pictures of something, not drawn here.
     """
 
     pictures: Pixels
     source: str
+    real: bool = True
 
 
 @dataclass(frozen=True)

@@ -50,4 +50,6 @@ def drawn(preprocessing: Preprocessing) -> Sample:
         pictures.append((down * row + across * column) * colour)
         pictures.append(blob * light + (1 - blob) * dark)
     stored = np.stack(pictures).clip(0, 255).astype(np.uint8)
-    return Sample(stored, f"{len(stored)} synthetic pictures (no data was at hand; --pictures names real ones)")
+    return Sample(
+        stored, f"{len(stored)} synthetic pictures (no data was at hand; --pictures names real ones)", real=False
+    )

@@ -53,8 +53,9 @@ def go(planes: Floats, kernels: Floats, weights: Floats | None = None) -> Way:
         weights = np.stack([np.resize(row, flat.size) for row in _PATTERN])
     elif weights.shape != (2, flat.size):
         raise UsageError(
-            f"--weights: expected 2 rows (dog, no dog) of {flat.size} numbers, one for each pooled cell; "
-            f"received: {by(weights.shape)}"
+            f"expected 2 rows (dog, no dog) of {flat.size} numbers, one for each pooled cell; "
+            f"received: {by(weights.shape)}",
+            field="weights",
         )
     logits = weights @ flat
     return Way(parts, summed, pooled, flat, weights, logits, softmax(logits[None])[0])
@@ -90,16 +91,17 @@ def channels(*, planes: Floats = PICTURE, kernels: Floats = KERNELS, weights: Fl
 
 
 def _check(planes: Floats, kernels: Floats) -> None:
-    for option, given in (("--input", planes), ("--kernel", kernels)):
+    for field, given in (("input", planes), ("kernel", kernels)):
         if len(given) != 3:
             raise UsageError(
-                f"{option}: expected three matrices parted by | (red, green, blue); received: {len(given)}"
+                f"expected three matrices parted by | (red, green, blue); received: {len(given)}", field=field
             )
     out = [n - k + 1 for n, k in zip(planes.shape[1:], kernels.shape[1:], strict=True)]
     if min(out) == 1:
         raise UsageError(
-            f"--kernel: expected a feature map of at least 2×2, to be pooled; {by(kernels.shape[1:])} on "
-            f"{by(planes.shape[1:])} gives {by(tuple(out))}"
+            f"expected a feature map of at least 2×2, to be pooled; {by(kernels.shape[1:])} on "
+            f"{by(planes.shape[1:])} gives {by(tuple(out))}",
+            field="kernel",
         )
 
 

@@ -84,16 +84,18 @@ def output_shape(
     ((296, 397), (151, 202))
     """
     if min(*picture, *kernel) < 1:
-        raise UsageError(f"{name}: expected at least 1×1, as of the picture; received: {by(kernel)} on {by(picture)}")
+        raise UsageError(
+            f"expected at least 1×1, as of the picture; received: {by(kernel)} on {by(picture)}", field=name
+        )
     if stride < 1:
-        raise UsageError(f"stride: expected 1 or more; received: {stride}")
+        raise UsageError(f"expected 1 or more; received: {stride}", field="stride")
     if padding == "same":
         if not all(k % 2 for k in kernel):
-            raise UsageError(f"{name}: with padding same expected odd sides, for a middle; received: {by(kernel)}")
+            raise UsageError(f"with padding same expected odd sides, for a middle; received: {by(kernel)}", field=name)
         return -(-picture[0] // stride), -(-picture[1] // stride)
     if kernel[0] > picture[0] or kernel[1] > picture[1]:
         raise UsageError(
-            f"{name}: with padding valid expected at most the picture's {by(picture)}; received: {by(kernel)}"
+            f"with padding valid expected at most the picture's {by(picture)}; received: {by(kernel)}", field=name
         )
     return (picture[0] - kernel[0]) // stride + 1, (picture[1] - kernel[1]) // stride + 1
 
@@ -127,11 +129,11 @@ def pool(values: Numbers, *, size: int, stride: int, kind: Literal["max", "avera
     array([[3.]])
     """
     if size < 1 or stride < 1:
-        name, received = ("--size", size) if size < 1 else ("--stride", stride)
-        raise UsageError(f"{name}: expected 1 or more; received: {received}")
+        field, received = ("size", size) if size < 1 else ("stride", stride)
+        raise UsageError(f"expected 1 or more; received: {received}", field=field)
     if size > min(values.shape):
         raise UsageError(
-            f"--size: expected a pooling window within {by(values.shape)} numbers; received: {size}×{size}"
+            f"expected a pooling window within {by(values.shape)} numbers; received: {size}×{size}", field="size"
         )
     windows = np.lib.stride_tricks.sliding_window_view(values, (size, size))[::stride, ::stride]
     pooled: Numbers = windows.max(axis=(2, 3)) if kind == "max" else windows.mean(axis=(2, 3))

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..report.drawing import BLUE, ORANGE, show_picture
+from ..report.drawing import BLUE, ORANGE, show_picture, signed_colors
 from .convolution import by
-from .convolve import Convolved, Result, brightness, number, shrink
+from .convolve import Convolved, Result, shrink
+from .convolve_words import brightness, number
 from .kernels import Kernel, denominator
 
 if TYPE_CHECKING:
@@ -146,25 +147,28 @@ def _picture(axes: Axes, picture: np.ndarray) -> None:
 
 
 def _numbers(sheet: _Sheet, kernel: Kernel, left: float, top: float) -> None:
-    """Draw a kernel as a heat map, blue above and orange below 0, with its numbers where they are legible."""
-    from matplotlib.colors import LinearSegmentedColormap
-
+    """Draw a kernel as a heat map, orange above and blue below 0 as in lessons, with its numbers where legible."""
     parts = denominator(kernel.values)
     caption = f"numbers × 1/{parts:,}" if parts and parts > 1 else ""
     height, width = kernel.shape
     cell = min(_MATRIX / height, _MATRIX / width)
     largest = float(np.abs(kernel.values).max()) or 1.0
-    colors = LinearSegmentedColormap.from_list("kernel", [ORANGE, "white", BLUE])
+    texts = [_cell(value, parts) for value in kernel.values.flat]
+    size = min(11.0, 72 * cell * 0.6, 72 * cell * 0.85 / (0.62 * max(map(len, texts))))
+    written = max(kernel.shape) <= _LARGEST_WRITTEN and size >= 5
     axes = sheet.axes(left, top, cell * width, cell * height)
-    axes.imshow(kernel.values, cmap=colors, vmin=-1.6 * largest, vmax=1.6 * largest, aspect="auto")
+    axes.imshow(signed_colors(kernel.values, pale=written), aspect="auto")
     axes.set_axis_on()
     axes.set_xticks([])
     axes.set_yticks([])
     for spine in axes.spines.values():
         spine.set_color("#bbbbbb")
-    texts = [_cell(value, parts) for value in kernel.values.flat]
-    size = min(11.0, 72 * cell * 0.85 / (0.62 * max(map(len, texts))))
-    if max(kernel.shape) <= _LARGEST_WRITTEN and size >= 5:
+    if written:
+        for line in range(1, max(height, width)):
+            axes.axhline(line - 0.5, color="white", lw=0.8)
+            axes.axvline(line - 0.5, color="white", lw=0.8)
+        axes.set_xlim(-0.5, width - 0.5)
+        axes.set_ylim(height - 0.5, -0.5)
         for (i, j), text in zip(np.ndindex(kernel.shape), texts, strict=True):
             axes.text(j, i, text, size=size, ha="center", va="center")
     elif not caption:

@@ -19,7 +19,7 @@ from ..errors import DataError, UnknownNameError, UsageError
 from .convolution import Numbers, by
 
 LARGEST_SIDE = 999  # of a kernel made by name or read: as large, on a 100-megapixel photo, as 11×11 on 302×403
-_LARGEST_NUMBER = 1e9  # in size; far above any filter, and far below where sums would overflow
+LARGEST_NUMBER = 1e9  # in size; far above any filter, and far below where sums would overflow
 _LARGEST_FILE = 32 << 20  # bytes; 999×999 numbers written out in full
 
 _ONE_NUMBER = r"(?=.*\d)[-+−\d./e]+|[-+−]?(nan|inf|infinity)"
@@ -27,14 +27,14 @@ _ONE_NUMBER = r"(?=.*\d)[-+−\d./e]+|[-+−]?(nan|inf|infinity)"
 # As a network applies them: not turned round.
 _FIXED: dict[str, tuple[str, str]] = {
     "identity": ("0 0 0; 0 1 0; 0 0 0", "the picture itself"),
-    "edge": ("-1 -1 -1; -1 8 -1; -1 -1 -1", "what differs from its neighbours"),
     "sharpen": ("0 -1 0; -1 5 -1; 0 -1 0", "the picture with its edges added"),
     "emboss": ("-2 -1 0; -1 1 1; 0 1 2", "light from the top left, as on a relief"),
     "sobel-x": ("-1 0 1; -2 0 2; -1 0 1", "upright edges that get brighter to the right"),
     "sobel-y": ("-1 -2 -1; 0 0 0; 1 2 1", "level edges that get brighter downwards"),
     "laplacian": ("0 1 0; 1 -4 1; 0 1 0", "the curvature of the brightness"),
 }
-_SIZED = {
+SIZED = {  # made in any odd size: blur7
+    "edge": "what differs from its neighbours",
     "blur": "the mean of the window",
     "gaussian": "a mean in which near pixels count more",
     "random": "what an untrained layer starts from",
@@ -84,27 +84,27 @@ def parse_kernel(text: str, *, seed: int = 0, draw: int = 0) -> Kernel:
            [0.25, 0.25]])
     """
     name = text.strip().lower()
-    if re.fullmatch(f"({'|'.join([*_FIXED, *_SIZED])})[0-9]*", name):
+    if re.fullmatch(f"({'|'.join([*_FIXED, *SIZED])})[0-9]*", name):
         return _named(name, seed, draw)
     if name and os.path.exists(text):  # noqa: PTH110 # Path's raises where a name is too long
         return read_kernel(Path(text))
     if not name or re.search(r"[\s,;\[\]]", name) or re.fullmatch(_ONE_NUMBER, name):
-        return Kernel("numbers", parse_numbers(text, source="--kernel"))
+        return Kernel("numbers", parse_numbers(text, source="kernel"))
     if Path(text).suffix or "/" in text:
         raise DataError(f"{text}: no such file")
-    raise UnknownNameError("kernel", text, [*_FIXED, *_SIZED, "blur7", "gaussian7"])
+    raise UnknownNameError("kernel", text, [*_FIXED, *SIZED, "blur7", "gaussian7"])
 
 
 def all_kernels(*, seed: int = 0) -> list[Kernel]:
     """Return every kernel that has a name, in its smallest useful size."""
-    return [parse_kernel(name, seed=seed) for name in (*_FIXED, *_SIZED)]
+    return [parse_kernel(name, seed=seed) for name in (*_FIXED, *SIZED)]
 
 
 def _named(name: str, seed: int, draw: int) -> Kernel:
     base = name.rstrip("0123456789")
     if base in _FIXED:
         if name != base:
-            raise UsageError(f"kernel {name!r}: {base} is 3×3 and takes no size; {', '.join(_SIZED)} do")
+            raise UsageError(f"kernel {name!r}: {base} is 3×3 and takes no size; {', '.join(SIZED)} do")
         numbers, about = _FIXED[base]
         return Kernel(base, parse_numbers(numbers, source=base), about)
     digits = name.removeprefix(base) or "3"
@@ -112,7 +112,9 @@ def _named(name: str, seed: int, draw: int) -> Kernel:
     if not size % 2 or not 1 <= size <= LARGEST_SIDE:
         expected = f"an odd size, so that it has a middle, from 1 to {LARGEST_SIDE}"
         raise UsageError(f"kernel {name!r}: expected {expected}; received: {digits[:40]}")
-    about, called = _SIZED[base], f"{base}{size}"
+    about, called = SIZED[base], f"{base}{size}"
+    if base == "edge":
+        return Kernel("edge" if size == 3 else called, _edge(size), about)
     if base == "blur":
         return Kernel(called, np.full((size, size), 1 / size**2), about)
     if base == "gaussian":
@@ -120,6 +122,13 @@ def _named(name: str, seed: int, draw: int) -> Kernel:
     # Glorot-uniform, where Keras' Conv2D with one input and one output channel starts
     values = np.random.default_rng((seed, draw)).uniform(-1, 1, (size, size)) * np.sqrt(3) / size
     return Kernel("random" if size == 3 else called, values, about)
+
+
+def _edge(size: int) -> Numbers:
+    """Return −1 everywhere and in the middle what brings the sum to 0: 8 for a side of 3, 24 for 5."""
+    values = np.full((size, size), -1.0)
+    values[size // 2, size // 2] = size**2 - 1
+    return values
 
 
 def _gaussian(size: int) -> Numbers:
@@ -140,12 +149,12 @@ def parse_numbers(text: str, *, source: str) -> Numbers:
 
     Args:
         text: for example "1 0 -1; 2 0 -2; 1 0 -1" or "[[1, 0], [0, 1]]".
-        source: the option or file, for messages.
+        source: the argument or file, for messages.
 
     Raises:
         UsageError: nothing there, rows of different length, or a cell that is not a finite number of at most 1e9.
 
-    >>> parse_numbers("[[1, 0, −1], [0.5, 1/2, 0]]", source="--kernel")
+    >>> parse_numbers("[[1, 0, −1], [0.5, 1/2, 0]]", source="kernel")
     array([[ 1. ,  0. , -1. ],
            [ 0.5,  0.5,  0. ]])
     """
@@ -156,10 +165,10 @@ def parse_numbers(text: str, *, source: str) -> Numbers:
         lines = [line.strip() for line in lines[0].split(";")]
     cells = [re.split(r"\s*[,;]\s*|\s+", line) for line in lines]
     if not any(map(any, cells)):
-        raise UsageError(f"{source}: expected rows of numbers such as '1 0 -1; 2 0 -2; 1 0 -1'; received nothing")
+        raise UsageError("expected rows of numbers such as '1 0 -1; 2 0 -2; 1 0 -1'; received nothing", field=source)
     if odd := next((i for i, row in enumerate(cells) if len(row) != len(cells[0])), None):
         received = f"{len(cells[0])} numbers in row 1, {len(cells[odd])} in row {odd + 1}"
-        raise UsageError(f"{source}: expected rows of equal length; received: {received}")
+        raise UsageError(f"expected rows of equal length; received: {received}", field=source)
     _check_side((len(cells), len(cells[0])), source)
     return np.array([[_read_cell(cell, source) for cell in row] for row in cells])
 
@@ -167,7 +176,7 @@ def parse_numbers(text: str, *, source: str) -> Numbers:
 def _check_side(shape: tuple[int, ...], source: str) -> None:
     if max(shape) > LARGEST_SIDE:
         expected = f"a kernel of at most {LARGEST_SIDE}×{LARGEST_SIDE}"
-        raise UsageError(f"{source}: expected {expected}; received: {by(shape)}")
+        raise UsageError(f"expected {expected}; received: {by(shape)}", field=source)
 
 
 def _read_cell(cell: str, source: str) -> float:
@@ -177,8 +186,8 @@ def _read_cell(cell: str, source: str) -> float:
         value = float(numerator) / float(below) if slash else float(cell)
     except (ValueError, ZeroDivisionError):
         value = np.nan
-    if not abs(value) <= _LARGEST_NUMBER:
-        raise UsageError(f"{source}: expected finite numbers of at most 1e9 in size; received: {cell[:40]!r}")
+    if not abs(value) <= LARGEST_NUMBER:
+        raise UsageError(f"expected finite numbers of at most 1e9 in size; received: {cell[:40]!r}", field=source)
     return value
 
 
@@ -219,7 +228,7 @@ def _array(data: bytes, source: str) -> Numbers:
     with np.errstate(over="ignore"):  # a number too large for float64 is too large anyway
         values: Numbers = array.astype(np.float64)
     _check_side(values.shape, source)
-    if not (np.abs(values) <= _LARGEST_NUMBER).all():
+    if not (np.abs(values) <= LARGEST_NUMBER).all():
         raise DataError(f"{source}: expected finite numbers of at most 1e9 in size")
     return values
 

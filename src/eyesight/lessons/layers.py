@@ -47,7 +47,7 @@ def layers(*, classifier: Classifier, picture: Pixels, source: str) -> Lesson:
     """
     spec = classifier.spec
     if not isinstance(spec, NetworkSpec):
-        raise UsageError(f"--model: its network is {spec.name}, whose layers only its own code knows")
+        raise UsageError(f"its network is {spec.name}, whose layers only its own code knows", field="model")
     summary, stages = summarise(spec), capture(classifier, picture)
     whitening = any(isinstance(layer, Whitening) for _, layer, _ in leaves(spec.whole, spec.input))
     but = ", but for those of the whitening, which are computed from the pictures" if whitening else ""

@@ -39,7 +39,9 @@ def flatten(*, planes: Floats | None = None) -> Lesson:
     for maps in examples:
         flat = maps.reshape(1, -1)
         if flat.size > _LONGEST * _LONGEST:
-            raise UsageError(f"--input: expected at most {_LONGEST * _LONGEST} numbers in all; received: {flat.size}")
+            raise UsageError(
+                f"expected at most {_LONGEST * _LONGEST} numbers in all; received: {flat.size}", field="input"
+            )
         rows = [Grid(flat[:, k : k + _LONGEST]) for k in range(0, flat.size, _LONGEST)]
         grids = [Grid(m, f"map {k}" if len(maps) > 1 else by(m.shape)) for k, m in enumerate(maps, 1)]
         blocks.append(
@@ -103,7 +105,7 @@ def softmax(*, logits: Floats = _LOGITS) -> Lesson:
         expected = f"2 to {_LONGEST} numbers from -{_LARGEST_LOGIT:g} to {_LARGEST_LOGIT:g}"
         low, high = number(logits.min()), number(logits.max())
         received = f"{logits.size} from {low} to {high}"
-        raise UsageError(f"--input: expected one row of {expected}; received: {received}")
+        raise UsageError(f"expected one row of {expected}; received: {received}", field="input")
     shares = probabilities(logits[None])[0]
     best = int(shares.argmax())
     powers = np.exp(logits).tolist()

@@ -33,8 +33,8 @@ def padding(*, picture: Floats = _PICTURE, kernel: Floats = _MEAN) -> Lesson:
     Raises:
         UsageError: a kernel that is larger than the picture, or has no middle.
     """
-    valid = output_shape(picture.shape, kernel.shape, name="--kernel")
-    output_shape(picture.shape, kernel.shape, padding="same", name="--kernel")
+    valid = output_shape(picture.shape, kernel.shape, name="kernel")
+    output_shape(picture.shape, kernel.shape, padding="same", name="kernel")
     return Lesson(
         "padding",
         "Padding: what stands around a picture",

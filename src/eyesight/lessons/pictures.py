@@ -32,8 +32,9 @@ def picture(*, planes: Floats | None = None) -> Lesson:
     """
     if planes is not None and (len(planes) not in (1, 3) or planes.min() < 0 or planes.max() > 255):
         raise UsageError(
-            "--input: expected one matrix (grey) or three parted by | (red, green, blue), with numbers from 0 to 255; "
-            f"received: {len(planes)} with numbers from {number(planes.min())} to {number(planes.max())}"
+            "expected one matrix (grey) or three parted by | (red, green, blue), with numbers from 0 to 255; "
+            f"received: {len(planes)} with numbers from {number(planes.min())} to {number(planes.max())}",
+            field="input",
         )
     blocks: list[Block] = []
     if planes is None or len(planes) == 1:
@@ -118,7 +119,7 @@ def parameters(
         UsageError: a number that makes no layer.
     """
     if min(shape[:2]) < size:
-        raise UsageError(f"--size: expected at most the picture's {by(shape[:2])}; received: {size}")
+        raise UsageError(f"expected at most the picture's {by(shape[:2])}; received: {size}", field="size")
     shapes = sorted({(28, 28, 1), (100, 100, 3), (200, 200, 3), shape}, key=math.prod)
     dense, conv = Linear(out=units), Conv(out=filters, kernel=size)
     rows = [

@@ -55,7 +55,7 @@ def convolution(
         UsageError: the kernel does not fit; see `output_shape`.
     """
     sides = (picture.shape[0], picture.shape[1]), (kernel.shape[0], kernel.shape[1])
-    output_shape(*sides, padding=padding, stride=stride, name="--kernel")  # told by the option's name where it fails
+    output_shape(*sides, padding=padding, stride=stride, name="kernel")
     result = correlate(picture, kernel, padding=padding, stride=stride)
     ring = border(*sides, padding=padding, stride=stride)
     whole = pad(picture, ring)
@@ -190,7 +190,7 @@ def output_size(*, picture: tuple[int, int] = (28, 28), size: int = 3, stride: i
 
 
 def _write_size(picture: tuple[int, int], size: int, padding: Padding, stride: int) -> str:
-    return by(output_shape(picture, (size, size), padding=padding, stride=stride, name="--size"))
+    return by(output_shape(picture, (size, size), padding=padding, stride=stride, name="size"))
 
 
 def _places(n: int, k: int, stride: int, padding: Padding) -> Card:

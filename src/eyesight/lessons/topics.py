@@ -5,6 +5,7 @@ In: a topic's name. Out: its line in the list, and its function. Nothing is load
 
 from __future__ import annotations
 
+from ..errors import UnknownNameError
 from ..registry import Registry
 
 _TOPICS = {
@@ -76,3 +77,16 @@ SYNONYMS = {
 }
 LESSONS = Registry("lesson", {name: f"eyesight.lessons.{target}" for name, (target, _) in _TOPICS.items()})
 LINES = {name: line for name, (_, line) in _TOPICS.items()}
+
+
+def find_topic(name: str, *others: str) -> str:
+    """Return the topic of a name or of one of its synonyms; an unknown one is refused with the nearest.
+
+    Args:
+        name: what was asked for.
+        others: what could have been asked for too.
+    """
+    topic = SYNONYMS.get(name, name)
+    if topic not in LESSONS:
+        raise UnknownNameError("lesson", name, [*LESSONS, *SYNONYMS, *others])
+    return topic

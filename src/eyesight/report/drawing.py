@@ -53,10 +53,29 @@ def html_image(data: bytes) -> str:
     return f'<img style="max-width:100%" src="data:image/png;base64,{base64.b64encode(data).decode()}">'
 
 
-def show_picture(axes: Axes, picture: npt.NDArray[np.uint8]) -> None:
-    """Draw one picture (H, W, C), 0 black and 255 white, without smoothing small ones."""
+def show_picture(axes: Axes, picture: npt.NDArray[np.uint8], *, white: bool = False) -> None:
+    """Draw one picture (H, W, C), 0 black and 255 white, not smoothed where small; `white` turns grey ones round."""
     grey = picture.shape[2] == 1
-    axes.imshow(picture[..., 0] if grey else picture, cmap="gray" if grey else None, vmin=0, vmax=255)
+    shades = "binary" if white else "gray"
+    axes.imshow(picture[..., 0] if grey else picture, cmap=shades if grey else None, vmin=0, vmax=255)
+
+
+def signed_colors(
+    values: npt.NDArray[np.float64], *, full: float | None = None, pale: bool = False
+) -> npt.NDArray[np.float64]:
+    """Return numbers (H, W) as colours (H, W, 3) from 0 to 1: orange above zero, blue below, white zero.
+
+    Args:
+        values: any numbers.
+        full: the size from which numbers get the full colour; that of the largest where not given.
+        pale: less than half of it, so that black text is read on it.
+    """
+    from matplotlib.colors import to_rgb
+
+    size = np.abs(values)
+    strength = np.minimum(size / ((size.max() if full is None else full) or 1.0), 1) * (0.45 if pale else 1.0)
+    ends = np.where((values > 0)[..., None], to_rgb(ORANGE), to_rgb(BLUE))
+    return np.asarray(1 + strength[..., None] * (ends - 1))
 
 
 def text_width(text: str, size: float, weight: str = "normal") -> float:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .document import Floats, Grid, cells, typographic
-from .drawing import BLUE, ORANGE, text_width
+from .drawing import BLUE, ORANGE, signed_colors, text_width
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -125,8 +125,6 @@ def _dark(color: Color) -> bool:
 
 def _shade(grid: Grid) -> Floats:
     """Return a colour (H, W, 3), 0 to 1, for every cell."""
-    from matplotlib.colors import to_rgb
-
     values = np.nan_to_num(grid.values)
     if grid.shade == "color":
         return np.clip(values / 255, 0, 1)
@@ -139,9 +137,7 @@ def _shade(grid: Grid) -> Floats:
         colors[:] = 0
         colors[..., _CHANNELS[grid.shade]] = np.clip(values / 255, 0, 1)
     elif grid.shade == "signed":
-        strength = np.abs(values) / (np.abs(values).max() or 1.0) * (0.45 if grid.numbers else 1.0)
-        ends = np.where((values > 0)[..., None], to_rgb(ORANGE), to_rgb(BLUE))
-        colors += strength[..., None] * (ends - 1)
+        return signed_colors(values, pale=grid.numbers)
     return colors
 
 

@@ -146,7 +146,7 @@ def build_app(service: Service) -> ASGIApp:
     """Return the application of a service."""
 
     @contextlib.asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         async for _ in service.run():
             yield
 

@@ -21,7 +21,7 @@ from itertools import groupby
 
 import numpy as np
 
-from ..engine.session import available_cores
+from ..environment import available_cores
 from ..errors import EyesightError, LargePictureError
 from ..pictures.preprocess import Pixels
 from .limits import Limits, LostClientError, RequestError, busy

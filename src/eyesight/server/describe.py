@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .. import __version__
+from ..environment import package_version
 from .limits import Limits
 
 _ERRORS = {
@@ -56,7 +56,11 @@ def describe(limits: Limits, *, key: bool) -> dict[str, Any]:
     """
     document: dict[str, Any] = {
         "openapi": "3.1.0",
-        "info": {"title": "eyesight", "version": __version__, "description": "A picture in, its class out."},
+        "info": {
+            "title": "eyesight",
+            "version": package_version("eyesight") or "0",
+            "description": "A picture in, its class out.",
+        },
         "paths": {
             "/predict": {"post": _predict(limits)},
             "/classes": {"get": _get("Class names, and the size of pictures that the network sees.", "Classes")},

@@ -53,7 +53,7 @@ class RequestError(EyesightError):
         text: str,
         *,
         field: str | None = None,
-        status: int,
+        status: int = 400,
         retry_after: int | None = None,
         close: bool = False,
     ) -> None:

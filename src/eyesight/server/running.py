@@ -110,7 +110,7 @@ class Server(uvicorn.Server):
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        handlers = dict.fromkeys((signal.SIGINT, signal.SIGTERM), self.handle_exit)
+        handlers: dict[int, Any] = dict.fromkeys((signal.SIGINT, signal.SIGTERM), self.handle_exit)
         if hasattr(signal, "SIGHUP"):
             handlers[signal.SIGHUP] = self._reload
         before = {number: signal.signal(number, handler) for number, handler in handlers.items()}

@@ -5,14 +5,16 @@ from __future__ import annotations
 import numpy as np
 
 from ..convolution import by
-from ..convolve import convolve
-from .figures import line_plot
+from ..convolve import Scale, convolve
+from .figures import TEST, TRAINING, line_plot
 from .story import FinishedRun, Story, pixel_range
 
-_PHOTO_KERNELS = (
-    ("random", "a random 3×3 filter, as a network's first layer starts with"),
-    ("edge", "the edge filter: −1 everywhere, 8 in the middle"),
-    ("blur7", "a 7×7 blur, each number 1/49"),
+# kernel, scale, and what they are; imshow makes the smallest number black and the largest white
+PHOTO_KERNELS: tuple[tuple[str, Scale, str], ...] = (
+    ("random", "min-max", "a random 3×3 filter, as a network's first layer starts with"),
+    ("edge", "min-max", "the edge filter: −1 everywhere, 8 in the middle"),
+    ("edge", "signed", "the same with its signs: white 0, orange above it, blue below"),
+    ("blur7", "min-max", "a 7×7 blur, each number 1/49"),
 )
 
 
@@ -45,13 +47,13 @@ class QuickStart(Story):
 
     def results(self, finished: FinishedRun) -> None:
         """Accuracy curves with the tutorial's axis, accuracy, and what to try next."""
-        lines = [("accuracy", "training"), ("val_accuracy", "test")]
-        curve = line_plot(finished.rows, lines, title="CIFAR-10 quick start", y="accuracy", limits=(0.5, 1))
+        title = "CIFAR-10 quick start"
+        curve = line_plot(finished.rows, [TRAINING, TEST], title=title, y="accuracy", limits=(0.5, 1))
         self.account.figure(
             "accuracy", curve, "accuracy after each epoch; the tutorial's axis, from 0.5 to 1, leaves out what is lower"
         )
         self.account.show(f"Test accuracy: {finished.report.accuracy:.4f}", "")
-        self.overfitting(finished)
+        self.gap(finished)
         self.account.say(
             f"What may help: more epochs ({self.tutorial.command} --epochs 20), or other dense layers on top of the "
             "convolutions: wider than 64, or two of them. Watch the gap between the curves: with more parameters and "
@@ -103,8 +105,7 @@ class Dense(Story):
     def results(self, finished: FinishedRun) -> None:
         """Accuracy against guessing, and the photo sheets."""
         report, last = finished.report, finished.rows[-1]
-        lines = [("accuracy", "training")]
-        curve = line_plot(finished.rows, lines, title="CIFAR-10 dense baseline", y="training accuracy")
+        curve = line_plot(finished.rows, [TRAINING], title="CIFAR-10 dense baseline", y="training accuracy")
         self.account.figure("accuracy", curve, "training accuracy after each epoch")
         self.account.show(
             f"Train accuracy: {last['accuracy']:.4f}",
@@ -124,11 +125,13 @@ class Dense(Story):
         self.account.say(
             "What a convolution does can be seen on a photo: a kernel slides over it, and each pixel of the result is "
             "the sum of the pixels below the kernel times the kernel's numbers. If these add up to 1 the brightness "
-            "stays; those of the edge filter add up to 0, so that flat areas turn black."
+            "stays; those of the edge filter add up to 0, so that flat areas become 0. As the tutorial's imshow does, "
+            "the smallest number is shown black and the largest white: so 0 is a grey. The edges once more with their "
+            "signs."
         )
-        for name, about in _PHOTO_KERNELS:
-            path = self.account.folder / f"photo-{name}.png"
-            done = convolve(None, [name], seed=self.config.seed, sheet=path)
+        for name, scale, about in PHOTO_KERNELS:
+            path = self.account.folder / f"photo-{name}{'-signed' * (scale == 'signed')}.png"
+            done = convolve(None, [name], seed=self.config.seed, scale=scale, sheet=path)
             result = done.results[0]
             sizes = f"{by(done.photo.shape)} → {by(result.shape)}, {result.kernel.parameters} parameters"
             self.account.show(f"figure: {path} ({about}; {sizes})", "")

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from .figures import first_picture
+from .gap import describe_dropout
 from .story import FinishedRun, Story
 
 # Every argument of Keras' Conv2D, as the tutorial's first layer has it, and what it does.
-_CONV2D = (
+CONV2D = (
     ("filters", "32", "how many kernels slide over the picture, each looking for something else: 32 feature maps"),
     ("kernel_size", "(3, 3)", "rows and columns of each kernel: it looks at 3×3 pixels at a time"),
     ("strides", "(1, 1)", "pixels from one window to the next, down and across; (2, 2) would halve the map"),
@@ -77,20 +78,22 @@ class EarlyStopping(Story):
             "",
         )
         self.curves(finished)
-        self.overfitting(finished)
+        self.gap(finished)
         self.confusion(report)
         self.one_picture(finished)
 
-    def one_picture(self, finished: FinishedRun, position: int = 0) -> None:
-        """Print the ten probabilities of a test picture, and the largest."""
-        predictions, classes = finished.predictions, self.data.classes
+    def one_picture(self, finished: FinishedRun) -> None:
+        """Print the ten probabilities of the first training picture, as the tutorial does, and the largest."""
+        train, classes = self.data.train, self.data.classes
         self.account.say(
-            f"For test picture {position} the network gives ten probabilities, which add up to 1. argmax is the place "
-            "of the largest, and so the answer."
+            "For the first training picture, the one drawn above, the network gives ten probabilities, which add up to "
+            "1. argmax is the place of the largest, and so the answer. It has learned from this picture: that it knows "
+            "it says little about others."
         )
-        rows = [(k, classes[k], f"{p:.6f}") for k, p in enumerate(predictions.probabilities[position])]
+        probabilities = finished.classifier.probabilities(train.gather([0]))[0]
+        rows = [(k, classes[k], f"{p:.6f}") for k, p in enumerate(probabilities)]
         self.account.table(("label", "class", "probability"), rows, numbers=("label", "probability"))
-        answer, truth = int(predictions.predicted[position]), int(predictions.labels[position])
+        answer, truth = int(probabilities.argmax()), int(train.labels[0])
         self.account.show(f"argmax: {answer} ({classes[answer]}); its label is {truth} ({classes[truth]})", "")
 
 
@@ -104,7 +107,8 @@ class SamePadding(Story):
             f"Fashion-MNIST: {len(data.train):,} grey pictures of clothing to learn from and {len(self.test):,} to "
             "test with, 28×28 pixels each, of ten classes."
         )
-        self.show_samples(range(15), "the first 15 training pictures, five in a row", columns=5)
+        about = "the first 15 training pictures, on white as with cmap=binary: 0 white, 255 black"
+        self.show_samples(range(15), about, columns=5, white=True)
         tell.say(
             "A convolutional layer expects rows, columns and channels. Colour pictures have three channels; these have "
             "one, which is not written in their shape and so is added. The numbers stay as they are."
@@ -119,7 +123,7 @@ class SamePadding(Story):
             "What each argument of a Conv2D layer means, with its value in the first layer. Where the tutorial says "
             "nothing, Keras' default holds."
         )
-        self.account.table(("argument", "value", "what it does"), _CONV2D)
+        self.account.table(("argument", "value", "what it does"), CONV2D)
         self.account.say(
             "With same padding only the two poolings make the maps smaller: 28×28, 14×14, 7×7. Flatten makes 7×7×64 = "
             "3,136 numbers of the last, and so most of the parameters are in the first dense layer."
@@ -139,10 +143,9 @@ class SamePadding(Story):
         self.curves(finished)
         report = finished.report
         self.account.show(f"Test loss: {report.loss:.4f}", f"Test accuracy: {report.accuracy:.4f}", "")
-        self.overfitting(finished)
-        self.account.say(
-            "Dropout would reduce the overfitting: during training it leaves out a random share of the neurons in each "
-            "update, so that none can rely on one other. To try it on this run's configuration:"
-        )
-        folder = self.account.folder.parent
-        self.account.show(f"eyesight train --config {folder}/config.yaml --set model.dropout=0.3", "")
+        found = self.gap(finished)
+        self.account.say(describe_dropout(found))
+        if found.overfits:
+            folder = self.account.folder.parent
+            self.account.show("To try it on this run's configuration:", "")
+            self.account.show(f"eyesight train --config {folder}/config.yaml --set model.dropout=0.3", "")

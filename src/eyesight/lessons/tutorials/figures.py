@@ -6,15 +6,19 @@ In: rows of metrics, pictures, labels. Out: matplotlib figures.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from ...pictures.preprocess import Pixels
-from ...report.drawing import BLUE, ORANGE, show_picture
+from ...report.drawing import show_picture
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Line = tuple[str, str]  # a key of the rows, and what it is called
+_MOST_MARKED = 30  # rows; more markers than that hide the line
+
+Axis = tuple[str, str]  # a key of the rows, and what it is called
+Line = tuple[str, str, str]  # the same, and matplotlib's short word for colour and dashes, such as "r--"
+TRAINING, TEST = ("accuracy", "training", "C0o-"), ("val_accuracy", "test", "C1s--")
 
 
 def line_plot(
@@ -22,19 +26,21 @@ def line_plot(
     lines: Sequence[Line],
     *,
     title: str,
-    x: Line = ("epoch", "epoch"),
+    x: Axis = ("epoch", "epoch"),
     y: str,
     limits: tuple[float, float] | None = None,
+    legend: Literal["best", "lower right"] = "best",
 ) -> Figure:
     """Draw one or two figures of the rows as lines.
 
     Args:
         rows: as in metrics.jsonl.
-        lines: which figures, and their names.
+        lines: which figures, their names, and how they are drawn; markers only where they are few.
         title: of the whole.
         x: what is counted along the horizontal axis, and its name.
         y: name of the vertical axis.
         limits: of the vertical axis, where the tutorial fixes them.
+        legend: its place, where there is more than one line.
     """
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
@@ -42,9 +48,9 @@ def line_plot(
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
     places = [row[x[0]] for row in rows]
-    for (key, name), color, marker in zip(lines, (BLUE, ORANGE), ("o-", "s--"), strict=False):
-        few = len(rows) <= 30  # more markers than that hide the line
-        axes.plot(places, [row[key] for row in rows], marker if few else marker[1:], color=color, label=name, ms=4)
+    for key, name, style in lines:
+        shown = style if len(rows) <= _MOST_MARKED else style.replace("o", "").replace("s", "")
+        axes.plot(places, [row[key] for row in rows], shown, label=name, ms=4)
     axes.set_xlabel(x[1])
     axes.set_ylabel(y)
     axes.set_title(title, fontsize=11)
@@ -54,7 +60,7 @@ def line_plot(
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
     if len(lines) > 1:
-        axes.legend(frameon=False)
+        axes.legend(frameon=False, loc=legend)
     return figure
 
 

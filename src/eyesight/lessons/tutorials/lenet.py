@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from ...evaluation.figures import picture_grid
+from ...models.summary import summarise
 from .figures import line_plot
 from .story import FinishedRun, MetricsRow, Story
 
-_SHOWN = range(30, 36)  # the test pictures that the tutorial shows
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SHOWN = range(30, 36)  # the test pictures that the tutorial shows
+_UPDATES = ("step", "Epoch")  # the tutorial calls an update so
 
 
 class LeNet5(Story):
@@ -38,6 +46,11 @@ class LeNet5(Story):
             "F6 and OUTPUT are dense. ReLU takes the place of the paper's tanh."
         )
 
+    def layers(self) -> None:
+        """Print the table by the names of the paper."""
+        self.our_layers()
+        self.account.show(f"Total params: {summarise(self.spec()).parameters:,}", "")
+
     def training(self) -> None:
         """Batches at random, and what the tutorial calls an epoch."""
         recipe = self.config.recipe
@@ -50,28 +63,39 @@ class LeNet5(Story):
             "percentage points."
         )
 
-    def line(self, row: MetricsRow) -> str:
-        """Return the tutorial's line, to the letter.
-
-        The tutorial calls an update an epoch.
-        """
-        return (
-            f"Epoch # {row['step']}. Train Loss: {row['loss']:.2f}. "
-            f"Train Acc (Test Acc): {row['accuracy']:.2f} ({row['val_accuracy']:.2f})"
-        )
+    def lines(self, row: MetricsRow) -> list[str]:
+        """Return the tutorial's line."""
+        return [update_line(row)]
 
     def results(self, finished: FinishedRun) -> None:
         """Two curves, six pictures, and accuracy on all test pictures."""
-        x = ("step", "epoch (update)")
-        loss = line_plot(finished.rows, [("loss", "training")], title="Loss per Epoch", x=x, y="loss")
-        self.account.figure("loss", loss, "of the last batch, every 5 updates")
-        lines = [("accuracy", "train"), ("val_accuracy", "test")]
-        curve = line_plot(finished.rows, lines, title="Train and Test Accuracy", x=x, y="accuracy")
-        self.account.figure("accuracy", curve, "of the last batch, and of 500 random test pictures")
-        ids = np.array([i for i in _SHOWN if i < len(self.test)])
+        self.account.figure("loss", loss_plot(finished.rows), "of the last batch, every 5 updates")
+        about = "of the last batch, and of 500 random test pictures"
+        self.account.figure("accuracy", accuracy_plot(finished.rows), about)
+        ids = np.array([i for i in SHOWN if i < len(self.test)])
         predictions = finished.predictions
         titles = [f"Actual: {predictions.labels[i]} Pred: {predictions.predicted[i]}" for i in ids]
         if len(ids):
             grid = picture_grid(self.test.gather(ids), titles, columns=3)
             self.account.figure("predictions", grid, f"test pictures {ids[0]} to {ids[-1]}")
         self.account.show(f"Test accuracy on all {finished.report.n:,} test pictures: {finished.accuracy:.4f}", "")
+
+
+def update_line(row: MetricsRow) -> str:
+    """Return the tutorial's line, to the letter; it calls an update an epoch."""
+    return (
+        f"Epoch # {row['step']}. Train Loss: {row['loss']:.2f}. "
+        f"Train Acc (Test Acc): {row['accuracy']:.2f} ({row['val_accuracy']:.2f})"
+    )
+
+
+def loss_plot(rows: Sequence[MetricsRow]) -> Figure:
+    """Draw the tutorial's first plot: the loss as a black line."""
+    return line_plot(rows, [("loss", "Loss", "k-")], title="Loss per Epoch", x=_UPDATES, y="Loss")
+
+
+def accuracy_plot(rows: Sequence[MetricsRow]) -> Figure:
+    """Draw the tutorial's second plot: training as a black line, test as a red dashed one."""
+    lines = [("accuracy", "Train Set Accuracy", "k-"), ("val_accuracy", "Test Set Accuracy", "r--")]
+    title = "Train and Test Accuracy"
+    return line_plot(rows, lines, title=title, x=_UPDATES, y="Accuracy", legend="lower right")

@@ -15,33 +15,27 @@ from typing import Any
 
 import numpy as np
 
+from ...classifier import Classifier
 from ...data.catalog import entry
 from ...data.dataset import Dataset, Split
 from ...errors import UsageError
 from ...evaluation.figures import confusion, curves, picture_grid
 from ...evaluation.judge import Report
+from ...evaluation.overfitting import Overfitting
 from ...models import network_spec
+from ...models.network import NetworkSpec
 from ...models.summary import summarise
 from ...predictions import Predictions
 from ...report.document import count
 from ...training.events import EpochEnded, Event, Started
 from ...training.plan.recipe import Config
 from .account import Account
+from .gap import describe_gap, measure_gap
+from .keras_form import epoch_lines, layer_table
+from .options import explain
 from .programs import Tutorial
 
 MetricsRow = dict[str, Any]  # a line of metrics.jsonl
-
-_OPTIMIZERS = {
-    "keras-adam": "Adam as Keras has it (β₁ 0.9, β₂ 0.999, ε 1e-7): each weight moves by its own mean gradient, "
-    "divided by how large that usually is",
-    "keras-rmsprop": "RMSprop as Keras has it (ρ 0.9, ε 1e-7): each weight moves by its gradient, divided by how "
-    "large that usually is",
-}
-_SAMPLING = {
-    "replacement": "each batch is drawn from all training pictures, so some come twice",
-    "shuffled": "each picture comes once in an epoch, in an order of its own each time",
-}
-_NORMALIZE = {"unit": "pixels / 255", "centered": "pixels / 255 − 0.5"}
 
 
 @dataclass(frozen=True)
@@ -52,12 +46,14 @@ class FinishedRun:
         folder: where it lies.
         rows: of its metrics.jsonl.
         report, predictions: of all test pictures.
+        classifier: what the run kept.
     """
 
     folder: Path
     rows: Sequence[MetricsRow]
     report: Report
     predictions: Predictions
+    classifier: Classifier
 
     @property
     def accuracy(self) -> float:
@@ -91,21 +87,21 @@ class Part:
     def listen(self, event: Event) -> None:
         """Follow the training."""
         if isinstance(event, EpochEnded):
-            self.account.show(self.line(event.row))
+            self.account.show(*self.lines(event.row))
 
     def close(self, finished: FinishedRun) -> None:
         """Tell what came of it."""
         self.finished = finished
         self.account.show(f"run:  {finished.folder}", f"next: eyesight evaluate {finished.folder}", "")
 
-    def line(self, row: MetricsRow) -> str:
-        """Return the line of an epoch."""
+    def lines(self, row: MetricsRow) -> list[str]:
+        """Return what is printed of an epoch, or of some updates."""
         epochs = self.config.recipe.epochs
         number = f"Update {row['step']}" if epochs is None else f"Epoch {row['epoch']:>{len(str(epochs))}}/{epochs}"
         text = f"{number}  train loss {row['loss']:.4f}  train accuracy {row['accuracy']:.4f}"
         if "val_loss" in row:
             text += f"  test loss {row['val_loss']:.4f}  test accuracy {row['val_accuracy']:.4f}"
-        return text
+        return [text]
 
 
 class Story(Part, ABC):
@@ -131,6 +127,7 @@ class Story(Part, ABC):
         self.tutorial, self.data = tutorial, data
         self.test: Split = data.test
         self.differences = self.find_differences()
+        self._last: MetricsRow | None = None  # row of the epoch before
         self.title = f"this run{' (another length or data)' if self.differences else ''}"
 
     def open(self) -> None:
@@ -146,13 +143,21 @@ class Story(Part, ABC):
         self.layers()
         tell.heading("Training")
         self.training()
-        tell.table(("option", "value", "what it does"), self.options())
+        tell.table(("option", "value", "what it does"), explain(self.config))
 
     def listen(self, event: Event) -> None:
         """Follow the training; its folder exists once it has started."""
         if isinstance(event, Started):
             self.account.save()
         super().listen(event)
+
+    def lines(self, row: MetricsRow) -> list[str]:
+        """Return the two lines that Keras prints of an epoch."""
+        epochs = self.config.recipe.epochs
+        if epochs is None:
+            return super().lines(row)
+        before, self._last = self._last, row
+        return epoch_lines(row, epochs=epochs, before=before)
 
     def close(self, finished: FinishedRun) -> None:
         """Tell what came of it."""
@@ -191,11 +196,11 @@ class Story(Part, ABC):
                 found.append(f"{len(split):,} of {whole:,} {split.name} pictures")
         return found
 
-    def show_samples(self, ids: Sequence[int], about: str, *, columns: int) -> None:
+    def show_samples(self, ids: Sequence[int], about: str, *, columns: int, white: bool = False) -> None:
         """Draw training pictures with the names of their classes."""
         train = self.data.train
         names = [self.data.classes[k] for k in train.labels[ids]]
-        self.account.figure("pictures", picture_grid(train.gather(ids), names, columns=columns), about)
+        self.account.figure("pictures", picture_grid(train.gather(ids), names, columns=columns, white=white), about)
 
     def label_counts(self) -> None:
         """Print how many pictures each class has."""
@@ -219,43 +224,19 @@ class Story(Part, ABC):
         self.account.show(f"Pixels: {low} to {high}; divided by 255: {low / 255} to {high / 255}", "")
 
     def layers(self) -> None:
-        """Print the layer table, as `model.summary()` does."""
-        spec = network_spec(self.config.model.name, shape=self.data.shape, classes=len(self.data.classes))
-        summary = summarise(spec)
-        rows = [(row.layer, row.kind, row.output, f"{row.parameters:,}") for row in summary.rows]
-        self.account.table(("layer", "kind", "output shape", "parameters"), rows, numbers=("parameters",))
-        self.account.show(
-            f"Total params: {summary.parameters:,}",
-            f"Trainable params: {summary.parameters:,}",
-            "Non-trainable params: 0",
-            "",
-        )
+        """Print the layer table as Keras has it, and as eyesight has it."""
+        self.account.show("As Keras' model.summary() prints it:", "", *layer_table(self.spec()), "")
+        self.account.say("None stands for the number of pictures in a batch. The same layers by eyesight's names:")
+        self.our_layers()
 
-    def options(self) -> list[tuple[str, str, str]]:
-        """Return (option, value, what it does) of everything that the training is told."""
-        recipe = self.config.recipe
-        most = "at most " if recipe.early_stopping else ""
-        start = "random numbers, smaller where more connections meet; biases start at 0"
-        rows = [
-            ("normalize", recipe.normalize, _NORMALIZE[recipe.normalize]),
-            ("first weights", "Glorot uniform", start),
-            ("loss", "cross-entropy", "−log of the probability that the right class was given; lower is better"),
-            ("optimizer", recipe.optimizer, _OPTIMIZERS[recipe.optimizer]),
-            ("lr", f"{recipe.lr:g}", "learning rate: how far one update moves the weights; the same throughout"),
-            ("batch_size", str(recipe.batch_size), "training pictures for one update of the weights"),
-            ("updates", str(recipe.updates), "how often the weights are changed")
-            if recipe.updates
-            else ("epochs", str(recipe.epochs), f"{most}so many times through all training pictures"),
-            ("sampling", recipe.sampling, _SAMPLING[recipe.sampling]),
-        ]
-        if stopping := recipe.early_stopping:
-            what = f"stop after {count(stopping.patience, 'epoch')} in a row without a lower loss on the test pictures"
-            rows.append(("early_stopping", f"{stopping.monitor}, patience {stopping.patience}", what))
-        return [
-            *rows,
-            ("keep", "last", "the weights after the last update become the model, though earlier ones may be better"),
-            ("seed", str(self.config.seed), "of the first weights and of the order; the same seed repeats the run"),
-        ]
+    def our_layers(self) -> None:
+        """Print eyesight's own layer table."""
+        rows = [(row.layer, row.kind, row.output, f"{row.parameters:,}") for row in summarise(self.spec()).rows]
+        self.account.table(("layer", "kind", "output shape", "parameters"), rows, numbers=("parameters",))
+
+    def spec(self) -> NetworkSpec:
+        """Return the tree of the network."""
+        return network_spec(self.config.model.name, shape=self.data.shape, classes=len(self.data.classes))
 
     def test_is_validation(self) -> None:
         """Say that the test set is looked at in every epoch, and what that means."""
@@ -270,7 +251,8 @@ class Story(Part, ABC):
     def curves(self, finished: FinishedRun) -> None:
         """Draw accuracy and loss over the epochs."""
         about = "accuracy and loss after each epoch, on training and test pictures"
-        self.account.figure("curves", curves(finished.rows, validation="test"), about)
+        epochs = [row["epoch"] for row in finished.rows]
+        self.account.figure("curves", curves(finished.rows, trained=epochs, validation="test"), about)
 
     def confusion(self, report: Report) -> None:
         """Draw the confusion matrix, and name the pair of classes that is confused most."""
@@ -285,15 +267,11 @@ class Story(Part, ABC):
             f"and {matrix[j, i]} the other way round, of {matrix[i].sum():,} and {matrix[j].sum():,}."
         )
 
-    def overfitting(self, finished: FinishedRun) -> None:
+    def gap(self, finished: FinishedRun) -> Overfitting:
         """Say how much better the network is on pictures that it has learned from."""
-        last = finished.rows[-1]
-        gap = last["accuracy"] - finished.report.accuracy
-        self.account.say(
-            f"In the last epoch {last['accuracy']:.1%} of the training pictures were classified right, and "
-            f"{finished.report.accuracy:.1%} of the test pictures are: a gap of {100 * gap:.1f} percentage points."
-            + (" It is overfitting: the network knows its training pictures better than what they show." * (gap > 0.02))
-        )
+        found = measure_gap(finished.rows[-1], finished.report, pictures=len(self.data.train))
+        self.account.say(describe_gap(found))
+        return found
 
 
 def pixel_range(split: Split) -> tuple[int, int]:

@@ -11,15 +11,16 @@ from collections.abc import Mapping, Sequence
 
 from ...data.dataset import Dataset
 from ...report.document import count
+from ...report.terminal import align_columns
 from ...run import RunFolder
 from ...training.plan import entries
 from ...training.plan.recipe import Config
-from .account import Account
+from .account import WIDTH, Account
 from .cifar import Dense, QuickStart
 from .fashion import EarlyStopping, SamePadding
 from .lenet import LeNet5
 from .programs import Tutorial
-from .story import FinishedRun, Part, Story
+from .story import FinishedRun, MetricsRow, Part, Story
 
 STORIES: dict[str, type[Story]] = {
     "fashion-early-stopping": EarlyStopping,
@@ -51,21 +52,13 @@ class Telling:
 
     def table(self) -> None:
         """Print what the tutorial says, what Keras reached, and what was reached now."""
-        tell, known = self.account, self.tutorial.measured
-        runs = [(part, part.finished) for part in self.parts if part.finished]
+        tell = self.account
+        runs = {part.title: part.finished for part in self.parts if part.finished}
         tell.heading("Side by side, on the test set")
-        keras = ("", "not measured")
-        if known.keras:
-            spread = f"{known.keras.mean:.3f} ± {known.keras.deviation:.3f} (n = {known.keras.n})"
-            keras = (f"{known.keras.seconds_median:.0f} s", spread)
-        rows = [
-            ("the tutorial says", "", "", known.published),
-            ("Keras here", "", *keras),
-            *((part.title, _length(part, run), f"{run.seconds:.1f} s", f"{run.accuracy:.4f}") for part, run in runs),
-        ]
-        tell.table(("", "length", "time", "test accuracy"), rows, numbers=("time",))
+        outcomes = {title: (run.rows, run.accuracy) for title, run in runs.items()}
+        tell.show(*side_by_side(self.tutorial, outcomes), "")
         if len(runs) == 2:
-            tell.say(compare(*((run.accuracy, run.seconds) for _, run in runs)))
+            tell.say(compare(*((run.accuracy, run.seconds) for run in runs.values())))
         tell.say(
             "Keras here: the tutorial's own program, run earlier (eyesight tutorial says where), mean ± standard "
             "deviation of n runs, median time. Times compare only where they were measured one after the other, on one "
@@ -73,9 +66,28 @@ class Telling:
         )
 
 
-def _length(part: Part, run: FinishedRun) -> str:
-    unit, key = ("epoch", "epoch") if part.config.recipe.epochs else ("update", "step")
-    return count(run.rows[-1][key], unit)
+def side_by_side(tutorial: Tutorial, outcomes: Mapping[str, tuple[Sequence[MetricsRow], float]]) -> list[str]:
+    """Return the lines of a table: what the tutorial says, what Keras reached, and what was reached now.
+
+    Args:
+        tutorial: which one.
+        outcomes: by what the table calls it: rows of metrics, and test accuracy.
+    """
+    known = tutorial.measured
+    keras = ("", "not measured")
+    if known.keras:
+        spread = f"{known.keras.mean:.3f} ± {known.keras.deviation:.3f} (n = {known.keras.n})"
+        keras = (f"{known.keras.seconds_median:.0f} s", spread)
+    unit, key = ("update", "step") if "updates" in tutorial.config["recipe"] else ("epoch", "epoch")
+    rows = [
+        ("the tutorial says", "", "", known.published),
+        ("Keras here", "", *keras),
+        *(
+            (title, count(metrics[-1][key], unit), f"{metrics[-1]['seconds']:.1f} s", f"{accuracy:.4f}")
+            for title, (metrics, accuracy) in outcomes.items()
+        ),
+    ]
+    return align_columns(("", "length", "time", "test accuracy"), rows, numbers=("time",), width=WIDTH)
 
 
 class Ours(Part):

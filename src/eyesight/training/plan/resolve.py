@@ -207,6 +207,8 @@ def resolve(
     """
     began = time.perf_counter() if began is None else began
     config, planned = request.config, None
+    if config.recipe.method != "gradient":  # as in a study, whose networks begin with first weights
+        raise UsageError(f"expected gradient here; received: {config.recipe.method}", field="recipe.method")
     if config.model.kind == "module" and not own_module:
         raise UsageError(f"the configuration was made for {config.model.name}; pass an instance", field="model.name")
     machine = choose_machine(config.machine)

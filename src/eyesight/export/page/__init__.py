@@ -1,0 +1,1 @@
+"""A classifier as one page that runs in a browser."""
