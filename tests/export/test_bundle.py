@@ -265,7 +265,12 @@ def test_an_exported_file_is_bundled_as_it_is(onnx_file: Path, made: eyesight.Bu
                 shutil.copy(path, folder)
 
     monkeypatch.setattr("eyesight.api.bundling.fetch_wheels", copy)
-    again = eyesight.bundle(onnx_file, "again")
+    before = os.umask(0o077)
+    try:
+        again = eyesight.bundle(onnx_file, "again")
+    finally:
+        os.umask(before)
+    assert (again.path / "model.onnx").stat().st_mode & 0o777 == 0o644  # the container's server is another user
     assert (again.path / "model.onnx").read_bytes() == onnx_file.read_bytes()
     assert again.wheels == made.wheels
     assert (again.path / "model.parity.json").exists()

@@ -94,6 +94,7 @@ def _put_model(source: str | Path | Run | Classifier, folder: Path) -> ExportedM
             shutil.copyfile(certificate, certificate_file(path))
     else:
         export_model(source, path)
+    path.chmod(0o644)  # the container's server is another user
     return ExportedModel.load(path)
 
 
