@@ -26,6 +26,7 @@ import numpy as np
 import torch
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.support.ui import WebDriverWait
 
 import machine
 from eyesight.backbones import load_backbone
@@ -86,6 +87,13 @@ def browser(profile: str) -> Any:
     return driver
 
 
+def open_page(driver: Any, address: str) -> None:
+    """Open a page and wait until its program is there, as `get` may come back before."""
+    driver.get(address)
+    started = "return document.readyState === 'complete' && globalThis.eyesight !== undefined"
+    WebDriverWait(driver, 60).until(lambda _: driver.execute_script(started))
+
+
 def measure(folder: Path, arguments: argparse.Namespace) -> dict[tuple[str, str], list[list[float]]]:
     """Return milliseconds of each picture, a list for each round, by network and what computed."""
     found: dict[tuple[str, str], list[list[float]]] = {}
@@ -95,7 +103,7 @@ def measure(folder: Path, arguments: argparse.Namespace) -> dict[tuple[str, str]
             for _ in range(arguments.rounds):
                 for name in NETWORKS:
                     for query, count in (("", arguments.pictures), ("?js=1", max(1, arguments.pictures // 10))):
-                        driver.get((folder / f"{name}.html").as_uri() + query)
+                        open_page(driver, (folder / f"{name}.html").as_uri() + query)
                         answer = driver.execute_async_script(CODE, count)
                         if isinstance(answer, str):
                             sys.exit(f"{name}: {answer}")
