@@ -19,11 +19,11 @@ from eyesight.errors import RunError, UnknownNameError, UsageError
 from eyesight.formats import read_tensors
 
 PUBLIC = [
-    "Answer", "Bundle", "Classifier", "Dataset", "Embedding", "Evaluation", "Export", "ExportedModel",
-    "EyesightError", "ImageClassifier", "PhotoFeatures", "Predictions", "Report", "Run", "Split", "Study",
-    "__version__", "bundle", "check_data", "convolve", "diagram", "download", "embed", "export_model",
-    "from_arrays", "lesson", "load_classifier", "load_data", "load_keras_weights", "load_model", "open_run",
-    "predict_files", "resume", "serve", "study", "summary", "train", "tutorial",
+    "Answer", "Bundle", "Classifier", "Dataset", "Embedding", "Evaluation", "Export", "ExportedModel", "EyesightError",
+    "ImageClassifier", "PhotoFeatures", "Predictions", "Report", "Run", "Split", "Study", "__version__", "bundle",
+    "check_data", "convolve", "diagram", "download", "embed", "export_model", "from_arrays", "lesson",
+    "load_classifier", "load_data", "load_keras_weights", "load_model", "open_run", "predict_files", "resume", "serve",
+    "study", "summary", "train", "tutorial",
 ]  # fmt: skip
 QUICK = {"epochs": 1, "threads": 1, "precision": "fp32", "progress": False}
 

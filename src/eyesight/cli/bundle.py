@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from .say import say
+
 
 def bundle(
     source: Annotated[str, typer.Argument(help="A run's folder, a model file, or the name of a pretrained network.")],
@@ -16,5 +18,5 @@ def bundle(
     from ..api.bundling import bundle as make_bundle
     from .export import size
 
-    made = make_bundle(source, output, say=lambda text: typer.echo(text, err=True))
-    typer.echo(f"wrote {made.path} ({size(made.size)}, {made.wheels} wheels); there: sh {made.path.name}/install.sh")
+    made = make_bundle(source, output, say=lambda text: say(text, err=True))
+    say(f"wrote {made.path} ({size(made.size)}, {made.wheels} wheels); there: sh {made.path.name}/install.sh")
