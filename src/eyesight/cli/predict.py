@@ -99,6 +99,7 @@ def write_file(
         raise UsageError("expected files and folders with --output; received: -", field="pictures")
     from .. import api
     from ..progress import PictureReport
+    from ..report.document import count
 
     report = PictureReport()
     try:
@@ -110,7 +111,7 @@ def write_file(
         report.close_bar()
     for path, reason in found.reasons.items():
         say(f"eyesight: no answer: {path}: {reason}", err=True)
-    say(f"{found.pictures:,} pictures: {found.path}")
+    say(f"{count(found.pictures, 'picture')}: {found.path}")
     if found.errors:
         raise EyesightError(f"{found.errors:,} of {found.pictures:,} pictures could not be read")
 

@@ -5,7 +5,7 @@ In: a topic's name. Out: its line in the list, and its function. Nothing is load
 
 from __future__ import annotations
 
-from ..errors import UnknownNameError
+from ..errors import UnknownNameError, nearest_name
 from ..registry import Registry
 
 _TOPICS = {
@@ -88,5 +88,6 @@ def find_topic(name: str, *others: str) -> str:
     """
     topic = SYNONYMS.get(name, name)
     if topic not in LESSONS:
-        raise UnknownNameError("lesson", name, [*LESSONS, *SYNONYMS, *others])
+        names = [*LESSONS, *others]
+        raise UnknownNameError("lesson", name, [*names, *SYNONYMS] if nearest_name(name, SYNONYMS) else names)
     return topic
