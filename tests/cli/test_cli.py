@@ -125,7 +125,8 @@ def test_predict_takes_files_folders_and_patterns(
     run = str(digits_run.path)
     assert main(["predict", run, str(photos), "--json", "--top", "2"]) == 0
     rows = json.loads(capsys.readouterr().out)
-    assert [Path(row["source"]).name for row in rows] == ["a.png", "b [1].png", "d.jpg", "c.gif"]
+    # as files are listed: `below/d.jpg` after the files beside the folder
+    assert [Path(row["source"]).name for row in rows] == ["a.png", "b [1].png", "c.gif", "d.jpg"]
     assert [len(row["top"]) for row in rows] == [2] * 4
     assert rows[0]["label"] == str(labels[0])
     assert main(["predict", str(digits_run.model_file), f"{photos}/*.png", f"{photos}/c.gif", "--csv"]) == 0

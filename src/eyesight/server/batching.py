@@ -167,11 +167,11 @@ class Batcher:
 
     def close(self) -> None:
         """Answer what was taken, then end the threads; nothing more is taken."""
-        self._pool.shutdown(wait=True)
         with self._changed:
             self._closed = True
             self._changed.notify()
         self._thread.join(self._limits.timeout)
+        self._pool.shutdown(wait=False, cancel_futures=True)  # it is empty, unless a picture took for ever
 
     def _deliver(self, answers: list[Answered]) -> None:
         """Set the futures of pictures that are still waited for."""
@@ -195,8 +195,14 @@ class Batcher:
 
     def _decode_apart(self, ticket: Ticket) -> None:
         with self._changed:
+            self._decoding += 1
+        try:
             self._pool.submit(self._decode_large, ticket)
-            self._decoding += 1  # before the pool takes it off again, which needs the lock
+        except RuntimeError:  # the pool has ended, or no thread can be started
+            with self._changed:
+                self._decoding -= 1
+                self._changed.notify()
+            self._send([(ticket, _stopping())])
 
     def _decode_large(self, ticket: Ticket) -> None:
         begun = time.monotonic()
@@ -215,7 +221,7 @@ class Batcher:
     def _work(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._small or self._decoded or self._closed)
+                self._changed.wait_for(lambda: self._small or self._decoded or (self._closed and not self._decoding))
                 if not self._small and not self._decoded:
                     return
                 small = [self._small.popleft() for _ in range(min(BATCH, len(self._small)))]
@@ -234,19 +240,18 @@ class Batcher:
 
     def _decode_small(self, tickets: list[Ticket]) -> None:
         """Decode pictures that take next to nothing, and let the pool decode those whose file is small only."""
-        model, refused = self.model, list[Answered]()
+        model, refused, large = self.model, list[Answered](), list[Ticket]()
         most = min(_SMALL_PICTURE, self._limits.pixels)
         for ticket in tickets:
             try:
                 ticket.decode(model, most)
                 self._decoded.append(ticket)
-            except LargePictureError as error:
-                try:
-                    self._decode_apart(ticket)
-                except RuntimeError:  # the pool is closed
-                    refused.append((ticket, error))
+            except LargePictureError:
+                large.append(ticket)
             except Exception as error:
                 refused.append((ticket, _domain_error(error)))
+        for ticket in large:
+            self._decode_apart(ticket)
         if refused:
             self._send(refused)
 
@@ -255,8 +260,8 @@ class Batcher:
         for model, group in groupby(batch, lambda ticket: ticket.model):
             tickets = list(group)
             assert model is not None  # they are decoded
-            self._observe(len(tickets))
             try:
+                self._observe(len(tickets))
                 rows = model.probabilities(np.stack([ticket.pixels for ticket in tickets if ticket.pixels is not None]))
                 self._send(list(zip(tickets, rows, strict=True)))
             except Exception as error:

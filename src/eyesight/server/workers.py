@@ -12,6 +12,7 @@ import shutil
 import signal
 import socket
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from multiprocessing.process import BaseProcess
@@ -27,7 +28,16 @@ Make = Callable[[], Service]
 
 
 def _work(make: Make, listening: socket.socket) -> None:
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     run(make(), listening)
+
+
+def _end_with_parent() -> None:
+    """End this process as a signal would, once the one that watches over it is gone."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None  # this is a worker
+    parent.join()
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def supervise(make: Make, listening: socket.socket, count: int) -> None:
