@@ -536,3 +536,22 @@ def test_a_classifier_is_loaded_from_a_run_or_a_file(digits_run):
     from_file = eyesight.load_classifier(digits_run.model_file)
     images = pictures(3, from_run.inference.preprocessing.shape)
     assert np.array_equal(from_run.logits(images), from_file.logits(images))
+
+
+def test_answers_below_a_threshold_are_unsure(digits_run):
+    classifier = digits_run.classifier
+    pictures = digits_run.data().test.gather(np.arange(40))
+    noise = np.random.default_rng(0).integers(0, 256, (4, *pictures.shape[1:]), dtype=np.uint8)
+    inputs = [*pictures, *noise, np.zeros_like(noise[0]), 255 - pictures[0]]
+    answers = classifier.predict(inputs, threshold=0.9)
+    assert [answer.unsure for answer in answers] == [answer.probability < 0.9 for answer in answers]
+    assert {answer.unsure for answer in answers} == {True, False}
+    assert answers[0].to_json()["unsure"] is answers[0].unsure
+    assert classifier.predict(pictures[0])[0].unsure is None
+    assert "unsure" not in classifier.predict(pictures[0])[0].to_json()
+
+
+@pytest.mark.parametrize("threshold", [0, 1, -0.5, "0.5", float("nan")])
+def test_a_threshold_is_a_probability(digits_run, threshold):
+    with pytest.raises(UsageError, match=r"^threshold: expected a probability between 0 and 1; received: "):
+        digits_run.classifier.predict(np.zeros((8, 8), np.uint8), threshold=threshold)

@@ -43,10 +43,12 @@ class Answer:
     Attributes:
         source: file name, or the picture's place in the list.
         top: (class name, probability), most probable first.
+        unsure: whether the largest probability is below the threshold that was asked for; None where none was.
     """
 
     source: str
     top: tuple[tuple[str, float], ...]
+    unsure: bool | None = None
 
     @property
     def label(self) -> str:
@@ -59,9 +61,10 @@ class Answer:
         return self.top[0][1]
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain data: source, label, probability, and the top classes in order."""
+        """Return plain data: source, label, probability, the top classes in order, and whether it is unsure."""
         top = [{"label": name, "probability": value} for name, value in self.top]
-        return {"source": self.source, "label": self.label, "probability": self.probability, "top": top}
+        unsure = {} if self.unsure is None else {"unsure": self.unsure}
+        return {"source": self.source, "label": self.label, "probability": self.probability, "top": top, **unsure}
 
 
 class Answers(list[Answer]):
@@ -110,6 +113,7 @@ class PicturePredictor(ABC):
         inputs: Any,
         *,
         top: int = 5,
+        threshold: float | None = None,
         on_error: Callable[[PictureError], None] | None = None,
     ) -> Answers:
         """Classify pictures of any size and kind.
@@ -118,6 +122,7 @@ class PicturePredictor(ABC):
             inputs: a file, folder or pattern; the bytes of a file, or one opened for reading; a Pillow image; an array
                 (H, W) or (H, W, C) of uint8; or a list of these.
             top: how many classes to give for each picture.
+            threshold: answers whose largest probability is below are `unsure`.
             on_error: called with the error of every picture that cannot be read, which is then left out; without
                 it the first such error is raised.
 
@@ -126,12 +131,13 @@ class PicturePredictor(ABC):
 
         Raises:
             PictureError: a picture cannot be read and `on_error` is not given.
-            UsageError: `top` below 1, or an input of another type.
+            UsageError: `top` below 1, a threshold that is no probability, or an input of another type.
         """
         if isinstance(top, bool) or not isinstance(top, int | np.integer) or top < 1:
             raise UsageError(f"expected a whole number, 1 or more; received: {top!r}", field="top")
         if on_error is not None and not callable(on_error):
             raise UsageError(f"expected a function of an error; received: {on_error!r}", field="on_error")
+        check_threshold(threshold)
         results = Answers()
         for chunk in _chunks(named_pictures(inputs), self.pictures_at_once()):
             names, pictures = [], []
@@ -144,7 +150,7 @@ class PicturePredictor(ABC):
                         raise
                     on_error(error)
             if pictures:
-                results += self._named(names, self.probabilities(np.stack(pictures)), top)
+                results += self._named(names, self.probabilities(np.stack(pictures)), top, threshold)
         return results
 
     def pictures_at_once(self, held: int = 1) -> int:
@@ -162,10 +168,19 @@ class PicturePredictor(ABC):
                 f"received: {pictures.dtype} of shape {pictures.shape}"
             )
 
-    def _named(self, names: list[str], probabilities: npt.NDArray[np.float64], top: int) -> Iterable[Answer]:
+    def _named(
+        self, names: list[str], probabilities: npt.NDArray[np.float64], top: int, threshold: float | None
+    ) -> Iterable[Answer]:
         order = np.argsort(-probabilities, axis=1, kind="stable")[:, :top]
         for name, row, best in zip(names, probabilities, order, strict=True):
-            yield Answer(name, tuple((self.classes[k], float(row[k])) for k in best))
+            unsure = None if threshold is None else bool(row[best[0]] < threshold)
+            yield Answer(name, tuple((self.classes[k], float(row[k])) for k in best), unsure)
+
+
+def check_threshold(threshold: object) -> None:
+    """Raise `UsageError` unless a threshold is a probability between 0 and 1, or None."""
+    if threshold is not None and not (isinstance(threshold, int | float) and 0 < threshold < 1):
+        raise UsageError(f"expected a probability between 0 and 1; received: {threshold!r}", field="threshold")
 
 
 def _chunks(items: Iterable[tuple[str, Any]], size: int) -> Iterable[list[tuple[str, Any]]]:

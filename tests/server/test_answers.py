@@ -188,3 +188,16 @@ def test_a_key_and_an_origin(digits_run: eyesight.Run) -> None:
         asked = {"access-control-request-method": "POST", "access-control-request-headers": "x-api-key"}
         assert ask.options("/predict", headers=asked).status_code == 200
         ask.close()
+
+
+def test_answers_below_the_threshold_are_said_to_be_unsure(digits_run: eyesight.Run) -> None:
+    digits = [Image.fromarray(picture[..., 0]) for picture in digits_run.data().test.gather(np.arange(12))]
+    pictures = [encoded(picture) for picture in (*digits, *(Image.new("L", (8, 8), grey) for grey in (0, 128, 255)))]
+    expected = [digits_run.classifier.predict(data, threshold=0.97)[0] for data in pictures]
+    assert {answer.unsure for answer in expected} == {True, False}
+    with eyesight.serve(digits_run.path, threshold=0.97) as server:
+        answers = httpx.post(f"{server.url}/predict", files=[("file", data) for data in pictures]).json()["predictions"]
+    assert [answer["unsure"] for answer in answers] == [answer.unsure for answer in expected]
+    for threshold in (0, 1, 2.5):
+        with pytest.raises(eyesight.EyesightError, match=r"^threshold: expected a probability between 0 and 1"):
+            eyesight.serve(digits_run.path, threshold=threshold)

@@ -22,6 +22,7 @@ from ..export.quantize import Quantized
 from ..formats import check_path, write_bytes
 from ..models import network_spec
 from ..pictures.preprocess import Preprocessing
+from ..predictor import check_threshold
 from .runs import Run, load_classifier, open_run
 
 MOST_EXAMPLES: Final = 12  # pictures in a page
@@ -207,8 +208,7 @@ def _write_web(request: Request) -> Export:
     from ..export.page_export import make_page
 
     threshold, examples = request.options.get("threshold"), request.options.get("examples", 0)
-    if threshold is not None and not 0 < threshold < 1:
-        raise UsageError(f"expected a probability between 0 and 1; received: {threshold}", field="threshold")
+    check_threshold(threshold)
     if not 0 <= examples <= MOST_EXAMPLES:
         raise UsageError(f"expected 0 to {MOST_EXAMPLES}; received: {examples}", field="examples")
     sample = request.sample()

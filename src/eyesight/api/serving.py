@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
+from ..predictor import check_threshold
 from .runs import load_model
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ def serve(
     port: int = 0,
     api_key: str | None = None,
     cors: tuple[str, ...] | list[str] = (),
+    threshold: float | None = None,
     threads: int | None = None,
     log: bool = False,
     **limits: float,
@@ -41,6 +43,7 @@ def serve(
         port: to listen on; 0 for one that is free.
         api_key: that requests must carry in X-API-Key; none where not given.
         cors: origins of pages that may ask it.
+        threshold: answers whose largest probability is below are said to be unsure.
         threads: of the CPU, that compute; None for as many as this process may use.
         log: whether every request is written to stderr as a line of JSON.
         limits: what is accepted; see `eyesight.server.limits.Limits`.
@@ -56,7 +59,7 @@ def serve(
     from ..server.log import Log
     from ..server.running import Running, listen
 
-    settings = make_settings(key=api_key, cors=tuple(cors), **limits)
+    settings = make_settings(key=api_key, cors=tuple(cors), threshold=threshold, **limits)
     service = make_service(model, settings, threads=threads, log=Log(requests=log))
     return Running(service, listen(host, port))
 
@@ -68,6 +71,7 @@ def run_server(
     port: int,
     api_key: str | None,
     cors: list[str],
+    threshold: float | None,
     workers: int,
     threads: int | None,
     log: bool,
@@ -85,7 +89,7 @@ def run_server(
     from ..server.running import address_of, listen, run
     from ..server.workers import supervise
 
-    settings = make_settings(key=api_key, cors=tuple(cors), **limits)
+    settings = make_settings(key=api_key, cors=tuple(cors), threshold=threshold, **limits)
     make = functools.partial(make_service, str(model), settings, threads=threads, log=Log(requests=log))
     service = make()  # a model that cannot be served is told here, before workers are started
     listening = listen(host, port)
@@ -96,7 +100,9 @@ def run_server(
         run(service, listening)
 
 
-def make_settings(*, key: str | None, cors: tuple[str, ...], **limits: float) -> Settings:
+def make_settings(
+    *, key: str | None, cors: tuple[str, ...], threshold: float | None = None, **limits: float
+) -> Settings:
     """Return settings, or say which limit is none."""
     from ..server.app import Settings
     from ..server.limits import Limits
@@ -110,7 +116,8 @@ def make_settings(*, key: str | None, cors: tuple[str, ...], **limits: float) ->
     if key is not None and (not key or not key.isascii() or not key.isprintable()):
         raise UsageError("expected letters and digits; received: none, or others", field="api_key")
     converted: dict[str, Any] = {name: known[name](value) for name, value in limits.items()}
-    return Settings(limits=replace(Limits(), **converted), key=key, cors=cors)
+    check_threshold(threshold)
+    return Settings(limits=replace(Limits(), **converted), key=key, cors=cors, threshold=threshold)
 
 
 def make_service(model: str | Path, settings: Settings, *, threads: int | None, log: Any) -> Service:

@@ -31,6 +31,10 @@ def predict(
     top: Annotated[
         int | None, typer.Option(min=1, help="Classes to give for each picture.", show_default="3; 1 in a file")
     ] = None,
+    threshold: Annotated[
+        float | None,
+        typer.Option(help="Say unsure where the largest probability is below, such as 0.8.", show_default="never"),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV: a line for each picture and class.")] = False,
     output: Annotated[
@@ -49,6 +53,8 @@ def predict(
     """Classify pictures of any size and kind. Those that cannot be read are reported and skipped; the exit code is 1 then."""
     if as_json and as_csv:
         raise UsageError("--json, --csv: choose one")
+    if threshold is not None and (as_csv or output is not None):
+        raise UsageError("--threshold: not for tables, which have the probability itself")
     if output is not None:
         if as_json or as_csv:
             raise UsageError("--output: its ending says what it is, without --json or --csv")
@@ -69,7 +75,7 @@ def predict(
         failed.append(error)
         say(f"eyesight: skipped: {error}", err=True)
 
-    results = predictor.predict(inputs, top=top or 3, on_error=skip)
+    results = predictor.predict(inputs, top=top or 3, threshold=threshold, on_error=skip)
     if as_json:
         say(json.dumps([result.to_json() for result in results], indent=2, ensure_ascii=False))
     elif as_csv:
@@ -117,10 +123,15 @@ def write_file(
 
 
 def write_table(results: Answers) -> None:
-    """Print a line for each picture: its name, and each class with its probability."""
+    """Print a line for each picture: its name, and each class with its probability; the first as unsure where it is."""
     from .tables import print_table
 
-    rows = [(r.source, *(text for name, p in r.top for text in (name, f"{p:.4f}"))) for r in results]
+    rows = []
+    for r in results:
+        names = [f"unsure ({r.label})" if r.unsure else r.label, *(name for name, _ in r.top[1:])]
+        rows.append(
+            (r.source, *(text for name, (_, p) in zip(names, r.top, strict=True) for text in (name, f"{p:.4f}")))
+        )
     count = len(results[0].top)
     columns = ["picture", *(text for k in range(1, count + 1) for text in (f"class {k}", f"p{k}"))]
     print_table(columns, rows, numbers=[f"p{k}" for k in range(1, count + 1)], whole=True)

@@ -17,6 +17,7 @@ def serve(
     port: Annotated[int, Option(min=0, max=65535, help="Port; 0 for one that is free.")] = 8000,
     api_key: Annotated[str | None, Option(envvar="EYESIGHT_API_KEY", help="Key that requests must carry in X-API-Key.")] = None,
     cors: Annotated[list[str] | None, Option(help="Origin of pages that may ask it, such as https://example.org, or *; may be repeated.")] = None,
+    threshold: Annotated[float | None, Option(help="Say unsure where the largest probability is below, such as 0.8.", show_default="never")] = None,
     workers: Annotated[int, Option(min=1, max=256, help="Processes that share the port.")] = 1,
     threads: Annotated[int | None, Option(min=1, help="Threads that compute, in each process.", show_default="all cores")] = None,
     max_body: Annotated[float, Option(min=0.001, help="Megabytes of a request.")] = 8.388608,
@@ -35,6 +36,6 @@ def serve(
         )
 
     run_server(
-        model, host=host, port=port, api_key=api_key, cors=cors or [], workers=workers, threads=threads, log=not quiet,
+        model, host=host, port=port, api_key=api_key, cors=cors or [], threshold=threshold, workers=workers, threads=threads, log=not quiet,
         started=started, body=round(1e6 * max_body), pixels=round(1e6 * max_pixels), queue=queue, timeout=timeout,
     )  # fmt: skip

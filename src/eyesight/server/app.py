@@ -55,11 +55,13 @@ class Settings:
         limits: what it accepts.
         key: that requests must carry in X-API-Key, or as a bearer token; None for none.
         cors: origins of pages that may ask it; "*" for all.
+        threshold: answers whose largest probability is below are said to be unsure; None for none.
     """
 
     limits: Limits = field(default_factory=Limits)
     key: str | None = None
     cors: tuple[str, ...] = ()
+    threshold: float | None = None
 
 
 class Service:
@@ -270,7 +272,7 @@ def _told(
             rows.append({"source": name, "error": answer.text, "field": answer.field})
         else:
             model, shares = answer
-            rows.append({"source": name, **best(model.classes, shares, top)})
+            rows.append({"source": name, **best(model.classes, shares, top, service.settings.threshold)})
     errors = [answer for answer in answers if isinstance(answer, EyesightError)]
     if len(errors) == len(answers):
         raise errors[0]
@@ -281,15 +283,16 @@ def _told(
     return JsonAnswer({"predictions": rows, "model": model.checksum})
 
 
-def best(classes: tuple[str, ...], shares: Probabilities, top: int) -> dict[str, Any]:
+def best(classes: tuple[str, ...], shares: Probabilities, top: int, threshold: float | None = None) -> dict[str, Any]:
     """Return the most probable classes as plain data, the first of equals first.
 
-    >>> best(("cat", "dog"), np.array([0.25, 0.75]), 1)
-    {'label': 'dog', 'probability': 0.75, 'top': [{'label': 'dog', 'probability': 0.75}]}
+    >>> best(("cat", "dog"), np.array([0.25, 0.75]), 1, 0.8)
+    {'label': 'dog', 'probability': 0.75, 'top': [{'label': 'dog', 'probability': 0.75}], 'unsure': True}
     """
     order = np.argsort(-shares, kind="stable")[:top].tolist()
     listed = [{"label": classes[k], "probability": float(shares[k])} for k in order]
-    return {**listed[0], "top": listed}
+    unsure = {} if threshold is None else {"unsure": bool(listed[0]["probability"] < threshold)}
+    return {**listed[0], "top": listed, **unsure}
 
 
 async def _classes(service: Service, _: Request) -> Response:

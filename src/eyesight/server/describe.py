@@ -27,6 +27,7 @@ _ANSWER = {
         "source": {"type": "string", "description": "The file's name, as it was sent."},
         "label": {"type": "string", "description": "The most probable class."},
         "probability": {"type": "number", "minimum": 0, "maximum": 1},
+        "unsure": {"type": "boolean", "description": "Where a threshold is set: whether the probability is below."},
         "top": {
             "type": "array",
             "items": {
