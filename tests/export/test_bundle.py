@@ -90,7 +90,7 @@ def test_predicting_and_serving_need_nothing_that_only_training_does(onnx_file: 
     done = attempt(sys.executable, "-c", code, PYTHONPATH=str(REPOSITORY / "src"))
     assert done.returncode == 0, done.stderr
     expected = eyesight.load_model(onnx_file).predict(DIGIT, top=3)[0].to_json()
-    assert json.loads(done.stdout.partition("]\n1 pictures")[0] + "]")[0]["top"] == expected["top"]
+    assert json.loads(done.stdout.partition("]\n1 picture")[0] + "]")[0]["top"] == expected["top"]
     answer, refusal = [line for line in done.stderr.splitlines() if line.startswith(("{", "eyesight: error"))]
     assert json.loads(answer)["predictions"][0]["top"][0] == expected["top"][0]
     assert re.fullmatch(r"eyesight: error: this needs the package \w+, which is not installed", refusal)

@@ -81,7 +81,7 @@ def test_a_network_is_named_or_that_of_a_run(digits_run: eyesight.Run, capsys: p
     [
         (["network", "--model", "lenet"], "unknown network 'lenet'; did you mean 'lenet5'?"),
         (["network", "--model", "vgg16", "--input", "8x8x3"], "vgg16 needs pictures of at least 32x32 pixels"),
-        (["network", "--size", "3"], "--size: does not belong to the lesson network, which takes --model, --input"),
+        (["network", "--size", "3"], "--size: does not belong to the lesson network, which takes model, input"),
         (["architectures", "--model", "x"], "--model: does not belong to the lesson architectures, which takes none"),
     ],
 )
