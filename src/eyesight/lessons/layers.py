@@ -112,9 +112,10 @@ def draw_filter(weights: Floats, index: int, *, numbers: bool = False, title: st
 
 
 def _find_strongest(values: Floats, count: int) -> list[int]:
-    """Return which of (N, …) have the largest sums of absolute values, in their own order."""
-    order = np.argsort(-np.abs(values).reshape(len(values), -1).sum(axis=1), kind="stable")
-    return sorted(order[:count].tolist())
+    """Return which of (N, …) have the largest sums of absolute values, in their own order; one at least, none blank."""
+    sums = np.abs(values).reshape(len(values), -1).sum(axis=1)
+    order = np.argsort(-sums, kind="stable")
+    return sorted(order[: max(1, min(count, int(np.count_nonzero(sums))))].tolist())
 
 
 def _maps(stage: Stage) -> list[Block]:
